@@ -1,0 +1,68 @@
+// What the bench reads from /proc: CPU time of processes, their children, and who holds a connection.
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** USER_HZ: 100 on every Linux that Node runs on. */
+const TICKS_PER_MS = 100 / 1000;
+
+/** User and system time of these processes so far, in ms. */
+export function cpuMs(pids) {
+  let ticks = 0;
+  for (const pid of pids) {
+    const fields = statOf(pid);
+    if (fields) ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return ticks / TICKS_PER_MS;
+}
+
+export function childrenOf(pid) {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(statOf(name)?.[1]) === pid)
+    .map(Number);
+}
+
+export function commandOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+}
+
+/** Which of `pids` holds the accepted end of this client socket; undefined while it is handed over. */
+export function holderOf(socket, pids) {
+  const key = `${hex(socket.remoteAddress, socket.remotePort)} ${hex(socket.localAddress, socket.localPort)}`;
+  for (const line of readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1)) {
+    const fields = line.trim().split(/\s+/);
+    if (`${fields[1]} ${fields[2]}` !== key || fields[9] === '0') continue;
+    const holders = pids.filter((pid) => holdsInode(pid, fields[9]));
+    return holders.length === 1 ? holders[0] : undefined;
+  }
+  return undefined;
+}
+
+function holdsInode(pid, inode) {
+  return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Fields after the command, which stands in parentheses: [0] state, [1] parent, [11] user time, [12] system time. */
+function statOf(pid) {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+/** As the kernel prints it: bytes of the address reversed, upper-case hex. */
+function hex(address, port) {
+  const digits = (value, width) => value.toString(16).toUpperCase().padStart(width, '0');
+  const bytes = address.split('.').map(Number).reverse();
+  return `${bytes.map((byte) => digits(byte, 2)).join('')}:${digits(port, 4)}`;
+}

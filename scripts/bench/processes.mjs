@@ -1,0 +1,61 @@
+// The processes that the bench started, each bound to a core where that is possible, and all of them ended by their pids.
+import { fork, spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+const here = import.meta.dirname;
+const STOP_WITHIN_MS = 30_000;
+
+export class Processes {
+  #running = [];
+
+  /** A script of this folder that sends `{ port }` when it listens. */
+  async start(script, args, core) {
+    const child = this.fork(script, args, core);
+    const { port } = await new Promise((resolve, reject) => {
+      child.once('message', resolve);
+      child.once('exit', (code) => reject(new Error(`${script} ended with ${code}`)));
+    });
+    return { pid: child.pid, port };
+  }
+
+  fork(script, args, core) {
+    const child = fork(join(here, script), args, {
+      execPath: core.command,
+      execArgv: core.args,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    this.#keep(child);
+    return child;
+  }
+
+  spawn(command, args, options, core) {
+    const prefix = core.pin === undefined ? [] : ['taskset', '-c', core.pin];
+    const [first, ...rest] = [...prefix, command, ...args];
+    const child = spawn(first, rest, options);
+    this.#keep(child);
+    return child;
+  }
+
+  #keep(child) {
+    this.#running.push(child);
+    child.once('exit', () => this.#running.splice(this.#running.indexOf(child), 1));
+  }
+
+  /** SIGTERM, newest first, and SIGKILL for what does not end in time. */
+  async stop() {
+    for (const child of [...this.#running].reverse()) {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      const force = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
+      child.kill('SIGTERM');
+      await ended;
+      clearTimeout(force);
+    }
+  }
+}
+
+/** How a process is bound to a core, where taskset exists. */
+export function coreOf(pin) {
+  return pin === undefined
+    ? { pin, command: process.execPath, args: [] }
+    : { pin, command: 'taskset', args: ['-c', pin, process.execPath] };
+}

@@ -1,0 +1,181 @@
+// Makes docs/configuration.md, docs/errors.md and docs/metrics.md from the built sources; `--check` fails if they differ from what is committed.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const load = (name) =>
+  import(pathToFileURL(join(root, 'dist', name)).href).catch((error) => {
+    process.stderr.write(`dist/${name} cannot be loaded; run: npm run build\n${error.message}\n`);
+    process.exit(1);
+  });
+
+const { listOptions } = await load('config/options.js');
+const { CATALOG } = await load('errors/catalog.js');
+const { METRIC_DOCS } = await load('observability/metric-docs.js');
+
+const cell = (text) => text.replaceAll('|', '\\|');
+const KINDS = {
+  string: 'text',
+  number: 'whole number',
+  boolean: 'true or false',
+  list: 'list of texts',
+  map: 'names with values',
+};
+
+function kindText({ kind, choices, path }) {
+  if (path.join('.') === 'workers') return '`auto` or a whole number from 1 to 64';
+  if (kind === 'choice') return choices.map((choice) => `\`${choice}\``).join(', ');
+  return KINDS[kind] ?? kind;
+}
+
+function defaultText({ default: value, kind, path }) {
+  if (path.join('.') === 'workers') return '`auto`';
+  if (value === undefined) return kind === 'choice' && path.at(-1) === 'type' ? '' : 'none';
+  if (value === '') return 'empty';
+  return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
+}
+
+function optionSection(option, heading) {
+  const { doc, variable } = option;
+  const names = [doc.short, variable].filter(Boolean);
+  const facts = [`Type: ${kindText(option)}`];
+  if (defaultText(option)) facts.push(`default: ${defaultText(option)}`);
+  if (names.length)
+    facts.push(`environment: ${names.map((name) => `\`${name}\``).join(' or ')}${doc.secret ? ', each also with `_FILE`' : ''}`);
+  return [
+    `### ${heading}`,
+    '',
+    doc.text,
+    ...(doc.reason ? ['', `Why change it: ${doc.reason}`] : []),
+    '',
+    `${facts.join(' · ')}.`,
+    '',
+  ];
+}
+
+const INTRO = `# Configuration
+
+<!-- Made by \`npm run docs\` from src/config/schema.ts: change it there. -->
+
+\`berth serve\` reads \`berth.yaml\`, \`berth.yml\` or \`berth.json\` (comments and trailing commas allowed) in its directory, or the file that
+\`--config\` names. \`berth check [FILE]\` tells what it understood and prints what is in effect, without secrets.
+
+- **Order**: flag, else environment, else file, else default.
+- **Environment**: every option below names its variable; \`__\` goes one level down. Lists are separated by commas. An empty variable
+  counts as unset, an unknown one that begins with \`BERTH_\` is an error (except those that Kubernetes makes for a Service). For a secret
+  \`<VARIABLE>_FILE\` may name a file that holds it.
+- **References** in texts of the file: \`\${VAR}\`, \`\${VAR:-default}\`, \`\${env:VAR}\`. They are replaced after parsing; a variable that is
+  not set is an error. \`$\${\` stands for the characters \`\${\` themselves.
+- **Durations** are written \`500ms\`, \`5s\`, \`2m\`, \`2h\`; **sizes** \`512B\`, \`64KiB\`, \`4MiB\`. A bare number is an error.
+- **Unknown keys** are errors with a suggestion. Files of MCP clients can be pasted: \`mcpServers\` (Claude, Cursor, Windsurf, Cline …) and
+  VS Code's \`servers\`. What those clients keep besides (\`autoApprove\`, \`inputs\`, numeric \`timeout\` …) is told and ignored;
+  \`disabled: true\` is honoured.
+- **Names** of backends and virtual servers are letters, digits, \`_\` and \`-\`, begin with a letter or digit and have 32 characters at most;
+  other characters become \`-\`, with a warning.
+
+The start is refused (exit code 78) with \`redis.url\` but without a secret; with \`listen\` off loopback but without \`publicUrl\` or \`hosts\`,
+or without \`auth.mode\` written out; with \`admin.listen\` off loopback but without \`admin.token\`; with \`limits.hold\` below
+\`internal.lease\` + 2 s; with a secret of fewer than 16 characters.
+`;
+
+function configurationPage() {
+  const lines = [INTRO];
+  let group;
+  const options = listOptions();
+  const top = options.filter(({ path }) => path.length === 1 && !['mcpServers', 'servers'].includes(path[0]));
+  lines.push('## General', '', ...top.flatMap((option) => optionSection(option, `\`${option.path[0]}\``)));
+  for (const option of options.filter(({ path }) => !top.some((other) => other.path === path))) {
+    const { path } = option;
+    const isBackend = path[0] === 'mcpServers' && path.length > 1;
+    if (path[0] !== group) {
+      group = path[0];
+      lines.push(`## \`${group}\``, '');
+    }
+    if (path.length === 1) {
+      lines.push(option.doc.text, '');
+      continue;
+    }
+    if (isBackend && path.at(-1) === 'type') {
+      lines.push(option.choices[0] === 'stdio' ? '### A command (stdio)' : '### A URL (Streamable HTTP)', '');
+    }
+    const name = path.map((part) => (part === '*' ? '<name>' : part)).join('.');
+    const section = optionSection(option, `\`${name}\``);
+    if (isBackend) section[0] = `#${section[0]}`;
+    lines.push(...section);
+  }
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+const RETRY = {
+  never: 'no: the same request fails again',
+  safe: 'yes: it was not begun',
+  after: 'yes, after `Retry-After`: it was not begun',
+};
+
+function errorsPage() {
+  const rows = Object.entries(CATALOG).map(
+    ([code, { status, rpcCode, source, retry, message, remedy }]) =>
+      `| \`${code}\` | ${status} | ${rpcCode} | ${source} | ${RETRY[retry]} | ${cell(message)} | ${cell(remedy)} |`,
+  );
+  return `# Errors
+
+<!-- Made by \`npm run docs\` from src/errors/catalog.ts: change it there. -->
+
+Every error is a JSON-RPC error with the id of the request. The name of the error is for the log and this page; a caller sees the HTTP
+status, the code and the message.
+
+| error | HTTP | JSON-RPC | source | try again? | message | what to do |
+|---|---|---|---|---|---|---|
+${rows.join('\n')}
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+| 0 | ended after a drain, also one that reached its time-out |
+| 1 | forced by a second signal |
+| 64 | bad usage of the command line |
+| 69 | Redis could not be reached for \`redis.startTimeout\`, or a port is in use |
+| 78 | bad configuration |
+`;
+}
+
+function metricsPage() {
+  const rows = METRIC_DOCS.map(
+    ({ name, type, labels, help }) =>
+      `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${cell(help)} |`,
+  );
+  return `# Metrics
+
+<!-- Made by \`npm run docs\` from src/observability/metric-docs.ts: change it there. -->
+
+\`GET /metrics\` on the admin port covers all workers of the pod, in the Prometheus format. The label \`worker\` is the index of the worker,
+from 1. No label holds a session, a caller or a URL.
+
+| metric | type | labels | meaning |
+|---|---|---|---|
+${rows.join('\n')}
+`;
+}
+
+const pages = { 'configuration.md': configurationPage(), 'errors.md': errorsPage(), 'metrics.md': metricsPage() };
+const check = process.argv.includes('--check');
+for (const [name, text] of Object.entries(pages)) {
+  const file = join(root, 'docs', name);
+  let committed;
+  try {
+    committed = readFileSync(file, 'utf8');
+  } catch {
+    // Not there yet: differs.
+  }
+  if (committed === text) continue;
+  if (check) {
+    process.stderr.write(`docs/${name} is out of date; run: npm run build && npm run docs\n`);
+    process.exitCode = 1;
+  } else {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    process.stdout.write(`docs/${name}\n`);
+  }
+}

@@ -1,0 +1,99 @@
+// The work of npm test. The last line is `N passed, N failed, N skipped` over all lanes; a check that fails counts as one failed.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { obtainRedis } from './obtain-redis.mjs';
+import { ensureBuilt, ensureInstalled, root, runNode } from './start-prepare.mjs';
+
+const LANES = ['unit', 'contract', 'integration', 'cluster'];
+const bin = (...path) => join(root, 'node_modules', ...path);
+
+const CHECKS = [
+  ['lint', [bin('@biomejs', 'biome', 'bin', 'biome'), 'lint', '.']],
+  ['format', [bin('@biomejs', 'biome', 'bin', 'biome'), 'format', '.']],
+  ['types', [bin('typescript', 'bin', 'tsc'), '--noEmit']],
+  ['generated documents', [join(root, 'scripts', 'docs.mjs'), '--check']],
+];
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+export async function test(args) {
+  try {
+    const { lanes, rest } = readArguments(args);
+    ensureInstalled();
+    // A build that fails is told, and what can run without it still runs.
+    step('build', () => ensureBuilt());
+    if ((lanes ?? LANES).some((lane) => lane !== 'unit')) step('redis', () => obtainRedis());
+    if (!lanes) for (const [name, command] of CHECKS) step(name, () => check(command));
+    for (const lane of lanes ?? LANES) runLane(lane, rest);
+  } catch (error) {
+    total.failed += 1;
+    process.stderr.write(`npm test: ${error?.exitCode ? error.message : error?.stack}\n`);
+    process.exitCode = error?.exitCode ?? 1;
+  }
+  if (total.failed) process.exitCode ||= 1;
+  process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+}
+
+function readArguments(args) {
+  const lanes = [];
+  const rest = [];
+  for (let i = 0; i < args.length; i++) {
+    const [name, value] = args[i].split('=');
+    if (name === '--lane') lanes.push(...(value ?? args[++i] ?? '').split(','));
+    else rest.push(args[i]);
+  }
+  const unknown = lanes.find((lane) => !LANES.includes(lane));
+  if (unknown !== undefined) {
+    throw Object.assign(new Error(`there is no lane "${unknown}": ${LANES.join(', ')}`), { exitCode: 64 });
+  }
+  return { lanes: lanes.length ? lanes : undefined, rest };
+}
+
+function step(name, run) {
+  process.stdout.write(`\n── ${name}\n`);
+  try {
+    run();
+  } catch (error) {
+    total.failed += 1;
+    process.stderr.write(`${name} failed: ${error.message}\n`);
+  }
+}
+
+function check(command) {
+  const code = runNode(command);
+  if (code !== 0) throw new Error(`exit code ${code}`);
+}
+
+/** One lane in a process of its own; its result is read from jest's report, not from its output. */
+function runLane(lane, rest) {
+  process.stdout.write(`\n── ${lane} tests\n`);
+  const directory = mkdtempSync(join(tmpdir(), 'berth-test-'));
+  const report = join(directory, 'report.json');
+  // Real processes, signals and time-outs: beside other test files they would measure the load of the machine.
+  const serial = lane === 'cluster' ? ['--runInBand'] : [];
+  const options = ['--selectProjects', lane, '--passWithNoTests', '--json', '--outputFile', report, ...serial, ...rest];
+  // Only the file is wanted: the same JSON on stdout would bury the messages, which go to stderr.
+  const command = [bin('jest', 'bin', 'jest.js'), ...options];
+  const code = spawnSync(process.execPath, command, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }).status ?? 1;
+  try {
+    count(lane, JSON.parse(readFileSync(report, 'utf8')), code);
+  } catch {
+    total.failed += 1;
+    process.stderr.write(`${lane}: jest ended with ${code} and without a report\n`);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function count(lane, result, code) {
+  // A file that could not be run at all holds tests that nobody counted.
+  const failed = result.numFailedTests + result.numRuntimeErrorTestSuites;
+  total.passed += result.numPassedTests;
+  total.skipped += result.numPendingTests + result.numTodoTests;
+  total.failed += failed;
+  if (code === 0 || failed) return;
+  total.failed += 1;
+  process.stderr.write(`${lane}: no test failed, yet jest ended with ${code}\n`);
+}

@@ -1,0 +1,128 @@
+// Contract of a backend session: the back half of DESIGN's two halves. A front half (legacy now, modern later) hands it calls and
+// receives messages as JSON text; neither knows the other's era or transport. Backends get the guard and the record writer
+// injected and import neither sessions nor the directory's implementation.
+import type { BackendSessionRecord } from '../directory/directory.js';
+import type { GatewayError } from '../errors/gateway-error.js';
+import type { JsonRpcNotification, JsonRpcRequest } from '../protocol/json-rpc.js';
+import type { Capabilities, Implementation } from '../protocol/mcp.js';
+import type { Headers } from '../streams/exchange.js';
+
+/** What a backend told of itself at initialize. */
+export interface BackendInfo {
+  readonly protocolVersion: string;
+  readonly capabilities: Capabilities;
+  readonly serverInfo?: Implementation;
+  readonly instructions?: string;
+}
+
+/** One request of a session to one of its backends. */
+export interface BackendCall {
+  /** Without server_id, names already the backend's own. */
+  readonly message: JsonRpcRequest;
+  /** The same message as text, ready to be sent. */
+  readonly bytes: Buffer | string;
+  /** Client headers that may be passed on (forwardHeaders picks from them). */
+  readonly headers: Headers;
+  /** Monotonic time by which the answer is due; also bounds opening and recovery. */
+  readonly deadlineMs: number;
+  /** What the backend answers. */
+  readonly sink: CallSink;
+}
+
+/**
+ * Where the answer of a call goes: messages, then exactly one end: a final `message`, or `bodyEnd` after `bodyStart`, or `fail`.
+ * Nothing comes after the end.
+ */
+export interface CallSink {
+  /**
+   * One JSON-RPC message that belongs to the call, as JSON text (of an SSE event, or a line of stdio). `final`: it is the response.
+   * @returns false: the caller reads slowly; send no more until `resume` is called.
+   */
+  message(json: Buffer | string, final: boolean): boolean;
+  /** The response comes as the bytes of one JSON body, relayed unparsed (HTTP backends, application/json, status 200). */
+  bodyStart(contentLength: number | undefined): void;
+  /** @returns as for `message`. */
+  bodyChunk(chunk: Buffer): boolean;
+  bodyEnd(): void;
+  /** The call ended without a response of the backend; or, after bodyStart, broke off. */
+  fail(error: GatewayError): void;
+  /** Set by the backend: run when the caller reads again after `false`. */
+  resume: (() => void) | undefined;
+}
+
+/** A running call. */
+export interface RunningCall {
+  /**
+   * Gives the call up: a response that still comes is dropped and the sink hears nothing more. `notify`: the backend is told by
+   * notifications/cancelled. In this era a caller that merely disconnects cancels nothing.
+   */
+  cancel(reason: string, notify: boolean): void;
+}
+
+/** What a backend session may use of the session it belongs to. */
+export interface BackendSessionHost {
+  /** For logs: the session's reference. */
+  readonly sessionRef: string;
+  /**
+   * The guard (DESIGN 3, rule 3): true while the lease is valid and the session still ours at this epoch. To be asked
+   * synchronously right before the bytes of every act leave. What it refuses has not begun: fail with NOT_OWNER.
+   */
+  mayAct(): boolean;
+  /** Saves an issued id by compare-and-set before anything else is sent with it. Never rejects; anything but `saved` means: end it. */
+  save(previousGeneration: number, value: BackendSessionRecord): Promise<'saved' | 'refused'>;
+  /** Ends a backend session that was opened but may not be used (handshake failed, save refused). */
+  discard(value: BackendSessionRecord): void;
+  /** A notification outside any call (GET stream, stdio), as JSON text. */
+  onNotification(json: Buffer | string): void;
+  /** The backend's state is gone and `onStateLoss` is `fail`: the session has to end. */
+  onStateLost(reason: string): void;
+}
+
+export interface BackendSession {
+  readonly backend: string;
+  /** What initialize told; undefined before the first opening. */
+  readonly info: BackendInfo | undefined;
+  /** Opened (or restored from the record) and not closed. */
+  readonly isOpen: boolean;
+  /** True if something of it (a stdio child) cannot be passed to another worker. */
+  readonly isBoundToWorker: boolean;
+  /**
+   * Lazy, single-flight. `headers`: client headers that may be passed on, as for a call (default none).
+   * @throws GatewayError BACKEND_UNAVAILABLE, BACKEND_TIMEOUT, NOT_OWNER
+   */
+  open(deadlineMs: number, headers?: Headers): Promise<BackendInfo>;
+  /** Opens if need be, then sends. Never throws: errors go to the sink. */
+  call(call: BackendCall): RunningCall;
+  /** Sends a notification (if the session is open; else drops it). Never rejects. */
+  notify(message: JsonRpcNotification, headers: Headers): Promise<void>;
+  /** The client has a standalone stream open (or no longer): keep a GET stream to the backend. */
+  setListening(listening: boolean): void;
+  /** What the record holds of it, if it was saved. */
+  readonly record: BackendSessionRecord | undefined;
+  /** Memory and processes go, nothing is sent to an HTTP backend (teardown does that). Calls in flight fail with `error`. */
+  close(error: GatewayError): void;
+}
+
+/** Makes backend sessions of one configured backend; one per worker, alive from start to stop or reload. */
+export interface Backend {
+  readonly name: string;
+  /** Last known of any session of this worker; undefined before the first handshake. */
+  readonly lastInfo: BackendInfo | undefined;
+  /** `record`: go on with that backend session (take-over), no initialize. */
+  createSession(host: BackendSessionHost, record: BackendSessionRecord | undefined): BackendSession;
+  /** Teardown: DELETE of a backend session. See teardown/. */
+  readonly end: ((target: EndTarget, timeoutMs: number) => Promise<EndAnswer>) | undefined;
+  close(): Promise<void>;
+}
+
+/** What a DELETE to a backend session needs. */
+export interface EndTarget {
+  readonly id: string;
+  readonly protocolVersion: string;
+  /** The headers that initialized it (static and forwarded ones). */
+  readonly headers: Headers;
+}
+
+export type EndAnswer =
+  | { readonly kind: 'status'; readonly status: number }
+  | { readonly kind: 'unreachable'; readonly reason: string };

@@ -1,0 +1,291 @@
+// The catalogs that one worker knows, by backend and scope. It never shares a list between scopes (equal content may share memory,
+// which tells nobody anything), and one dead backend neither empties nor slows the lists of the others (DESIGN 5).
+import { LRUCache } from 'lru-cache';
+import { CATALOG } from '../errors/catalog.js';
+import { GatewayError } from '../errors/gateway-error.js';
+import type { Clock } from '../lifecycle/clock.js';
+import { digestOf } from '../protocol/ids.js';
+import type { Catalog, CatalogKind, CatalogPart, LoadedList, RawEntry } from './catalog.js';
+
+export interface CatalogCacheOptions {
+  /** Longest time a list counts as fresh, and the default where the backend names none. Default 5 min. */
+  readonly maxTtlMs?: number;
+  /** How long a failed load is not repeated, so that a dead backend does not slow each list. Default 5 s. */
+  readonly errorTtlMs?: number;
+  /** How long a list waits for a backend whose last load failed; the load goes on behind it. Default 500 ms. */
+  readonly retryGraceMs?: number;
+  /** Most (backend, scope) pairs; the least recently used go first. Default 10 000. */
+  readonly maxCatalogs?: number;
+  /** Most JSON text behind the kept lists, bytes. Default 128 MiB. */
+  readonly maxBytes?: number;
+  /** A list that was read before is now another one: entries or availability differ. Whoever uses it wants to hear of it (S70). Must not throw. */
+  readonly onChange?: (change: CatalogChange) => void;
+}
+
+export interface CatalogChange {
+  readonly backend: string;
+  readonly scope: string;
+  readonly kind: CatalogKind;
+  readonly part: CatalogPart;
+}
+
+export type CatalogLoad = () => Promise<LoadedList>;
+
+const MINUTE_MS = 60_000;
+const MEBIBYTE = 1024 * 1024;
+// Invalidations can come faster than loads end; after so many rounds the last result is used, but not kept as fresh.
+const MAX_ROUNDS = 3;
+// Spare loads of others who wait for the same list; more are of no use.
+const MAX_SPARE_LOADS = 8;
+const SLOT_BYTES = 512;
+
+interface Flight {
+  readonly done: Promise<CatalogPart>;
+  readonly spareLoads: CatalogLoad[];
+}
+
+interface KindState {
+  part: CatalogPart | undefined;
+  /** Bytes of JSON that this list was the first to bring. */
+  bytes: number;
+  expiresMs: number;
+  /** Grows with every invalidation: a load that began under another number is stale. */
+  round: number;
+  flight: Flight | undefined;
+}
+
+interface Slot {
+  readonly key: string;
+  readonly scope: string;
+  readonly states: Map<CatalogKind, KindState>;
+  catalog: Catalog;
+}
+
+type Loaded =
+  | {
+      readonly kind: 'loaded';
+      readonly entries: readonly RawEntry[];
+      readonly digest: string;
+      readonly bytes: number;
+      readonly ttlMs: number;
+    }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'abandoned' };
+
+const UNREAD: CatalogPart = { entries: [], available: false, loadedMs: undefined, ttlMs: 0, version: '!' };
+
+export class CatalogCache {
+  readonly #clock: Clock;
+  readonly #options: Required<Omit<CatalogCacheOptions, 'onChange'>>;
+  readonly #onChange: (change: CatalogChange) => void;
+  readonly #slots: LRUCache<string, Slot>;
+  // Equal lists (the same backend read by many sessions) are kept once.
+  readonly #contents: LRUCache<string, readonly RawEntry[]>;
+  #generation = 0;
+
+  constructor(clock: Clock, { onChange = () => {}, ...options }: CatalogCacheOptions = {}) {
+    this.#clock = clock;
+    this.#onChange = onChange;
+    this.#options = {
+      maxTtlMs: 5 * MINUTE_MS,
+      errorTtlMs: 5_000,
+      retryGraceMs: 500,
+      maxCatalogs: 10_000,
+      maxBytes: 128 * MEBIBYTE,
+      ...options,
+    };
+    const { maxCatalogs, maxBytes } = this.#options;
+    this.#slots = new LRUCache({ max: maxCatalogs, maxSize: maxBytes, sizeCalculation: bytesOf });
+    this.#contents = new LRUCache({ max: maxCatalogs, maxSize: Math.ceil(maxBytes / 2) });
+  }
+
+  /**
+   * A list, fresh or read now (once for all who ask at the same time). Never rejects: a backend that cannot be read gives a part
+   * that is not available and holds the last known entries.
+   * @param scope '' where the backend's credentials are static and shared; else what tells one session from another
+   * @param load reads the list on behalf of the caller; a GatewayError that is not the backend's fault (session ended, not owner)
+   *   says nothing about the backend: the load of another waiting caller is used instead
+   */
+  get(backend: string, scope: string, kind: CatalogKind, load: CatalogLoad): Promise<CatalogPart> {
+    const slot = this.#openSlot(backend, scope);
+    const state = openState(slot, kind);
+    const { part } = state;
+    if (part && this.#isFresh(state)) return Promise.resolve(part);
+    if (!state.flight) this.#startFlight(slot, kind, state, load);
+    else if (state.flight.spareLoads.length < MAX_SPARE_LOADS) state.flight.spareLoads.push(load);
+    const { done } = state.flight as Flight;
+    return part && !part.available ? this.#withGrace(done, part) : done;
+  }
+
+  /** As `get`, without waiting: undefined if the list would have to be read. */
+  peek(backend: string, scope: string, kind: CatalogKind): CatalogPart | undefined {
+    const state = this.#slots.get(keyOf(backend, scope))?.states.get(kind);
+    return state?.part && this.#isFresh(state) ? state.part : undefined;
+  }
+
+  /**
+   * All that is known, fresh or not, without waiting. Good enough to find what a call means: a tool that has gone since gets the
+   * backend's own answer, and one that is not found is worth a `get`.
+   */
+  known(backend: string, scope: string): Catalog {
+    return this.#slots.get(keyOf(backend, scope))?.catalog ?? { backend, generation: 0, parts: {} };
+  }
+
+  /** The backend's list changed, or the backend came back: read it again when next asked, in all scopes. Default: all kinds. */
+  invalidate(backend: string, kind?: CatalogKind): void {
+    for (const slot of this.#slots.values()) {
+      if (slot.catalog.backend !== backend) continue;
+      for (const [ofKind, state] of slot.states) {
+        if (kind !== undefined && kind !== ofKind) continue;
+        state.round++;
+        state.expiresMs = Number.NEGATIVE_INFINITY;
+      }
+    }
+  }
+
+  /** A session with a scope of its own has ended. */
+  forget(backend: string, scope: string): void {
+    this.#slots.delete(keyOf(backend, scope));
+  }
+
+  #openSlot(backend: string, scope: string): Slot {
+    const key = keyOf(backend, scope);
+    const known = this.#slots.get(key);
+    if (known) return known;
+    const slot: Slot = { key, scope, states: new Map(), catalog: { backend, generation: 0, parts: {} } };
+    this.#slots.set(key, slot);
+    return slot;
+  }
+
+  #isFresh(state: KindState): boolean {
+    return this.#clock.monotonicMs() < state.expiresMs;
+  }
+
+  #startFlight(slot: Slot, kind: CatalogKind, state: KindState, load: CatalogLoad): void {
+    const spareLoads: CatalogLoad[] = [];
+    const done = this.#fly(slot, kind, state, load, spareLoads).finally(() => {
+      state.flight = undefined;
+    });
+    state.flight = { done, spareLoads };
+  }
+
+  async #fly(
+    slot: Slot,
+    kind: CatalogKind,
+    state: KindState,
+    first: CatalogLoad,
+    spareLoads: CatalogLoad[],
+  ): Promise<CatalogPart> {
+    let load = first;
+    for (let rounds = 1; ; rounds++) {
+      const { round } = state;
+      const outcome = await this.#run(load);
+      if (outcome.kind === 'abandoned') {
+        const next = spareLoads.shift();
+        if (!next) return state.part ?? UNREAD;
+        load = next;
+        continue;
+      }
+      // Race: the load read page 1, the backend changed and said so, the load ends with the old list; so we read again.
+      if (round !== state.round && rounds < MAX_ROUNDS) continue;
+      return this.#store(slot, kind, state, outcome, round === state.round);
+    }
+  }
+
+  async #run(load: CatalogLoad): Promise<Loaded> {
+    try {
+      const { entries, ttlMs = this.#options.maxTtlMs } = await load();
+      const text = JSON.stringify(entries);
+      const digest = digestOf(text);
+      const shared = this.#contents.get(digest);
+      if (shared) return { kind: 'loaded', entries: shared, digest, bytes: 0, ttlMs };
+      this.#contents.set(digest, entries, { size: text.length + 1 });
+      return { kind: 'loaded', entries, digest, bytes: text.length, ttlMs };
+    } catch (error) {
+      return isFaultOfCaller(error) ? { kind: 'abandoned' } : { kind: 'failed', reason: reasonOf(error) };
+    }
+  }
+
+  #store(
+    slot: Slot,
+    kind: CatalogKind,
+    state: KindState,
+    outcome: Exclude<Loaded, { kind: 'abandoned' }>,
+    current: boolean,
+  ): CatalogPart {
+    const nowMs = this.#clock.monotonicMs();
+    const before = state.part;
+    let part: CatalogPart;
+    if (outcome.kind === 'loaded') {
+      const ttlMs = Math.max(0, Math.min(outcome.ttlMs, this.#options.maxTtlMs));
+      part = { entries: outcome.entries, available: true, loadedMs: nowMs, ttlMs, version: outcome.digest };
+      if (part.version !== before?.version.replace('!', '')) state.bytes = outcome.bytes;
+    } else {
+      const { entries, loadedMs, version } = before ?? UNREAD;
+      part = {
+        entries,
+        available: false,
+        error: outcome.reason,
+        loadedMs,
+        ttlMs: this.#options.errorTtlMs,
+        version: version.endsWith('!') ? version : `${version}!`,
+      };
+    }
+    state.part = part;
+    state.expiresMs = current ? nowMs + part.ttlMs : Number.NEGATIVE_INFINITY;
+    const differs = part.version !== before?.version;
+    slot.catalog = {
+      backend: slot.catalog.backend,
+      generation: differs || part.error !== before?.error ? ++this.#generation : slot.catalog.generation,
+      parts: { ...slot.catalog.parts, [kind]: part },
+    };
+    // Its size has to be counted anew, which set() alone does not do for the same object; not if it was evicted or forgotten while
+    // the load ran.
+    if (this.#slots.peek(slot.key) === slot) {
+      this.#slots.delete(slot.key);
+      this.#slots.set(slot.key, slot);
+    }
+    if (before && differs) this.#onChange({ backend: slot.catalog.backend, scope: slot.scope, kind, part });
+    return part;
+  }
+
+  #withGrace(done: Promise<CatalogPart>, lastKnown: CatalogPart): Promise<CatalogPart> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.after(this.#options.retryGraceMs, () => resolve(lastKnown));
+      void done.then((part) => {
+        timer.cancel();
+        resolve(part);
+      });
+    });
+  }
+}
+
+function keyOf(backend: string, scope: string): string {
+  // A blank stands in no name of a backend.
+  return `${backend} ${scope}`;
+}
+
+function openState(slot: Slot, kind: CatalogKind): KindState {
+  let state = slot.states.get(kind);
+  if (!state) {
+    state = { part: undefined, bytes: 0, expiresMs: Number.NEGATIVE_INFINITY, round: 0, flight: undefined };
+    slot.states.set(kind, state);
+  }
+  return state;
+}
+
+function bytesOf(slot: Slot): number {
+  let bytes = SLOT_BYTES;
+  for (const state of slot.states.values()) bytes += state.bytes;
+  return bytes;
+}
+
+function isFaultOfCaller(error: unknown): boolean {
+  return error instanceof GatewayError && error.code !== 'INTERNAL' && CATALOG[error.code].source !== 'backend';
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof GatewayError)) return 'unexpected';
+  const reason = error.details?.reason;
+  return typeof reason === 'string' ? reason : error.code.toLowerCase();
+}

@@ -1,0 +1,114 @@
+// The life of a call apart from its answer: waiting for the session, being sent, being given up. See http-call.ts.
+import { GatewayError } from '../../errors/gateway-error.js';
+import type { BackendCall, RunningCall } from '../backend.js';
+import type { CallSession, SessionCall } from './call-session.js';
+import type { Expiring } from './deadlines.js';
+import type { OpenState } from './open-state.js';
+import { ReplyHandler } from './reply-handler.js';
+import { recoveryError, timedOut, unavailable } from './transport-error.js';
+
+export abstract class CallLife extends ReplyHandler implements RunningCall, Expiring, SessionCall {
+  deadlineMs: number;
+  protected readonly session: CallSession;
+  protected readonly call: BackendCall;
+  protected state: OpenState | undefined;
+  /** The sink heard the end, or the caller left. */
+  protected done = false;
+  /** The bytes of the call itself have left: it may have run. */
+  protected begun = false;
+  protected sentAtMs = 0;
+  /** The answer that told of the lost session, once it did: the call is then repeated, once. */
+  protected lostBy: string | undefined;
+
+  constructor(session: CallSession, call: BackendCall) {
+    super();
+    this.session = session;
+    this.call = call;
+    const { clock, config } = session.transport;
+    this.deadlineMs = Math.min(call.deadlineMs, clock.monotonicMs() + config.timeout);
+  }
+
+  begin(): void {
+    const { clock, deadlines, name } = this.session.transport;
+    if (this.deadlineMs <= clock.monotonicMs()) {
+      this.fail(timedOut(name, { sent: false }));
+      return;
+    }
+    deadlines.add(this);
+    this.session.awaitOpen(this, this.call.headers);
+  }
+
+  // --- the session -------------------------------------------------------------------------------------------------------
+
+  opened(state: OpenState): void {
+    if (this.done) return;
+    this.state = state;
+    const { transport } = this.session;
+    const headers = transport.plan.addForwarded(state.post, this.call.headers);
+    const options = { method: 'POST', path: transport.path, headers, body: this.call.bytes } as const;
+    if (!transport.dispatchCall(options, this)) this.fail(unavailable(transport.name, 'busy'));
+  }
+
+  openFailed(error: GatewayError): void {
+    this.fail(this.lostBy === undefined ? error : recoveryError(this.session.transport.name, error, this.lostBy));
+  }
+
+  // --- giving up ---------------------------------------------------------------------------------------------------------
+
+  cancel(reason: string, notify: boolean): void {
+    if (this.done) return;
+    this.finish();
+    this.session.leave(this);
+    if (notify || !this.begun) this.#withdraw(reason);
+    // Closing the connection would be a cancellation to some servers.
+    else this.skipRest();
+  }
+
+  expire(): void {
+    if (this.done) {
+      this.abort(new Error('the answer did not end'));
+      return;
+    }
+    this.session.leave(this);
+    this.fail(timedOut(this.session.transport.name, this.begun ? {} : { sent: false }));
+    this.#withdraw('timeout');
+  }
+
+  /** The session is closed: the caller hears why. */
+  shut(error: GatewayError): void {
+    this.fail(error);
+    this.abort(error);
+  }
+
+  #withdraw(reason: string): void {
+    const { transport } = this.session;
+    transport.deadlines.delete(this);
+    if (!this.begun || !this.state) return;
+    this.session.tellCancelled(this.state, this.call.message.id, reason, this.call.headers);
+    this.abort(new Error('withdrawn'));
+  }
+
+  /** Reads on into nothing. */
+  protected abstract skipRest(): void;
+
+  protected refusal(): Error | undefined {
+    if (this.done) return new Error('given up while it waited');
+    if (!this.session.host.mayAct()) return new GatewayError('NOT_OWNER');
+    this.begun = true;
+    this.sentAtMs = this.session.transport.clock.monotonicMs();
+    return undefined;
+  }
+
+  protected fail(error: GatewayError): void {
+    if (this.done) return;
+    this.finish();
+    this.session.transport.deadlines.delete(this);
+    this.call.sink.fail(error);
+  }
+
+  protected finish(): void {
+    this.done = true;
+    this.call.sink.resume = undefined;
+    this.session.finished(this);
+  }
+}

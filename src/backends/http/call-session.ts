@@ -1,0 +1,28 @@
+// What a call needs of the session it runs in.
+import type { GatewayError } from '../../errors/gateway-error.js';
+import type { RequestId } from '../../protocol/json-rpc.js';
+import type { Headers } from '../../streams/exchange.js';
+import type { BackendSessionHost } from '../backend.js';
+import type { OpenState, OpenWaiter } from './open-state.js';
+import type { HttpTransport } from './transport.js';
+
+/** A call as its session sees it. */
+export interface SessionCall extends OpenWaiter {
+  shut(error: GatewayError): void;
+}
+
+export interface CallSession {
+  readonly transport: HttpTransport;
+  readonly host: BackendSessionHost;
+  /** Calls `opened` with the session in force, now or when it is open. */
+  awaitOpen(call: OpenWaiter, headers: Headers): void;
+  /** The backend lost the session of `generation`: calls `opened` with another one, or `openFailed`. */
+  recover(call: OpenWaiter, generation: number, sentAtMs: number): void;
+  leave(call: OpenWaiter): void;
+  /** The caller has its answer; the call is no longer the session's business. */
+  finished(call: SessionCall): void;
+  /** Tells the backend that an answer is no longer wanted. */
+  tellCancelled(state: OpenState, requestId: RequestId, reason: string, headers: Headers): void;
+  /** Answers a request of the backend. */
+  answer(state: OpenState, id: RequestId, method: string, headers: Headers): void;
+}

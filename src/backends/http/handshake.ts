@@ -1,0 +1,217 @@
+// One attempt to open a backend session: initialize, save, notifications/initialized. Single flight: callers join it. Whatever
+// goes wrong after an id was issued ends with that id being discarded, or saved where the session's end will find it.
+import type { IncomingHttpHeaders } from 'node:http';
+import type { BackendSessionRecord } from '../../directory/directory.js';
+import { GatewayError, toGatewayError } from '../../errors/gateway-error.js';
+import { isObject } from '../../protocol/json-rpc.js';
+import {
+  type Capabilities,
+  type Implementation,
+  isLegacyVersion,
+  LATEST_LEGACY_VERSION,
+  SESSION_HEADER,
+} from '../../protocol/mcp.js';
+import type { Headers } from '../../streams/exchange.js';
+import type { BackendInfo, BackendSessionHost } from '../backend.js';
+import { ControlRequest } from './control-request.js';
+import { isIssuedId, postHeaders } from './headers.js';
+import { makeOpenState, type OpenState, type OpenWaiter } from './open-state.js';
+import { readError } from './lost-session.js';
+import { sealBackendSession } from './sealed-session.js';
+import { statusError, timedOut, unavailable } from './transport-error.js';
+import type { HttpTransport } from './transport.js';
+
+/** How long the answer to an abandoned initialize is awaited, only to discard the id in it. */
+const ABANDONED_MS = 5000;
+const INITIALIZE_ID = 1;
+
+export interface HandshakePlan {
+  readonly transport: HttpTransport;
+  readonly host: BackendSessionHost;
+  /** Configured and forwarded headers. */
+  readonly headers: Headers;
+  readonly previousGeneration: number;
+  /** It replaces a lost session: then it is worth nothing without a caller who waits (S67). */
+  readonly isRecovery: boolean;
+  /** Monotonic. */
+  readonly deadlineMs: number;
+  /** As soon as the record holds the new id, before anything is sent with it. */
+  readonly onSaved: (record: BackendSessionRecord) => void;
+  /** Before the waiters hear of it. */
+  readonly onEnd: (outcome: OpenState | GatewayError) => void;
+}
+
+export class Handshake {
+  readonly #plan: HandshakePlan;
+  readonly #waiters = new Set<OpenWaiter>();
+  #request: ControlRequest | undefined;
+  #closedWith: GatewayError | undefined;
+  #issued: unknown;
+  #saved = false;
+
+  constructor(plan: HandshakePlan) {
+    this.#plan = plan;
+  }
+
+  /** Begins; the outcome is told through the plan and to the waiters. */
+  start(): void {
+    this.#open().then(
+      (state) => {
+        this.#plan.onEnd(state);
+        for (const waiter of this.#takeWaiters()) waiter.opened(state);
+      },
+      (error: unknown) => this.#fail(toGatewayError(error)),
+    );
+  }
+
+  join(waiter: OpenWaiter): void {
+    this.#waiters.add(waiter);
+    if (this.#request && !this.#saved) this.#request.deadlineMs = this.#plan.deadlineMs;
+  }
+
+  leave(waiter: OpenWaiter): void {
+    if (this.#waiters.delete(waiter) && this.#waiters.size === 0 && this.#plan.isRecovery) this.#abandon();
+  }
+
+  /** The session ends: waiters hear `error`; an id that still comes is discarded. */
+  close(error: GatewayError): void {
+    this.#closedWith = error;
+    for (const waiter of this.#takeWaiters()) waiter.openFailed(error);
+    this.#abandon();
+  }
+
+  #abandon(): void {
+    if (!this.#request || this.#saved) return;
+    this.#request.deadlineMs = Math.min(this.#request.deadlineMs, this.#plan.transport.clock.monotonicMs() + ABANDONED_MS);
+  }
+
+  #takeWaiters(): OpenWaiter[] {
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    return waiters;
+  }
+
+  #fail(error: GatewayError): void {
+    this.#plan.onEnd(error);
+    for (const waiter of this.#takeWaiters()) waiter.openFailed(error);
+  }
+
+  async #open(): Promise<OpenState> {
+    const { transport, host, headers, previousGeneration, onSaved } = this.#plan;
+    const info = await this.#initialize();
+    const id = this.#issued as string | undefined;
+    const record = this.#makeRecord(previousGeneration + 1, id, info.protocolVersion, info.capabilities);
+    if (this.#closedWith || (this.#plan.isRecovery && this.#waiters.size === 0)) {
+      this.#discard(record);
+      throw this.#closedWith ?? timedOut(transport.name, { cause: 'abandoned' });
+    }
+    if ((await host.save(previousGeneration, record)) !== 'saved') {
+      this.#discard(record);
+      throw this.#closedWith ?? new GatewayError('NOT_OWNER');
+    }
+    // From here on the record answers for the id: if the session ends now, its teardown finds it there.
+    this.#saved = true;
+    onSaved(record);
+    if (this.#closedWith) throw this.#closedWith;
+    const state = makeOpenState(record, id, headers, transport.plan.fixed, info);
+    try {
+      await this.#confirm(id, info.protocolVersion);
+    } catch (error) {
+      // Refused by the guard: the record lives on with its new owner, and so does the backend session.
+      if (!(error instanceof GatewayError && error.code === 'NOT_OWNER')) this.#discard(record);
+      throw error;
+    }
+    if (this.#closedWith) throw this.#closedWith;
+    return state;
+  }
+
+  async #initialize(): Promise<BackendInfo> {
+    const { transport, headers } = this.#plan;
+    const params = { protocolVersion: LATEST_LEGACY_VERSION, capabilities: {}, clientInfo: transport.clientInfo };
+    const body = JSON.stringify({ jsonrpc: '2.0', id: INITIALIZE_ID, method: 'initialize', params });
+    try {
+      const reply = await this.#send(postHeaders({}, headers), body, true);
+      return this.#readAnswer(reply.status, reply.text);
+    } catch (error) {
+      if (isIssuedId(this.#issued)) this.#discard(this.#makeRecord(1, this.#issued, LATEST_LEGACY_VERSION, {}));
+      throw this.#explain(error);
+    }
+  }
+
+  #readAnswer(status: number, text: string): BackendInfo {
+    const { name } = this.#plan.transport;
+    const refusal = readError(text);
+    if (refusal)
+      throw unavailable(name, 'initialize_refused', { status, code: refusal.code, answer: refusal.message.slice(0, 200) });
+    if (status !== 200) throw statusError(name, status);
+    if (this.#issued !== undefined && !isIssuedId(this.#issued)) throw unavailable(name, 'bad_session_id');
+    let message: unknown;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      throw unavailable(name, 'bad_reply');
+    }
+    const result = isObject(message) ? message.result : undefined;
+    if (!isObject(result)) throw unavailable(name, 'bad_reply');
+    if (!isLegacyVersion(result.protocolVersion)) throw unavailable(name, 'unsupported_version');
+    return {
+      protocolVersion: result.protocolVersion,
+      capabilities: isObject(result.capabilities) ? (result.capabilities as Capabilities) : {},
+      ...(isObject(result.serverInfo) ? { serverInfo: result.serverInfo as Implementation } : {}),
+      ...(typeof result.instructions === 'string' ? { instructions: result.instructions } : {}),
+    };
+  }
+
+  async #confirm(id: string | undefined, protocolVersion: string): Promise<void> {
+    const { transport, headers } = this.#plan;
+    const body = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
+    try {
+      const reply = await this.#send(postHeaders({ id, protocolVersion }, headers), body, false);
+      if (reply.status < 200 || reply.status > 299) throw statusError(transport.name, reply.status);
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  #send(headers: string[], body: string, isInitialize: boolean) {
+    const { transport, host, deadlineMs } = this.#plan;
+    this.#request = new ControlRequest(transport.control, transport.deadlines, {
+      backend: transport.name,
+      method: 'POST',
+      path: transport.path,
+      headers,
+      body,
+      refusal: () => this.#closedWith ?? (host.mayAct() ? undefined : new GatewayError('NOT_OWNER')),
+      deadlineMs,
+      ...(isInitialize ? { responseTo: INITIALIZE_ID, onHead: (status, head) => this.#noteId(status, head) } : {}),
+    });
+    return this.#request.reply;
+  }
+
+  /** From the head already: the body may never come, and then the id has to be discarded all the same. */
+  #noteId(status: number, headers: IncomingHttpHeaders): void {
+    if (status === 200) this.#issued = headers[SESSION_HEADER];
+  }
+
+  /** No call ran yet, whatever became of the handshake. */
+  #explain(error: unknown): GatewayError {
+    const known = toGatewayError(error);
+    if (known.code !== 'OUTCOME_UNKNOWN') return known;
+    return unavailable(this.#plan.transport.name, String(known.details?.reason), { step: 'initialize' }, known.cause);
+  }
+
+  #makeRecord(
+    generation: number,
+    id: string | undefined,
+    protocolVersion: string,
+    capabilities: Capabilities,
+  ): BackendSessionRecord {
+    const { transport, host, headers } = this.#plan;
+    const sealed = sealBackendSession(transport.keyring, host.sessionRef, transport.name, { id, headers });
+    return { generation, sealed, protocolVersion, capabilities, transport: 'http' };
+  }
+
+  #discard(record: BackendSessionRecord): void {
+    if (isIssuedId(this.#issued)) this.#plan.host.discard(record);
+  }
+}

@@ -1,0 +1,116 @@
+// Which headers go to a backend: ours, the configured ones, and those of the client's that the configuration names.
+import type { HttpBackendConfig } from '../../config/schema.js';
+import { SESSION_HEADER, VERSION_HEADER } from '../../protocol/mcp.js';
+import type { Headers } from '../../streams/exchange.js';
+
+/** Ours, per connection, or part of the body's framing: never taken from configuration or client. */
+const RESERVED = new Set([
+  'accept',
+  'accept-encoding',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'expect',
+  'keep-alive',
+  'last-event-id',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+/** Say who somebody is or where he came from, or belong to sessions: a client's word for them is worth nothing at a backend. */
+const NEVER_FORWARDED = /^(?:host|forwarded|x-forwarded-.*|x-real-ip|x-berth-.*|mcp-.*)$/;
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const ACCEPT_POST = 'application/json, text/event-stream';
+const ACCEPT_STREAM = 'text/event-stream';
+
+/** The headers of one configured backend. */
+export class HeaderPlan {
+  /** Configured ones, lower-case. */
+  readonly fixed: Headers;
+  /** Names that are picked from a client's headers. */
+  readonly forwarded: readonly string[];
+
+  /** @throws Error naming backend and header (never a value) if one cannot be sent */
+  constructor(backend: string, config: HttpBackendConfig, url: URL) {
+    const fixed: Record<string, string> = {};
+    if (url.username !== '' || url.password !== '') {
+      const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+      fixed.authorization = `Basic ${Buffer.from(user).toString('base64')}`;
+    }
+    for (const [name, value] of Object.entries(config.headers)) {
+      if (!NAME.test(name) || !VALUE.test(value))
+        throw new Error(`backend ${backend}: header ${JSON.stringify(name)} cannot be sent`);
+      const lower = name.toLowerCase();
+      if (!RESERVED.has(lower) && lower !== SESSION_HEADER && lower !== VERSION_HEADER) fixed[lower] = value;
+    }
+    this.fixed = fixed;
+    // A configured value is the operator's: a client cannot replace it.
+    this.forwarded = config.forwardHeaders
+      .map((name) => name.toLowerCase())
+      .filter((name) => NAME.test(name) && !RESERVED.has(name) && !NEVER_FORWARDED.test(name) && !(name in fixed));
+  }
+
+  /** Configured and forwarded headers together: what initializes a session, and later ends it. */
+  withForwarded(client: Headers): Headers {
+    if (this.forwarded.length === 0) return this.fixed;
+    const headers: Record<string, string> = { ...this.fixed };
+    for (const name of this.forwarded) {
+      const value = client[name];
+      // A value that undici refuses would cost the pool a connection for good: its slot is never freed.
+      if (value !== undefined && VALUE.test(value)) headers[name] = value;
+    }
+    return headers;
+  }
+
+  /** Adds the forwarded headers of one request to a prepared list; the list itself if there are none. */
+  addForwarded(list: string[], client: Headers): string[] {
+    if (this.forwarded.length === 0) return list;
+    const whole = [...list];
+    for (const name of this.forwarded) {
+      const value = client[name];
+      if (value !== undefined && VALUE.test(value)) whole.push(name, value);
+    }
+    return whole;
+  }
+}
+
+/** What a request within a backend session names; nothing at initialize. */
+export interface SessionHeaders {
+  readonly id?: string | undefined;
+  readonly protocolVersion?: string | undefined;
+}
+
+/** Headers of a POST as the flat list that undici takes. */
+export function postHeaders(session: SessionHeaders, extra: Headers): string[] {
+  return flatten(['accept', ACCEPT_POST, 'content-type', 'application/json'], session, extra);
+}
+
+/** Headers of a GET stream. */
+export function streamHeaders(session: SessionHeaders, extra: Headers, lastEventId: string | undefined): string[] {
+  const own = ['accept', ACCEPT_STREAM];
+  if (lastEventId !== undefined && lastEventId !== '' && VALUE.test(lastEventId)) own.push('last-event-id', lastEventId);
+  return flatten(own, session, extra);
+}
+
+/** Headers of the DELETE that ends a session. */
+export function endHeaders(session: SessionHeaders, extra: Headers): string[] {
+  return flatten([], session, extra);
+}
+
+function flatten(list: string[], session: SessionHeaders, extra: Headers): string[] {
+  if (session.id !== undefined) list.push(SESSION_HEADER, session.id);
+  if (session.protocolVersion !== undefined) list.push(VERSION_HEADER, session.protocolVersion);
+  for (const [name, value] of Object.entries(extra)) list.push(name, value);
+  return list;
+}
+
+/** Visible ASCII, as the protocol asks, and short enough to be a header. */
+export function isIssuedId(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 4096 && /^[\x21-\x7e]+$/.test(value);
+}

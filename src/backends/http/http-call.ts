@@ -1,0 +1,252 @@
+// One call to a backend and its answer. The hot path: the object is undici's handler, the waiter, the deadline and the caller's
+// handle in one (see call-life.ts), and a JSON answer passes through unparsed.
+import type { IncomingHttpHeaders } from 'node:http';
+import { isJson, scanMessage } from '../../protocol/scan-json.js';
+import { SseEventTooLarge } from '../../protocol/sse.js';
+import { CallLife } from './call-life.js';
+import { MAX_REPLY_BYTES } from './control-request.js';
+import { EventReader } from './event-reader.js';
+import { streamHeaders } from './headers.js';
+import { judgeAnswer } from './judge-answer.js';
+import type { OpenState } from './open-state.js';
+import { outcomeUnknown, reasonOf, transportError, unavailable } from './transport-error.js';
+
+/** How long the rest of an answer may take whose caller needs no more of it. */
+const LINGER_MS = 5000;
+/** Wait before a broken stream is resumed, if the backend named none. */
+const RESUME_DELAY_MS = 1000;
+const MIN_RESUME_DELAY_MS = 50;
+/** Resumptions without any news before the outcome is called unknown. */
+const MAX_RESUMES = 3;
+
+type Mode = 'relay' | 'events' | 'gather' | 'skip';
+
+export class HttpCall extends CallLife {
+  #mode: Mode = 'skip';
+  #status = 0;
+  #length: number | undefined;
+  #bytes = 0;
+  #paused = false;
+  #reader: EventReader | undefined;
+  #chunks: Buffer[] | undefined;
+  #resumes = 0;
+  #resumedFrom: string | undefined;
+  #isResuming = false;
+
+  protected skipRest(): void {
+    this.#mode = 'skip';
+    if (this.#paused) {
+      this.#paused = false;
+      this.resumeReading();
+    }
+  }
+
+  protected onHead(status: number, headers: IncomingHttpHeaders): void {
+    if (this.done) return;
+    this.#status = status;
+    const type = String(headers['content-type'] ?? '').toLowerCase();
+    if (status === 200 && type.startsWith('text/event-stream')) {
+      this.#mode = 'events';
+      const lastEventId = this.#reader?.lastEventId;
+      this.#reader = new EventReader();
+      this.#reader.lastEventId = lastEventId;
+      this.#isResuming = false;
+    } else if (this.#isResuming) {
+      this.fail(outcomeUnknown(this.session.transport.name, 'stream_ended'));
+      this.abort(new Error('the stream cannot be resumed'));
+    } else if (status === 200 && type.startsWith('application/json')) {
+      this.#mode = 'relay';
+      const length = this.isDecoded ? undefined : headers['content-length'];
+      this.#length = typeof length === 'string' ? Number(length) : undefined;
+    } else {
+      this.#mode = 'gather';
+      this.#chunks = [];
+    }
+  }
+
+  protected onChunk(chunk: Buffer): void {
+    const { sink } = this.call;
+    switch (this.#mode) {
+      case 'relay':
+        // Not before the first byte: an empty body is no answer, and must not become an empty 200.
+        if (this.#bytes === 0) sink.bodyStart(this.#length);
+        this.#bytes += chunk.length;
+        if (!sink.bodyChunk(chunk)) this.#pauseReading();
+        return;
+      case 'events':
+        this.#reader?.push(chunk);
+        this.#pump();
+        return;
+      case 'gather':
+        this.#bytes += chunk.length;
+        if (this.#bytes <= MAX_REPLY_BYTES) this.#chunks?.push(chunk);
+        return;
+      case 'skip':
+        return;
+    }
+  }
+
+  /** Hands on messages until there are no more or the caller reads slowly. */
+  #pump(): void {
+    try {
+      while (!this.#paused && this.#mode === 'events') {
+        const json = this.#reader?.next();
+        if (json === undefined) return;
+        this.#take(json);
+      }
+    } catch (error) {
+      if (!(error instanceof SseEventTooLarge)) throw error;
+      this.fail(outcomeUnknown(this.session.transport.name, 'event_too_large', error));
+      this.abort(error);
+    }
+  }
+
+  #take(json: Buffer): void {
+    const message = scanMessage(json);
+    const { sink } = this.call;
+    switch (message.kind) {
+      case 'notification':
+        if (!sink.message(json, false)) this.#pauseReading();
+        return;
+      case 'request':
+        if (this.state) this.session.answer(this.state, message.id, message.method, this.call.headers);
+        return;
+      case 'response':
+        // Another call's response, or one of another type of id, is not ours to give.
+        if (message.id !== this.call.message.id) return;
+        this.finish();
+        this.#mode = 'skip';
+        // It stays among the deadlines: a stream that never ends behind its response would keep the connection.
+        this.deadlineMs = Math.min(this.deadlineMs, this.session.transport.clock.monotonicMs() + LINGER_MS);
+        sink.message(json, true);
+        return;
+      case 'invalid':
+        return;
+    }
+  }
+
+  #pauseReading(): void {
+    if (this.#paused || this.done) return;
+    this.#paused = true;
+    this.pause();
+    this.call.sink.resume = () => {
+      if (!this.#paused) return;
+      this.#paused = false;
+      this.#pump();
+      if (!this.#paused) this.resumeReading();
+    };
+  }
+
+  protected onEnd(): void {
+    const { sink } = this.call;
+    const { transport } = this.session;
+    const mode = this.#mode;
+    if (mode === 'events' && !this.done) {
+      this.#streamEnded('stream_ended');
+      return;
+    }
+    transport.deadlines.delete(this);
+    if (this.done) return;
+    if (mode === 'gather') {
+      this.#judge();
+      return;
+    }
+    if (this.#bytes === 0) {
+      this.fail(unavailable(transport.name, 'no_answer', { status: this.#status, executed: 'unknown' }));
+      return;
+    }
+    this.finish();
+    sink.bodyEnd();
+  }
+
+  protected onFailure(error: unknown): void {
+    const { transport } = this.session;
+    if (this.done) {
+      transport.deadlines.delete(this);
+      return;
+    }
+    if (this.#isResuming) {
+      this.fail(outcomeUnknown(transport.name, 'stream_ended', error));
+      return;
+    }
+    if (this.#mode === 'events') {
+      this.#streamEnded(reasonOf(error), error);
+      return;
+    }
+    this.fail(transportError(transport.name, error, this.sent));
+  }
+
+  /** An answer that is no plain success: the session is lost, an error for the caller, or nothing that he could use. */
+  #judge(): void {
+    const { transport } = this.session;
+    const state = this.state as OpenState;
+    const text = this.#bytes <= MAX_REPLY_BYTES ? Buffer.concat(this.#chunks ?? []).toString('utf8') : '';
+    const verdict = judgeAnswer(transport, state.id !== undefined, this.#status, text, this.call.message.id);
+    switch (verdict.kind) {
+      case 'lost':
+        this.#lost(state, `http_${this.#status}`);
+        return;
+      case 'answer':
+        this.finish();
+        this.call.sink.message(verdict.text, true);
+        return;
+      case 'failed':
+        this.fail(verdict.error);
+        return;
+    }
+  }
+
+  #lost(state: OpenState, answer: string): void {
+    const { transport } = this.session;
+    if (this.lostBy !== undefined) {
+      this.fail(unavailable(transport.name, 'session_lost', { answer, repeated: true }));
+      return;
+    }
+    this.lostBy = answer;
+    this.reset();
+    this.begun = false;
+    this.#mode = 'skip';
+    this.#bytes = 0;
+    this.#chunks = undefined;
+    transport.deadlines.add(this);
+    this.session.recover(this, state.generation, this.sentAtMs);
+  }
+
+  /** The stream ended without the response: a server that gave event ids may go on in another one. */
+  #streamEnded(reason: string, error?: unknown): void {
+    const { transport } = this.session;
+    const rest = this.#reader?.finish();
+    if (rest && isJson(rest)) this.#take(rest);
+    if (this.done) {
+      transport.deadlines.delete(this);
+      return;
+    }
+    const lastEventId = this.#reader?.lastEventId;
+    if (lastEventId !== this.#resumedFrom) this.#resumes = 0;
+    if (!lastEventId || this.#resumes >= MAX_RESUMES) {
+      this.fail(outcomeUnknown(transport.name, reason, error));
+      return;
+    }
+    this.#resumes++;
+    this.#resumedFrom = lastEventId;
+    this.#isResuming = true;
+    this.#mode = 'skip';
+    this.reset();
+    const delayMs = Math.max(MIN_RESUME_DELAY_MS, this.#reader?.retryMs ?? RESUME_DELAY_MS);
+    transport.clock.after(delayMs, () => this.#resumeStream(lastEventId));
+  }
+
+  #resumeStream(lastEventId: string): void {
+    const { transport } = this.session;
+    const state = this.state;
+    if (this.done || !state) {
+      transport.deadlines.delete(this);
+      return;
+    }
+    const session = { id: state.id, protocolVersion: state.info.protocolVersion };
+    const headers = streamHeaders(session, state.headers, lastEventId);
+    if (!transport.dispatchCall({ method: 'GET', path: transport.path, headers }, this)) {
+      this.fail(outcomeUnknown(transport.name, 'busy'));
+    }
+  }
+}

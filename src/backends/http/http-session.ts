@@ -1,0 +1,242 @@
+// The backend session of one client session: opens lazily, carries calls, heals once when the backend forgot it.
+import type { BackendSessionRecord } from '../../directory/directory.js';
+import { GatewayError } from '../../errors/gateway-error.js';
+import { Bag } from '../../lifecycle/bag.js';
+import { errorText, type JsonRpcNotification, type RequestId } from '../../protocol/json-rpc.js';
+import type { Headers } from '../../streams/exchange.js';
+import type { BackendCall, BackendInfo, BackendSession, BackendSessionHost, RunningCall } from '../backend.js';
+import { ControlRequest } from './control-request.js';
+import { Handshake } from './handshake.js';
+import type { CallSession, SessionCall } from './call-session.js';
+import { HttpCall } from './http-call.js';
+import { ListenStream, type ListeningSession } from './listen-stream.js';
+import { makeOpenState, type OpenState, type OpenWaiter } from './open-state.js';
+import { waitForOpen } from './open-wait.js';
+import { pingCall } from './ping.js';
+import { unsealBackendSession } from './sealed-session.js';
+import type { HttpTransport } from './transport.js';
+
+/** Bound for a notification or an answer to the backend: nobody waits for it. */
+const NOTIFY_MS = 10_000;
+/** Answers under way to one backend session; a backend that asks faster than it reads gets no more. */
+const MAX_ANSWERS = 32;
+
+export class HttpBackendSession implements BackendSession, CallSession, ListeningSession {
+  readonly backend: string;
+  readonly isBoundToWorker = false;
+  readonly transport: HttpTransport;
+  readonly host: BackendSessionHost;
+  current: OpenState | undefined;
+  #record: BackendSessionRecord | undefined;
+  #handshake: Handshake | undefined;
+  #closedWith: GatewayError | undefined;
+  readonly #calls = new Bag<SessionCall>('call');
+  readonly #listen: ListenStream;
+  #answers = 0;
+  /** The last failed recovery: calls that were sent before it share its outcome instead of trying one each (S65). */
+  #failure: { readonly generation: number; readonly atMs: number; readonly error: GatewayError } | undefined;
+
+  /** @param record goes on with that backend session, without initialize; one that cannot be unsealed is opened anew */
+  constructor(transport: HttpTransport, host: BackendSessionHost, record: BackendSessionRecord | undefined) {
+    this.backend = transport.name;
+    this.transport = transport;
+    this.host = host;
+    this.#listen = new ListenStream(this);
+    this.#record = record;
+    if (record) this.current = this.#restore(record);
+  }
+
+  get info(): BackendInfo | undefined {
+    return this.current?.info;
+  }
+
+  get isOpen(): boolean {
+    return this.current !== undefined && this.#closedWith === undefined;
+  }
+
+  get record(): BackendSessionRecord | undefined {
+    return this.#record;
+  }
+
+  open(deadlineMs: number, headers: Headers = {}): Promise<BackendInfo> {
+    return waitForOpen(this, deadlineMs, headers);
+  }
+
+  call(call: BackendCall): RunningCall {
+    const running = new HttpCall(this, call);
+    this.#calls.add(running);
+    running.begin();
+    return running;
+  }
+
+  async notify(message: JsonRpcNotification, headers: Headers): Promise<void> {
+    const { current } = this;
+    if (!current || this.#closedWith) return;
+    await this.#post(current, JSON.stringify(message), headers, message.method);
+  }
+
+  setListening(listening: boolean): void {
+    if (!this.#closedWith) this.#listen.setListening(listening);
+  }
+
+  close(error: GatewayError): void {
+    if (this.#closedWith) return;
+    this.#closedWith = error;
+    this.#listen.stop();
+    this.#handshake?.close(error);
+    for (const call of this.#calls.toArray()) call.shut(error);
+  }
+
+  // --- for calls and streams of this session -----------------------------------------------------------------------------
+
+  awaitOpen(waiter: OpenWaiter, headers: Headers): void {
+    if (this.#closedWith) {
+      waiter.openFailed(this.#closedWith);
+      return;
+    }
+    // During a recovery the old id is known to be dead: to send with it would only earn another 404.
+    if (this.#handshake) {
+      this.#handshake.join(waiter);
+      return;
+    }
+    if (this.current) {
+      waiter.opened(this.current);
+      return;
+    }
+    this.#begin(waiter, this.transport.plan.withForwarded(headers), false);
+  }
+
+  leave(waiter: OpenWaiter): void {
+    this.#handshake?.leave(waiter);
+  }
+
+  recover(waiter: OpenWaiter, generation: number, sentAtMs: number): void {
+    if (this.#closedWith) {
+      waiter.openFailed(this.#closedWith);
+      return;
+    }
+    const { current, transport } = this;
+    if (current && current.generation > generation) {
+      waiter.opened(current);
+      return;
+    }
+    if (transport.config.onStateLoss === 'fail') {
+      waiter.openFailed(new GatewayError('SESSION_NOT_FOUND', { details: { backend: this.backend, reason: 'session_lost' } }));
+      this.host.onStateLost(`backend ${this.backend} lost its session`);
+      return;
+    }
+    if (this.#handshake) {
+      this.#handshake.join(waiter);
+      return;
+    }
+    const failure = this.#failure;
+    if (failure && failure.generation === generation && sentAtMs < failure.atMs) {
+      waiter.openFailed(failure.error);
+      return;
+    }
+    this.#begin(waiter, current?.headers ?? transport.plan.fixed, true);
+  }
+
+  finished(call: SessionCall): void {
+    this.#calls.delete(call);
+  }
+
+  tellCancelled(state: OpenState, requestId: RequestId, reason: string, headers: Headers): void {
+    const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId, reason } };
+    void this.#post(state, JSON.stringify(message), headers, message.method);
+  }
+
+  answer(state: OpenState, id: RequestId, method: string, headers: Headers): void {
+    if (this.#closedWith || this.#answers >= MAX_ANSWERS) return;
+    this.#answers++;
+    const text =
+      method === 'ping'
+        ? JSON.stringify({ jsonrpc: '2.0', id, result: {} })
+        : errorText(id, { code: -32601, message: 'Method not found' });
+    void this.#post(state, text, headers, 'answer').then(() => {
+      this.#answers--;
+    });
+  }
+
+  async probe(): Promise<void> {
+    await pingCall(this, this.transport.clock.monotonicMs() + this.transport.reinitializeTimeoutMs);
+  }
+
+  // --- inside ------------------------------------------------------------------------------------------------------------
+
+  #restore(record: BackendSessionRecord): OpenState | undefined {
+    const { transport, host } = this;
+    const sealed = unsealBackendSession(transport.keyring, host.sessionRef, this.backend, record.sealed);
+    if (!sealed) return undefined;
+    const info = { protocolVersion: record.protocolVersion, capabilities: record.capabilities };
+    transport.lastInfo ??= info;
+    // Configured headers may have changed since: the ones in force win over those that were sealed.
+    const headers = { ...sealed.headers, ...transport.plan.fixed };
+    return makeOpenState(record, sealed.id, headers, transport.plan.fixed, info);
+  }
+
+  #begin(waiter: OpenWaiter, headers: Headers, isRecovery: boolean): void {
+    const { transport, host } = this;
+    const boundMs = isRecovery ? Math.min(transport.reinitializeTimeoutMs, transport.config.timeout) : transport.config.timeout;
+    const generation = this.current?.generation ?? 0;
+    const handshake = new Handshake({
+      transport,
+      host,
+      headers,
+      previousGeneration: this.#record?.generation ?? 0,
+      isRecovery,
+      deadlineMs: transport.clock.monotonicMs() + boundMs,
+      onSaved: (record) => {
+        this.#record = record;
+      },
+      onEnd: (outcome) => this.#ended(outcome, generation),
+    });
+    this.#handshake = handshake;
+    handshake.join(waiter);
+    handshake.start();
+  }
+
+  #ended(outcome: OpenState | GatewayError, generation: number): void {
+    this.#handshake = undefined;
+    if (outcome instanceof GatewayError) {
+      this.#failure = { generation, atMs: this.transport.clock.monotonicMs(), error: outcome };
+      this.transport.logger?.warn(
+        { backend: this.backend, session: this.host.sessionRef, code: outcome.code, details: outcome.details },
+        'backend session not opened',
+      );
+      return;
+    }
+    this.#failure = undefined;
+    if (this.current) this.transport.onReinitialized?.(this.backend);
+    this.current = outcome;
+    this.transport.lastInfo = outcome.info;
+    this.#listen.sessionOpened();
+  }
+
+  /** Sends what has no answer. Never rejects: a failure is only worth a line in the log. */
+  async #post(state: OpenState, body: string, client: Headers, what: string): Promise<void> {
+    const { transport, host } = this;
+    const request = new ControlRequest(transport.control, transport.deadlines, {
+      backend: this.backend,
+      method: 'POST',
+      path: transport.path,
+      headers: transport.plan.addForwarded(state.post, client),
+      body,
+      refusal: () => (host.mayAct() ? undefined : new GatewayError('NOT_OWNER')),
+      deadlineMs: transport.clock.monotonicMs() + NOTIFY_MS,
+    });
+    try {
+      const { status } = await request.reply;
+      if (status > 299) this.#logFailed(what, `http_${status}`);
+    } catch (error) {
+      this.#logFailed(what, error instanceof GatewayError ? error.code : 'INTERNAL');
+    }
+  }
+
+  #logFailed(what: string, reason: string): void {
+    this.transport.logger?.warn(
+      { backend: this.backend, session: this.host.sessionRef, what, reason },
+      'not taken by the backend',
+    );
+  }
+}

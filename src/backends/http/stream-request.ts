@@ -1,0 +1,106 @@
+// One GET stream of a backend session, from its request to its end. What follows its end is listen-stream's business.
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Client } from 'undici';
+import { GatewayError } from '../../errors/gateway-error.js';
+import type { BackendSessionHost } from '../backend.js';
+import { EventReader } from './event-reader.js';
+import { streamHeaders } from './headers.js';
+import type { OpenState } from './open-state.js';
+import { ReplyHandler } from './reply-handler.js';
+import type { HttpTransport } from './transport.js';
+
+export interface StreamOwner {
+  onStreamMessage(json: Buffer): void;
+  /** @param status of the answer; undefined if there was none */
+  onStreamEnd(request: StreamRequest, status: number | undefined): void;
+}
+
+export class StreamRequest extends ReplyHandler {
+  readonly #host: BackendSessionHost;
+  readonly #owner: StreamOwner;
+  readonly #transport: HttpTransport;
+  readonly #headers: string[];
+  #client: Client | undefined;
+  readonly #reader = new EventReader();
+  #status: number | undefined;
+  #isEvents = false;
+  #ended = false;
+  /** Whether it brought anything: then a reconnect need not back off. */
+  hadEvents = false;
+
+  constructor(
+    transport: HttpTransport,
+    host: BackendSessionHost,
+    state: OpenState,
+    lastEventId: string | undefined,
+    owner: StreamOwner,
+  ) {
+    super();
+    this.#host = host;
+    this.#owner = owner;
+    this.#reader.lastEventId = lastEventId;
+    this.#transport = transport;
+    this.#headers = streamHeaders({ id: state.id, protocolVersion: state.info.protocolVersion }, state.headers, lastEventId);
+  }
+
+  start(): void {
+    this.#client = this.#transport.openStream(this.#headers, this);
+  }
+
+  get lastEventId(): string | undefined {
+    return this.#reader.lastEventId;
+  }
+
+  get retryMs(): number | undefined {
+    return this.#reader.retryMs;
+  }
+
+  /** Ends it from our side: the owner hears nothing more. */
+  stop(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#destroy();
+  }
+
+  protected refusal(): Error | undefined {
+    if (this.#ended) return new Error('given up while it connected');
+    return this.#host.mayAct() ? undefined : new GatewayError('NOT_OWNER');
+  }
+
+  protected onHead(status: number, headers: IncomingHttpHeaders): void {
+    this.#status = status;
+    this.#isEvents = status === 200 && String(headers['content-type']).startsWith('text/event-stream');
+    // The body of a refusal says nothing that is needed.
+    if (!this.#isEvents) this.#end();
+  }
+
+  protected onChunk(chunk: Buffer): void {
+    if (this.#ended) return;
+    this.#reader.push(chunk);
+    for (let json = this.#reader.next(); json; json = this.#reader.next()) {
+      this.hadEvents = true;
+      this.#owner.onStreamMessage(json);
+      if (this.#ended) return;
+    }
+  }
+
+  protected onEnd(): void {
+    this.#end();
+  }
+
+  protected onFailure(): void {
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#owner.onStreamEnd(this, this.#status);
+    this.#destroy();
+  }
+
+  #destroy(): void {
+    // Not from within a call-back of the client's own parser.
+    setImmediate(() => void this.#client?.destroy().catch(() => undefined));
+  }
+}

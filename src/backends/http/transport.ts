@@ -1,0 +1,117 @@
+// The connections to one backend, and what all of its sessions share. One per worker and backend.
+import type { LookupFunction } from 'node:net';
+import { type buildConnector, Client, type Dispatcher, Pool } from 'undici';
+import type { Config, HttpBackendConfig } from '../../config/schema.js';
+import type { Clock } from '../../lifecycle/clock.js';
+import type { Implementation } from '../../protocol/mcp.js';
+import type { Keyring } from '../../secrets/keyring.js';
+import type { BackendInfo } from '../backend.js';
+import { makeConnector } from './address-guard.js';
+import { Deadlines } from './deadlines.js';
+import { HeaderPlan } from './headers.js';
+import type { ReplyHandler, WaitingCount } from './reply-handler.js';
+
+/** The little of a pino logger that is used here. */
+export interface BackendLogger {
+  warn(fields: object, message: string): void;
+}
+
+export interface HttpBackendOptions {
+  readonly name: string;
+  readonly config: HttpBackendConfig;
+  readonly limits: Pick<Config['limits'], 'connectTimeout' | 'reinitializeTimeout'>;
+  readonly keyring: Keyring;
+  readonly clock: Clock;
+  /** Version that `clientInfo` tells the backend. */
+  readonly version: string;
+  readonly logger?: BackendLogger;
+  /** Connections for calls; default 128. A long call holds one, so fewer would let slow calls starve the quick ones. */
+  readonly connections?: number;
+  /** A lost session was opened anew. */
+  readonly onReinitialized?: (backend: string) => void;
+  /** Resolver of names; default the system's. */
+  readonly lookup?: LookupFunction;
+}
+
+const CALL_CONNECTIONS = 128;
+/** Apart from those for calls: calls may wait for what goes here (answers, cancellations), so they must not fill it up. */
+const CONTROL_CONNECTIONS = 16;
+/** Calls that may wait for a connection; beyond that they fail at once. */
+const MAX_WAITING = 1000;
+
+export class HttpTransport {
+  readonly name: string;
+  readonly config: HttpBackendConfig;
+  readonly clock: Clock;
+  readonly keyring: Keyring;
+  readonly logger: BackendLogger | undefined;
+  readonly clientInfo: Implementation;
+  readonly onReinitialized: ((backend: string) => void) | undefined;
+  readonly reinitializeTimeoutMs: number;
+  readonly path: string;
+  readonly plan: HeaderPlan;
+  readonly deadlines: Deadlines;
+  readonly lostPattern: RegExp | undefined;
+  readonly control: Pool;
+  lastInfo: BackendInfo | undefined;
+  readonly #origin: string;
+  readonly #connect: buildConnector.connector;
+  readonly #calls: Pool;
+  readonly #count: WaitingCount = { waiting: 0 };
+
+  constructor(options: HttpBackendOptions) {
+    const url = new URL(options.config.url);
+    this.name = options.name;
+    this.config = options.config;
+    this.clock = options.clock;
+    this.keyring = options.keyring;
+    this.logger = options.logger;
+    this.clientInfo = { name: 'berth', version: options.version };
+    this.onReinitialized = options.onReinitialized;
+    this.reinitializeTimeoutMs = options.limits.reinitializeTimeout;
+    this.path = `${url.pathname}${url.search}`;
+    this.plan = new HeaderPlan(options.name, options.config, url);
+    this.deadlines = new Deadlines(options.clock);
+    this.lostPattern = options.config.lostSessionPattern ? new RegExp(options.config.lostSessionPattern, 'i') : undefined;
+    this.#origin = url.origin;
+    this.#connect = makeConnector(url, options.limits.connectTimeout, options.lookup);
+    this.#calls = this.#makePool(options.connections ?? CALL_CONNECTIONS);
+    this.control = this.#makePool(CONTROL_CONNECTIONS);
+  }
+
+  /** Sends a call, or queues it for a connection. @returns false if too many wait already: then nothing happened */
+  dispatchCall(options: Dispatcher.DispatchOptions, handler: ReplyHandler): boolean {
+    if (this.#count.waiting >= MAX_WAITING) return false;
+    this.#count.waiting++;
+    handler.queue = this.#count;
+    this.#calls.dispatch(options, handler);
+    return true;
+  }
+
+  /** Opens a GET stream on a connection of its own; whoever ends the stream destroys the client. */
+  openStream(headers: string[], handler: ReplyHandler): Client {
+    const client = new Client(this.#origin, { connect: this.#connect, headersTimeout: 0, bodyTimeout: 0 });
+    client.dispatch({ method: 'GET', path: this.path, headers, reset: true }, handler);
+    return client;
+  }
+
+  async close(): Promise<void> {
+    this.deadlines.close();
+    await Promise.all([this.#calls.destroy(), this.control.destroy()]);
+  }
+
+  #makePool(connections: number): Pool {
+    return new Pool(this.#origin, {
+      connect: this.#connect,
+      connections,
+      pipelining: 1,
+      // Streams are quiet for as long as they like; calls have deadlines of their own.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      // Idle connections are closed by us before the backend does it under a request: its hint less 1 s, at most 4 s.
+      keepAliveTimeout: 4000,
+      keepAliveMaxTimeout: 4000,
+      keepAliveTimeoutThreshold: 1000,
+    });
+  }
+}

@@ -1,0 +1,65 @@
+// initialize of one child: asks, and reads what it tells of itself.
+import type { GatewayError } from '../../errors/gateway-error.js';
+import { isObject } from '../../protocol/json-rpc.js';
+import { type Capabilities, type Implementation, isLegacyVersion, LATEST_LEGACY_VERSION } from '../../protocol/mcp.js';
+import type { BackendInfo, CallSink } from '../backend.js';
+import { type ChildFailure, timedOut, unavailable } from './failures.js';
+import type { Pipe } from './pipe.js';
+
+export interface InitializePlan {
+  readonly backend: string;
+  readonly pipe: Pipe;
+  readonly clientInfo: Implementation;
+  /** Monotonic. */
+  readonly deadlineMs: number;
+}
+
+/** @throws GatewayError BACKEND_UNAVAILABLE, BACKEND_TIMEOUT, NOT_OWNER, or what the pipe was closed with */
+export async function initialize({ backend, pipe, clientInfo, deadlineMs }: InitializePlan): Promise<BackendInfo> {
+  const params = { protocolVersion: LATEST_LEGACY_VERSION, capabilities: {}, clientInfo };
+  const message = { jsonrpc: '2.0' as const, id: 0, method: 'initialize', params };
+  const text = await new Promise<string>((resolve, reject) => {
+    const sink: CallSink = {
+      resume: undefined,
+      message(json, final) {
+        if (final) resolve(json.toString());
+        return true;
+      },
+      bodyStart: () => undefined,
+      bodyChunk: () => true,
+      bodyEnd: () => undefined,
+      fail: (error) => reject(explain(backend, error)),
+    };
+    pipe.call({ message, bytes: JSON.stringify(message), headers: {}, deadlineMs, sink }, Number.POSITIVE_INFINITY);
+  });
+  return readAnswer(backend, text);
+}
+
+/** No call ran yet, so nothing is unknown. */
+function explain(backend: string, error: GatewayError): GatewayError {
+  if (error.code === 'BACKEND_TIMEOUT') return timedOut(backend, { step: 'initialize' });
+  if (error.code !== 'OUTCOME_UNKNOWN') return error;
+  return unavailable(backend, error.details?.reason as ChildFailure, { step: 'initialize' }, error.cause);
+}
+
+function readAnswer(backend: string, text: string): BackendInfo {
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    throw unavailable(backend, 'bad_reply');
+  }
+  if (isObject(message) && isObject(message.error)) {
+    const { code, message: said } = message.error;
+    throw unavailable(backend, 'initialize_refused', { code, answer: String(said).slice(0, 200) });
+  }
+  const result = isObject(message) ? message.result : undefined;
+  if (!isObject(result)) throw unavailable(backend, 'bad_reply');
+  if (!isLegacyVersion(result.protocolVersion)) throw unavailable(backend, 'unsupported_version');
+  return {
+    protocolVersion: result.protocolVersion,
+    capabilities: isObject(result.capabilities) ? (result.capabilities as Capabilities) : {},
+    ...(isObject(result.serverInfo) ? { serverInfo: result.serverInfo as Implementation } : {}),
+    ...(typeof result.instructions === 'string' ? { instructions: result.instructions } : {}),
+  };
+}

@@ -1,0 +1,94 @@
+// The calls that run on one pipe, by the ids and progress tokens that stand on it. Ids are ours: those of the client and of the
+// gateway's own requests may collide, and a late answer to an earlier call must not be taken for one to a later.
+import type { Timer } from '../../lifecycle/clock.js';
+import { isObject, isRequestId, type RequestId } from '../../protocol/json-rpc.js';
+import type { BackendCall } from '../backend.js';
+import { withId } from './splice-id.js';
+
+export interface PipeCall {
+  /** On the pipe. */
+  readonly id: number;
+  readonly call: BackendCall;
+  /** On the pipe: the caller's own, unless another running call uses the same. */
+  readonly progressToken: RequestId | undefined;
+  readonly callerToken: RequestId | undefined;
+  /** Its bytes have left: only then may it have run. */
+  written: boolean;
+  timer: Timer | undefined;
+}
+
+/** 1 and "1" are two tokens. */
+const keyOf = (token: RequestId) => `${typeof token}:${token}`;
+
+const OWN_TOKEN = 'berth-progress-';
+
+export class RunningCalls {
+  #lastId = 0;
+  readonly #byId = new Map<RequestId, PipeCall>();
+  readonly #byToken = new Map<string, PipeCall>();
+
+  add(call: BackendCall): PipeCall {
+    const id = ++this.#lastId;
+    const meta = call.message.params?._meta;
+    const token = isObject(meta) && isRequestId(meta.progressToken) ? meta.progressToken : undefined;
+    const isTaken = token !== undefined && this.#byToken.has(keyOf(token));
+    const entry: PipeCall = {
+      id,
+      call,
+      progressToken: isTaken ? `${OWN_TOKEN}${id}` : token,
+      callerToken: token,
+      written: false,
+      timer: undefined,
+    };
+    this.#byId.set(id, entry);
+    if (entry.progressToken !== undefined) this.#byToken.set(keyOf(entry.progressToken), entry);
+    return entry;
+  }
+
+  /** Takes it out and ends its timer. @returns false if it is over already */
+  remove(entry: PipeCall): boolean {
+    if (!this.#byId.delete(entry.id)) return false;
+    if (entry.progressToken !== undefined) this.#byToken.delete(keyOf(entry.progressToken));
+    entry.timer?.cancel();
+    return true;
+  }
+
+  has(entry: PipeCall): boolean {
+    return this.#byId.has(entry.id);
+  }
+
+  byId(id: RequestId): PipeCall | undefined {
+    return this.#byId.get(id);
+  }
+
+  byToken(token: unknown): PipeCall | undefined {
+    return isRequestId(token) ? this.#byToken.get(keyOf(token)) : undefined;
+  }
+
+  /** By the id that the caller gave it. */
+  byCallerId(id: unknown): PipeCall | undefined {
+    for (const entry of this.#byId.values()) if (entry.call.message.id === id) return entry;
+    return undefined;
+  }
+
+  all(): PipeCall[] {
+    return [...this.#byId.values()];
+  }
+}
+
+/** Whether a token is one that only we know: progress with it must not get out once its call is over. */
+export function isOwnToken(token: unknown): boolean {
+  return typeof token === 'string' && token.startsWith(OWN_TOKEN);
+}
+
+const hasLineBreak = (text: Buffer | string) => text.includes('\n') || text.includes('\r');
+
+/** The call as one line with the pipe's id and token: the caller's own bytes wherever they can be kept. */
+export function requestLine({ id, call, progressToken, callerToken }: PipeCall): Buffer | string {
+  const { message, bytes } = call;
+  if (progressToken === callerToken && !hasLineBreak(bytes))
+    return withId(Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes), id);
+  if (progressToken === callerToken) return JSON.stringify({ ...message, id });
+  const meta = { ...(message.params?._meta as Record<string, unknown>), progressToken };
+  return JSON.stringify({ ...message, id, params: { ...message.params, _meta: meta } });
+}

@@ -1,0 +1,15 @@
+// What a command may touch of the process it runs in.
+import type { LoadedConfig } from '../config/load.js';
+import type { Environment } from '../config/environment.js';
+
+export interface CommandContext {
+  readonly env: Environment;
+  readonly cwd: string;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** Runs the gateway to its end; resolves with the exit code. */
+  readonly startPrimary: (loaded: LoadedConfig) => Promise<number>;
+}
+
+/** Says with which exit code the process ends. */
+export type Finish = (exitCode: number) => void;

@@ -1,0 +1,35 @@
+// Makes the backends of the configuration, each by its kind.
+import type { Backend } from '../backends/backend.js';
+import { HttpBackend } from '../backends/http/http-backend.js';
+import { StdioBackend } from '../backends/stdio/stdio-backend.js';
+import type { Config } from '../config/schema.js';
+import type { Clock } from '../lifecycle/clock.js';
+import type { Logger } from '../observability/log.js';
+import type { Keyring } from '../secrets/keyring.js';
+import type { StdioGroup } from './messages.js';
+
+export interface BackendParts {
+  readonly config: Config;
+  readonly keyring: Keyring;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly version: string;
+  readonly gatewayEnvironment: Readonly<Record<string, string | undefined>>;
+  readonly onGroup: (group: StdioGroup, alive: boolean) => void;
+}
+
+export function makeBackends(parts: BackendParts): Map<string, Backend> {
+  const { config, keyring, clock, log, version, gatewayEnvironment, onGroup } = parts;
+  const backends = new Map<string, Backend>();
+  for (const [name, backend] of Object.entries(config.mcpServers)) {
+    const logger = log.child({ backend: name });
+    const common = { name, keyring, clock, version, logger, limits: config.limits };
+    backends.set(
+      name,
+      backend.type === 'http'
+        ? new HttpBackend({ ...common, config: backend })
+        : new StdioBackend({ ...common, config: backend, gatewayEnvironment, onGroup }),
+    );
+  }
+  return backends;
+}

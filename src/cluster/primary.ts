@@ -1,0 +1,287 @@
+// The primary: prepares what workers need, keeps them alive, speaks for the pod on the admin listener, and ends everything in the
+// reverse order. It serves no session and is on no request's path.
+import cluster from 'node:cluster';
+import { randomBytes } from 'node:crypto';
+import { makeAdminApp } from '../admin/admin-app.js';
+import { listenForAdmin } from '../admin/admin-server.js';
+import { addressOf, formatAddress } from '../config/address.js';
+import { readEnvironment } from '../config/environment.js';
+import type { Config } from '../config/schema.js';
+import { loadOrCreateSecret } from '../config/secret.js';
+import { resolveWorkers } from '../config/workers.js';
+import { RedisDirectory } from '../directory/redis-directory.js';
+import { makeHostGuard } from '../edge/host-guard.js';
+import { EXIT, StartError } from '../errors/start-error.js';
+import { systemClock } from '../lifecycle/clock.js';
+import { inheritedEnvironment } from '../lifecycle/inherited-environment.js';
+import { type Logger, makeLogger } from '../observability/log.js';
+import { openOwnershipConnection } from '../redis/connect.js';
+import { checkEviction } from '../redis/eviction.js';
+import { closeConnection, waitForRedis, whenUp } from '../redis/ready.js';
+import { checkHosts } from './check-hosts.js';
+import { ConnectionRescue } from './connection-rescue.js';
+import { MetricsCollector } from './collect-metrics.js';
+import { takeDataDir } from './data-dir-guard.js';
+import { EmbeddedRedis } from './embedded-redis.js';
+import { listEndpointUrls } from './endpoint-urls.js';
+import { readHostId } from './host-id.js';
+import type { ToWorker } from './messages.js';
+import { readPodStatus } from './pod-status.js';
+import { probeListen } from './probe-listen.js';
+import { makeSocketDir, sweepSocketDirs } from './socket-dir.js';
+import { StopRequests } from './stop-requests.js';
+import { WorkerSupervisor } from './worker-supervisor.js';
+
+export interface PrimaryOptions {
+  /** The effective configuration; `dataDir` is absolute. */
+  readonly config: Config;
+  /** Where it came from, for the log. */
+  readonly file: string | undefined;
+  readonly warnings: readonly string[];
+  /** Script of the worker processes; default: the one that runs now. */
+  readonly exec?: string;
+}
+
+/** After `drain.delay` and `drain.timeout`, for what comes after the calls: release, teardown, the last 500 ms. */
+const DRAIN_RESERVE_MS = 5000;
+
+/**
+ * Runs the gateway to its end.
+ * @returns the exit code: 0 after a drain, 1 after a second signal
+ * @throws StartError if it cannot start or a worker cannot run; everything that was started has ended by then
+ */
+export async function startPrimary(options: PrimaryOptions): Promise<number> {
+  const { level, format } = options.config.log;
+  const isTty = process.stdout.isTTY === true;
+  const log = makeLogger({ level, format, isTty });
+  for (const warning of options.warnings) log.warn(warning);
+  const stop = new StopRequests(process, isTty, () =>
+    log.warn('SIGHUP: the configuration is read at start only; restart to apply it'),
+  );
+  // Timers of ours are unreferenced; something has to keep the process until it decides to end.
+  const alive = setInterval(() => undefined, 2 ** 30);
+  try {
+    return await new Primary(options, log, stop).run();
+  } finally {
+    clearInterval(alive);
+    stop.dispose();
+    log.flush();
+  }
+}
+
+/** A signal came while the start was still under way, or afterwards: in either case it is time to stop. */
+class Interrupted extends Error {}
+
+class Primary {
+  readonly #config: Config;
+  readonly #options: PrimaryOptions;
+  readonly #log: Logger;
+  readonly #stop: StopRequests;
+  readonly #clock = systemClock;
+  readonly #interrupted: Promise<never>;
+  #interrupt: (reason: Error) => void = () => undefined;
+  /** What has been started, each with its end. */
+  readonly #stages: Array<{ readonly name: string; end(): void | Promise<void> }> = [];
+  readonly #host = readHostId();
+  readonly #rescue = new ConnectionRescue();
+  readonly #pod = randomBytes(6).toString('hex');
+  #supervisor: WorkerSupervisor | undefined;
+  #isStopping = false;
+  /** In use, where the configuration says 0. */
+  #port = 0;
+  #adminPort = 0;
+
+  constructor(options: PrimaryOptions, log: Logger, stop: StopRequests) {
+    this.#config = options.config;
+    this.#options = options;
+    this.#log = log;
+    this.#stop = stop;
+    this.#interrupted = new Promise((_, reject) => {
+      this.#interrupt = reject;
+    });
+    this.#interrupted.catch(() => undefined);
+    void stop.first.then((signal) => this.#interrupt(new Interrupted(signal)));
+  }
+
+  async run(): Promise<number> {
+    let failure: unknown;
+    try {
+      await this.#start();
+      await this.#interrupted;
+    } catch (error) {
+      if (error instanceof Interrupted) this.#log.info({ signal: error.message }, 'stopping');
+      else failure = error;
+    }
+    await this.#end();
+    if (failure !== undefined) throw failure;
+    this.#log.info(this.#stop.isForced ? 'stopped by force' : 'stopped');
+    return this.#stop.isForced ? EXIT.forced : EXIT.ok;
+  }
+
+  async #start(): Promise<void> {
+    const config = this.#config;
+    const { startTimeout } = config.redis;
+    if (addressOf(config.listen).port !== 0) await probeListen('listen', addressOf(config.listen));
+    if (addressOf(config.admin.listen).port !== 0) await probeListen('admin.listen', addressOf(config.admin.listen));
+
+    const socketDir = makeSocketDir();
+    this.#stages.push({ name: 'sockets', end: socketDir.remove });
+    const redis = config.redis.url === '' ? await this.#startRedis(socketDir.path) : undefined;
+    sweepSocketDirs();
+    const redisUrl = redis?.url ?? config.redis.url;
+    if (!redis) await this.#unlessInterrupted(waitForRedis(redisUrl, startTimeout));
+    const directory = await this.#openDirectory(redisUrl);
+
+    const secret = config.internal.secret || loadOrCreateSecret(config.dataDir);
+    const secrets = [secret, config.internal.oldSecret].filter((text) => text !== '');
+    const workers = resolveWorkers(config);
+    const { supervisor, collector } = this.#superviseWorkers(workers, directory, (index) => ({
+      kind: 'start',
+      config,
+      index,
+      workers,
+      pod: this.#pod,
+      host: this.#host,
+      redisUrl,
+      secrets,
+      socketDir: socketDir.path,
+      guardedProcesses: redis?.group ? [redis.group] : [],
+    }));
+    await this.#serveAdmin(supervisor, collector);
+    this.#stages.push({ name: 'workers', end: () => this.#endWorkers(supervisor) });
+    this.#supervisor = supervisor;
+    supervisor.start();
+  }
+
+  async #startRedis(socketDir: string): Promise<EmbeddedRedis> {
+    const { dataDir, redis } = this.#config;
+    const guard = await this.#unlessInterrupted(takeDataDir(dataDir));
+    this.#stages.push({ name: 'data directory', end: guard.release });
+    const embedded = new EmbeddedRedis({
+      dataDir,
+      socketDir,
+      env: inheritedEnvironment(readEnvironment()),
+      guard,
+      clock: this.#clock,
+      log: this.#log,
+      startTimeoutMs: redis.startTimeout,
+      onRestarted: (group) => this.#supervisor?.send({ kind: 'guarded', guardedProcesses: [group] }),
+    });
+    this.#stages.push({ name: 'redis', end: () => embedded.stop(this.#stop.isForced) });
+    await this.#unlessInterrupted(embedded.start());
+    return embedded;
+  }
+
+  async #openDirectory(url: string): Promise<RedisDirectory> {
+    const { redis, internal, sessions } = this.#config;
+    const connection = openOwnershipConnection(url, {
+      leaseMs: internal.lease,
+      name: 'berth-primary',
+      onUp: () => this.#log.debug('redis is up'),
+      onDown: () => {
+        if (!this.#isStopping) this.#log.warn('redis is away');
+      },
+      onError: (error) => this.#log.debug({ error: error.message }, 'redis connection'),
+    });
+    this.#stages.push({ name: 'directory', end: () => closeConnection(connection) });
+    await this.#unlessInterrupted(whenUp(connection, redis.startTimeout));
+    const directory = new RedisDirectory({ connection, prefix: redis.prefix, idleTimeoutMs: sessions.idleTimeout });
+    if (redis.url === '') return directory;
+    const warning = await this.#unlessInterrupted(checkEviction(connection));
+    if (warning) this.#log.warn(warning);
+    await this.#unlessInterrupted(this.#checkHosts(directory));
+    return directory;
+  }
+
+  #superviseWorkers(count: number, directory: RedisDirectory, startMessage: (index: number) => ToWorker) {
+    // Round robin, also where the environment says otherwise: with the other policy one worker gets nearly all connections.
+    cluster.schedulingPolicy = cluster.SCHED_RR;
+    cluster.setupPrimary({ exec: this.#options.exec ?? (process.argv[1] as string), args: [], silent: false });
+    const supervisor: WorkerSupervisor = new WorkerSupervisor({
+      count,
+      clock: this.#clock,
+      log: this.#log,
+      fork: () => {
+        const worker = cluster.fork();
+        this.#rescue.watch(worker);
+        worker.on('listening', ({ port }) => {
+          this.#port = port;
+        });
+        return worker;
+      },
+      startMessage,
+      removeLease: (id) => directory.removeLease(id),
+      onCollected: (life, metrics) => collector.take(life, metrics),
+      onExit: (life) => {
+        collector.forget(life).catch((error) => this.#log.warn({ error: String(error) }, 'metrics of a dead worker are lost'));
+      },
+      onFailed: ({ exitCode, message }) => this.#interrupt(new StartError(knownExitCode(exitCode), message)),
+      onAllReady: () => {
+        this.#tellReady(count);
+        // Two hosts that started at the same moment saw nothing of each other before.
+        this.#checkHosts(directory).catch((error) => this.#onHostCheck(error));
+      },
+    });
+    const collector = new MetricsCollector({ sources: () => supervisor.lives, configured: count, clock: this.#clock });
+    return { supervisor, collector };
+  }
+
+  /** An embedded Redis is nobody else's. */
+  async #checkHosts(directory: RedisDirectory): Promise<void> {
+    const { redis, internal } = this.#config;
+    if (redis.url !== '') await checkHosts(directory, this.#host, internal.host);
+  }
+
+  #onHostCheck(error: unknown): void {
+    if (error instanceof StartError) this.#interrupt(error);
+    else this.#log.warn({ error: String(error) }, 'whether other hosts use this redis could not be checked');
+  }
+
+  async #serveAdmin(supervisor: WorkerSupervisor, collector: MetricsCollector): Promise<void> {
+    const { admin } = this.#config;
+    const app = makeAdminApp({
+      status: () => readPodStatus(supervisor, this.#isStopping),
+      scrape: () => collector.scrape(),
+      metricsToken: admin.metricsToken,
+      hostGuard: makeHostGuard(this.#config, admin.listen),
+      onError: (error) => this.#log.error({ err: error }, 'the admin listener failed to answer'),
+    });
+    const server = await listenForAdmin(addressOf(admin.listen), app);
+    this.#stages.push({ name: 'admin', end: () => server.close() });
+    this.#adminPort = server.port;
+  }
+
+  #tellReady(workers: number): void {
+    const urls = listEndpointUrls(this.#config, this.#port);
+    const admin = `http://${formatAddress({ ...addressOf(this.#config.admin.listen), port: this.#adminPort })}`;
+    this.#log.info({ urls, admin, workers, file: this.#options.file, pid: process.pid }, 'ready');
+  }
+
+  async #endWorkers(supervisor: WorkerSupervisor): Promise<void> {
+    const { delay, timeout } = this.#config.drain;
+    void this.#stop.second.then(() => supervisor.kill());
+    await supervisor.stop(delay + timeout + DRAIN_RESERVE_MS);
+    this.#rescue.close();
+  }
+
+  async #end(): Promise<void> {
+    this.#isStopping = true;
+    for (const { name, end } of this.#stages.reverse()) {
+      try {
+        await end();
+      } catch (error) {
+        this.#log.error({ stage: name, error: String(error) }, 'a stage could not be ended');
+      }
+    }
+  }
+
+  /** Goes on with the next step only if nobody has asked for the end meanwhile; the step itself is ended by its stage. */
+  #unlessInterrupted<T>(step: Promise<T>): Promise<T> {
+    return Promise.race([step, this.#interrupted]);
+  }
+}
+
+/** A worker says with what the process should end; what is none of our codes would mean something else to whoever reads it. */
+function knownExitCode(code: number): (typeof EXIT)[keyof typeof EXIT] {
+  return Object.values(EXIT).find((known) => known === code) ?? EXIT.forced;
+}

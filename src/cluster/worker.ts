@@ -1,0 +1,410 @@
+// The composition root of a worker: the only place that constructs its parts, in the order in which they may begin, and stops them
+// in reverse. Each stage that a stop waits for has a budget of its own.
+import { CatalogCache } from '../backends/catalog-cache.js';
+import type { CatalogKind } from '../backends/catalog.js';
+import { OwnRequests } from '../backends/own-requests.js';
+import { readEnvironment } from '../config/environment.js';
+import type { Config } from '../config/schema.js';
+import { VERSION } from '../config/version.js';
+import { RedisDirectory } from '../directory/redis-directory.js';
+import { makeHostGuard } from '../edge/host-guard.js';
+import { ANONYMOUS } from '../edge/authenticate.js';
+import { McpEndpoint } from '../edge/mcp-endpoint.js';
+import { makePublicServer } from '../edge/public-server.js';
+import { EXIT, StartError } from '../errors/start-error.js';
+import type { ExchangeHandler } from '../forward/forward.js';
+import { Peers } from '../forward/peers.js';
+import { pause, systemClock } from '../lifecycle/clock.js';
+import { makeLogger } from '../observability/log.js';
+import { Metrics } from '../observability/metrics.js';
+import { Broadcast } from '../redis/broadcast.js';
+import { openOwnershipConnection, openSubscriberConnection } from '../redis/connect.js';
+import { whenUp } from '../redis/ready.js';
+import { Execution } from '../routing/execute.js';
+import { HoldRoom } from '../routing/hold-room.js';
+import { OwnerCache } from '../routing/owner-cache.js';
+import { makeKeyring } from '../secrets/keyring.js';
+import { Exposer } from '../servers/exposer.js';
+import { makeServers } from '../servers/virtual-server.js';
+import { Drain } from '../sessions/drain.js';
+import { SessionEnder } from '../sessions/end-session.js';
+import { LeaseKeeper } from '../sessions/lease-keeper.js';
+import { ListChanges } from '../sessions/list-changes.js';
+import { Liveness } from '../sessions/liveness.js';
+import { SessionOpener } from '../sessions/open-session.js';
+import { Reclaim } from '../sessions/reclaim.js';
+import { InitializeServer } from '../sessions/serve-initialize.js';
+import { RequestServer } from '../sessions/serve-request.js';
+import { SessionServer } from '../sessions/serve-session.js';
+import { SessionBackends } from '../sessions/session-backends.js';
+import { SessionCatalogs } from '../sessions/session-catalogs.js';
+import { SessionTable } from '../sessions/session-table.js';
+import { Sweep } from '../sessions/sweep.js';
+import { TakeOver } from '../sessions/take-over.js';
+import type { Exchange } from '../streams/exchange.js';
+import { KeepAlive } from '../streams/keep-alive.js';
+import { endGuarded } from './end-guarded.js';
+import { makeBackends } from './make-backends.js';
+import { noteNotification } from '../sessions/note-notification.js';
+import { makeRequestLog } from './request-log.js';
+import { makeTeardown } from './make-teardown.js';
+import { Readiness } from './readiness.js';
+import { describeFailure, type StartMessage, WorkerChannel } from './worker-channel.js';
+import { hopLimits, listenForWorkers, listenPublicly } from './worker-listeners.js';
+
+/** Given to connections that the primary had accepted for us when we left: an exit at once leaves a few of them hanging. */
+const DISCONNECT_GRACE_MS = 500;
+const STEP_BUDGET_MS = 2000;
+
+/** What a running worker can be asked. */
+interface Running {
+  readonly metrics: Metrics;
+  drain(): Promise<void>;
+}
+
+/**
+ * @param worker this process
+ * @param exit ends the process
+ */
+export function runWorker(worker: NodeJS.Process, exit: (code: number) => never): void {
+  // A terminal sends its signals to every process of the group; workers follow their primary alone.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) worker.on(signal, () => undefined);
+  const own = new OwnProcesses();
+  let running: Running | undefined;
+  const fail = async (error: unknown) => {
+    const code = error instanceof StartError ? error.exitCode : EXIT.forced;
+    await channel.reportFailure(code, error instanceof StartError ? error.message : describeFailure(error));
+    exit(code);
+  };
+  const channel = new WorkerChannel(worker, {
+    start(message) {
+      own.guarded = message.guardedProcesses;
+      startWorker(message, channel, own).then((started) => {
+        running = started;
+      }, fail);
+    },
+    drain() {
+      if (!running) exit(EXIT.ok);
+      running.drain().then(() => exit(EXIT.ok), fail);
+    },
+    guarded(processes) {
+      own.guarded = processes;
+    },
+    collect: () => running?.metrics.snapshot() ?? [],
+    orphaned() {
+      endGuarded([...own.groups.values(), ...own.guarded]);
+      exit(EXIT.forced);
+    },
+  });
+}
+
+/** Processes that must not outlive this one. */
+export class OwnProcesses {
+  /** Of the primary: ended by whoever survives it. */
+  guarded: StartMessage['guardedProcesses'] = [];
+  readonly groups = new Map<number, StartMessage['guardedProcesses'][number]>();
+}
+
+async function startWorker(start: StartMessage, channel: WorkerChannel, own: OwnProcesses): Promise<Running> {
+  const config = start.config as Config;
+  const clock = systemClock;
+  const log = makeLogger({
+    level: config.log.level,
+    format: config.log.format,
+    isTty: process.stdout.isTTY === true,
+    worker: start.index,
+  });
+  const metrics = new Metrics({ worker: start.index, version: VERSION });
+  const keyring = makeKeyring(start.secrets);
+  const warn = (message: string, details: Record<string, unknown>) => log.warn(details, message);
+  const leaseMs = config.internal.lease;
+  const idleTimeoutMs = config.sessions.idleTimeout;
+
+  // --- redis, directory
+  const onCommand = () => metrics.redisCommands.inc();
+  const redis = openOwnershipConnection(start.redisUrl, {
+    leaseMs,
+    onCommand,
+    onUp: () => metrics.redisUp.set(1),
+    onDown: () => metrics.redisUp.set(0),
+    onError: (error) => log.debug({ error: error.message }, 'redis connection'),
+  });
+  const subscriber = openSubscriberConnection(start.redisUrl, { onCommand });
+  const directory = new RedisDirectory({ connection: redis, prefix: config.redis.prefix, idleTimeoutMs, clock });
+
+  // --- sessions
+  const table = new SessionTable();
+  const servers = makeServers(config);
+  const onGroup = (group: { pid: number; startTime: string }, alive: boolean) => {
+    if (alive) own.groups.set(group.pid, group);
+    else own.groups.delete(group.pid);
+    channel.reportGroup(group, alive);
+  };
+  const backends = makeBackends({
+    config,
+    keyring,
+    clock,
+    log,
+    version: VERSION,
+    gatewayEnvironment: readEnvironment(),
+    onGroup,
+  });
+  const keepAlive = new KeepAlive(clock);
+  const teardown = makeTeardown({ redisUrl: start.redisUrl, config, keyring, clock, backends, metrics, log, onCommand });
+  const ender = new SessionEnder({
+    directory,
+    clock,
+    table,
+    queue: teardown.queue,
+    onEnded: (session, reason) => {
+      metrics.sessionEnds.inc(reason);
+      if (session) catalogs.forget(session);
+    },
+    warn,
+  });
+  const ownRequests = new OwnRequests();
+  const sessionBackends: SessionBackends = new SessionBackends({
+    directory,
+    clock,
+    backends,
+    onNotification: (session, backend, json) => noteNotification(session, backend, json, catalogs),
+    onStateLost: (session, backend, reason) => {
+      warn('the state of a backend is lost, the session ends', { session: session.facts.ref, backend, reason });
+      void ender.end(session, 'state_lost').catch((error: unknown) => warn('ending failed', { error: String(error) }));
+    },
+    onDiscard: (session, backend, value) => teardown.discard(session.facts.ref, backend, value),
+    onFenced: () => metrics.fenced.inc(),
+    onReinitialized: (backend) => {
+      metrics.backendReinitializations.inc();
+      cache.invalidate(backend);
+    },
+  });
+  const listChanges = new ListChanges(table, clock);
+  const cache = new CatalogCache(clock, {
+    // A backend that came back, or one that is down now: its sessions hear of it whoever noticed.
+    onChange: ({ backend, kind, scope }) => listChanges.tell(backend, kind, scope === '' ? undefined : scope),
+  });
+  const broadcast = new Broadcast(redis, subscriber, `${config.redis.prefix}catalogs`, (text) => {
+    const [backend, kind] = text.split(' ') as [string, CatalogKind];
+    cache.invalidate(backend, kind);
+    listChanges.tell(backend, kind);
+  });
+  const catalogs: SessionCatalogs = new SessionCatalogs({
+    clock,
+    cache,
+    exposer: new Exposer({ warn: (server, message) => warn(message, { server }) }),
+    sessionBackends,
+    ownRequests,
+    isPersonal: (name) => {
+      const backend = config.mcpServers[name];
+      return backend?.type === 'http' && backend.forwardHeaders.length > 0;
+    },
+    warn,
+    announce: (backend, kind, sessionRef) => {
+      listChanges.tell(backend, kind, sessionRef);
+      if (sessionRef === undefined) broadcast.publish(`${backend} ${kind}`);
+    },
+  });
+
+  // --- the lease; its address facts come from the internal listener, which hands requests to the execution path
+  let handle: ExchangeHandler = () => undefined;
+  const listener = await listenForWorkers({ start, config, keyring, handler: (exchange) => handle(exchange), metrics, log });
+  const keeper: LeaseKeeper = new LeaseKeeper({
+    directory,
+    clock,
+    leaseMs,
+    name: `${start.pod}-${start.index}`,
+    facts: {
+      index: start.index,
+      pid: process.pid,
+      pod: start.pod,
+      host: start.host,
+      unixSocket: listener.unixSocket,
+      ...(listener.tcp ? { tcp: listener.tcp } : {}),
+      startedMs: clock.wallMs(),
+    },
+    acknowledge: (id) => channel.acknowledge(id),
+    events: {
+      lapsed: () => {
+        log.warn('the lease ran out: nothing is served from memory until it is ours again');
+        reclaim.suspend();
+      },
+      recovered: () => reclaim.resume(),
+      replaced: (cause) => void reclaim.run(cause),
+      warn,
+    },
+  });
+  const reclaim = new Reclaim({
+    directory,
+    clock,
+    keeper,
+    table,
+    leaseMs,
+    idleTimeoutMs,
+    onReclaimed: (counts) => log.warn(counts, 'sessions were claimed back'),
+  });
+  const takeOver = new TakeOver({
+    directory,
+    clock,
+    keeper,
+    table,
+    sessionBackends,
+    findServer: (id) => servers.find(id),
+    onTakenOver: (session, from) => {
+      metrics.takeovers.inc();
+      log.info({ session: session.facts.ref, from: from.owner, epoch: session.token.epoch }, 'took over a session');
+    },
+  });
+  const sweep = new Sweep({ directory, clock, keeper, table, ender, idleTimeoutMs, warn });
+  const liveness = new Liveness({ directory, clock, table, idleTimeoutMs, expire: (session) => ender.end(session, 'idle') });
+  const opener = new SessionOpener({
+    directory,
+    clock,
+    keeper,
+    table,
+    idleTimeoutMs,
+    maxSessions: config.sessions.max,
+    maxFor: (principal) => (principal.name === ANONYMOUS.name ? undefined : config.sessions.maxPerPrincipal),
+    makeRoom: () => sweep.makeRoom(),
+  });
+
+  // --- the one execution path
+  const requests = new RequestServer({
+    clock,
+    keepAlive,
+    sessionBackends,
+    catalogs,
+    ownRequests,
+    onBackendError: (backend, error) => metrics.backendErrors.inc(backend, String(error.details?.reason ?? error.code)),
+  });
+  const sessionServer = new SessionServer({ clock, ender, keepAlive, requests });
+  const initializer = new InitializeServer({
+    opener,
+    findServer: (id) => servers.find(id),
+    infoOf: (name) => backends.get(name)?.lastInfo,
+    version: VERSION,
+    onStarted: () => metrics.sessionStarts.inc(),
+  });
+  const forwarder = new Peers({
+    limits: hopLimits(config),
+    ownPod: start.pod,
+    keyring,
+    clock,
+    connectTimeoutMs: Math.min(leaseMs / 3, config.limits.connectTimeout),
+  });
+  let openExchanges = 0;
+  const requestLog = makeRequestLog(log, metrics, clock);
+  const execution = new Execution({
+    table,
+    owners: new OwnerCache(),
+    directory,
+    keeper,
+    clock,
+    hold: new HoldRoom(clock),
+    forwarder,
+    holdMs: config.limits.hold,
+    serve: (session, exchange) => sessionServer.serve(session, exchange),
+    open: (exchange) => initializer.serve(exchange),
+    takeOver: (id, from, record) => takeOver.takeOver(id, from, record),
+    metrics: {
+      held: (outcome) => metrics.held.inc(outcome),
+      forwarded: (durationMs) => metrics.forwardDuration.observe(durationMs / 1000),
+    },
+    log: requestLog,
+    warn,
+  });
+  const execute = async (exchange: Exchange) => {
+    openExchanges++;
+    try {
+      await execution.execute(exchange);
+    } finally {
+      openExchanges--;
+    }
+  };
+  handle = (exchange) => void execute(exchange);
+
+  metrics.sessions.measure(() => table.size);
+  metrics.streams.measure(() => [...table].filter((session) => session.standalone).length);
+  metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
+  metrics.leaseRemaining.measure(() => keeper.remainingMs() / 1000);
+
+  // --- begin, in order: the data, lease, background work, public listener, ready
+  const connectingMs = clock.monotonicMs();
+  await whenUp(redis, config.redis.startTimeout);
+  // Remembers which data this is: until then a missing record says nothing.
+  while (!(await directory.checkGeneration(leaseMs).catch(() => undefined))) await pause(clock, leaseMs / 12);
+  await keeper.start(clock.monotonicMs() - connectingMs > leaseMs / 3);
+  liveness.start();
+  sweep.start();
+  teardown.start();
+  const readiness = new Readiness(keeper, clock, leaseMs);
+  const hostGuard = makeHostGuard(config, config.listen);
+  const endpoint = new McpEndpoint({
+    hostGuard,
+    hasServer: (id) => servers.find(id) !== undefined,
+    authenticate: () => ANONYMOUS,
+    forwardHeaders: new Set(
+      Object.values(config.mcpServers).flatMap((backend) => (backend.type === 'http' ? backend.forwardHeaders : [])),
+    ),
+    limits: { bodyBytes: config.limits.body, requestTimeoutMs: config.limits.requestTimeout },
+    clock,
+    execute,
+    isDraining: () => keeper.isDraining,
+    onRefused: (error) => metrics.refused.inc(String(error.status), error.code),
+  });
+  const publicServer = makePublicServer({
+    endpoint,
+    hostGuard,
+    endpointPaths: () => servers.servers.map(({ id }) => (id === '' ? '/mcp' : `/servers/${id}/mcp`)),
+    isReady: () => readiness.read(),
+    keepAliveTimeoutMs: config.limits.keepAliveTimeout,
+  });
+  await listenPublicly(publicServer, config.listen);
+  channel.reportReady(true, []);
+  const readyTicker = clock.every(leaseMs / 6, () => {
+    const { ready, reasons } = readiness.read();
+    channel.reportReady(ready, reasons);
+  });
+  log.info({ id: keeper.id, pid: process.pid }, 'worker ready');
+
+  const drain = new Drain({
+    directory,
+    clock,
+    keeper,
+    table,
+    ender,
+    openExchanges: () => openExchanges,
+    endsWithState: (session) =>
+      [...session.backends.values()].some(
+        (backend) => backend.isBoundToWorker && config.mcpServers[backend.backend]?.onStateLoss === 'fail',
+      ),
+    onReleased: (count) => log.info({ released: count, left: table.size }, 'drained'),
+  });
+
+  return {
+    metrics,
+    async drain() {
+      await keeper.setDraining();
+      channel.reportReady(false, ['draining']);
+      readyTicker.cancel();
+      await pause(clock, config.drain.delay);
+      publicServer.close();
+      publicServer.closeIdleConnections();
+      endpoint.endStreams();
+      // Its own steps may wait for a Redis that is away.
+      await Promise.race([drain.run(config.drain.timeout), pause(clock, config.drain.timeout + STEP_BUDGET_MS)]);
+      liveness.stop();
+      sweep.stop();
+      await ender.settle(STEP_BUDGET_MS);
+      await teardown.close(STEP_BUDGET_MS);
+      await Promise.all([listener.close(STEP_BUDGET_MS), forwarder.close(STEP_BUDGET_MS)]);
+      await keeper.stop();
+      for (const backend of backends.values()) await backend.close();
+      await pause(clock, DISCONNECT_GRACE_MS);
+      publicServer.closeAllConnections();
+      redis.disconnect();
+      subscriber.disconnect();
+      log.flush();
+    },
+  };
+}

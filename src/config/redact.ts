@@ -1,0 +1,84 @@
+// A configuration that may be shown: no secret, token, header value, environment value or credential in a URL or argument.
+import { listOptions } from './options.js';
+import { isRecord } from './problems.js';
+import type { BackendConfig, Config } from './schema.js';
+
+/** What stands for a value that is not shown. */
+export const HIDDEN = '***';
+
+const hide = (text: string): string => (text ? HIDDEN : '');
+
+const hideValues = (record: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, hide(value)]));
+
+/**
+ * A URL without credentials and without the values of its query: both hold keys in the field. Also for the forms with a list of
+ * addresses, which no URL parser takes: all up to the last `@` is hidden, as a password may hold one that is not encoded.
+ */
+export function redactUrl(url: string): string {
+  const [, scheme = '', rest = url] = /^([a-z][a-z0-9+.-]*:(?:\/\/)?)([\s\S]*)$/i.exec(url) ?? [];
+  const mark = rest.search(/[?#]/);
+  const at = rest.lastIndexOf('@');
+  // A password with a bare "?" in it: the "@" behind it still ends the credentials.
+  const base = mark < 0 || at > mark ? rest : rest.slice(0, mark);
+  const tail = rest.slice(base.length);
+  const place = base.lastIndexOf('@') < 0 ? base : `${HIDDEN}@${base.slice(base.lastIndexOf('@') + 1)}`;
+  return `${scheme}${place.replace(/([?&][^=&#]*=)[^&#]*/g, `$1${HIDDEN}`)}${tail.replace(/=[^&#]*/g, `=${HIDDEN}`).replace(/#.*$/s, '')}`;
+}
+
+const SECRET_WORD =
+  /(token|secret|passw|pwd|api[-_]?key|access[-_]?key|private[-_]?key|credential|auth|bearer|(^|[-_])(key|pat|sas)($|[-_]))/i;
+
+/** Arguments of a command: values of options that sound like credentials, headers, assignments and URLs. */
+export function redactArguments(args: readonly string[]): string[] {
+  let hideNext = false;
+  return args.map((arg) => {
+    if (hideNext) {
+      hideNext = false;
+      return HIDDEN;
+    }
+    const option = /^(--?[\w-]+)(=([\s\S]*))?$/.exec(arg);
+    if (option) {
+      const [, name = '', assigned, value = ''] = option;
+      const isHeader = /^(-H|--headers?)$/.test(name);
+      if (assigned === undefined) {
+        hideNext = isHeader || SECRET_WORD.test(name);
+        return arg;
+      }
+      return `${name}=${isHeader || SECRET_WORD.test(name) ? HIDDEN : redactValue(value)}`;
+    }
+    return redactValue(arg);
+  });
+}
+
+function redactValue(text: string): string {
+  // `docker run -e NAME=value`, `Authorization: Bearer …`
+  const named = /^([A-Za-z_][\w-]*)(=|:\s+)[\s\S]+$/.exec(text);
+  if (named) return `${named[1]}${named[2]}${HIDDEN}`;
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return redactUrl(text);
+  return /^Bearer\s/i.test(text) || /(^|[^a-z])(sk|ghp|gho|github_pat|glpat|xox[abp])[-_][A-Za-z0-9_-]{8,}/.test(text)
+    ? HIDDEN
+    : text;
+}
+
+function redactBackend(backend: BackendConfig): BackendConfig {
+  return backend.type === 'stdio'
+    ? { ...backend, args: redactArguments(backend.args), env: hideValues(backend.env) }
+    : { ...backend, url: redactUrl(backend.url), headers: hideValues(backend.headers) };
+}
+
+/** A copy of the same shape that holds no secret. */
+export function redactConfig(config: Config): Config {
+  const copy = structuredClone(config);
+  for (const { path, doc } of listOptions()) {
+    if (!doc.secret) continue;
+    const holder = path.slice(0, -1).reduce<unknown>((value, key) => (isRecord(value) ? value[key] : undefined), copy);
+    const key = path.at(-1) as string;
+    // The address of Redis is worth showing; what gets in there is not.
+    if (isRecord(holder) && typeof holder[key] === 'string')
+      holder[key] = key === 'url' ? redactUrl(holder[key]) : hide(holder[key]);
+  }
+  if (copy.publicUrl) copy.publicUrl = redactUrl(copy.publicUrl);
+  copy.mcpServers = Object.fromEntries(Object.entries(copy.mcpServers).map(([id, backend]) => [id, redactBackend(backend)]));
+  return copy;
+}

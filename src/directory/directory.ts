@@ -1,0 +1,166 @@
+// Contract of the directory: which worker owns which session, and which workers live. Implementations keep to the rules of
+// docs/architecture.md ("Ownership"); every verb is one Lua script or one command, idempotent, and never spans two hash slots.
+// Any method rejects with DirectoryUnavailable when Redis does not answer in time: the outcome of that step is then unknown.
+import type { Epoch, OwnerToken, SessionRef, WorkerId } from '../protocol/ids.js';
+import type { Capabilities } from '../protocol/mcp.js';
+
+export class DirectoryUnavailable extends Error {
+  constructor(cause: unknown) {
+    super('the directory (Redis) does not answer', { cause });
+    this.name = 'DirectoryUnavailable';
+  }
+}
+
+/** Ownership refused a write: the token is not (or no longer) in force, or the session ends or is gone. */
+export type Refusal = { readonly kind: 'fenced' } | { readonly kind: 'closing' } | { readonly kind: 'missing' };
+
+/** What a record keeps of one backend session, enough for another worker to go on with it and to end it. */
+export interface BackendSessionRecord {
+  /** Grows with every (re-)initialize of this backend in this session; 1 is the first. */
+  readonly generation: number;
+  /** Sealed JSON (see secrets/seal.ts) of { id, headers }: the id the backend issued and the headers that teardown needs. */
+  readonly sealed: string;
+  /** The version that the backend negotiated. */
+  readonly protocolVersion: string;
+  readonly capabilities: Capabilities;
+  /** Whether the state died with its worker (stdio). */
+  readonly transport: 'http' | 'stdio';
+}
+
+export interface SessionRecord {
+  readonly owner: WorkerId | '';
+  readonly epoch: Epoch;
+  readonly state: 'active' | 'closing';
+  readonly serverId: string;
+  /** Digest of the principal; never its name. */
+  readonly principal: string;
+  readonly protocolVersion: string;
+  /** What the client said at initialize: { clientInfo, capabilities }. */
+  readonly client: { readonly clientInfo: unknown; readonly capabilities: unknown };
+  readonly createdMs: number;
+  readonly backends: Readonly<Record<string, BackendSessionRecord>>;
+}
+
+export type NewSessionRecord = Omit<SessionRecord, 'state' | 'owner'> & {
+  readonly owner: WorkerId;
+  /** Default `active`; `closing` for a tombstone (rule 9), so that what was ended is at no moment seen alive. */
+  readonly state?: SessionRecord['state'];
+};
+
+export type ClaimOutcome =
+  | { readonly kind: 'claimed'; readonly epoch: Epoch; readonly record: SessionRecord }
+  /** Somebody else changed the owner first: the token in force. */
+  | { readonly kind: 'ownedByOther'; readonly token: OwnerToken }
+  | { readonly kind: 'closing' }
+  | { readonly kind: 'missing' };
+
+/** What a live worker tells the others, held in its lease. */
+export interface Lease {
+  readonly id: WorkerId;
+  /** Index of the worker in its primary, 1..n. */
+  readonly index: number;
+  /** Of the process, for operators; means something on its host only. */
+  readonly pid: number;
+  /** Random per primary: workers of one pod reach each other over the Unix socket. */
+  readonly pod: string;
+  /** Identifies the host; a lease from another host while internal.host is loopback refuses the start. */
+  readonly host: string;
+  readonly unixSocket: string;
+  /** Present where Redis is shared. */
+  readonly tcp?: { readonly host: string; readonly port: number };
+  readonly draining: boolean;
+  readonly startedMs: number;
+}
+
+/** `lost`: the record went away with Redis' data (hold, do not answer 404); `gone`: it is truly gone. */
+export type ReadOutcome =
+  | { readonly kind: 'found'; readonly record: SessionRecord }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'settling' };
+
+export interface Directory {
+  // --- sessions -------------------------------------------------------------------------------------------------------
+  /** Rule 11, step 1: a place among all sessions, with score `untilMs`. Refused at the cap. Idempotent for the same ref. */
+  reserveTotal(ref: SessionRef, untilMs: number, cap: number): Promise<'reserved' | 'full'>;
+  /** Rule 11, step 2: a place among the principal's sessions. Refused at the cap. Idempotent for the same ref. */
+  reservePrincipal(principal: string, ref: SessionRef, cap: number): Promise<'reserved' | 'full'>;
+  /**
+   * Rule 11, step 3: writes a new record. `exists` if there is one with another owner or epoch (never with a fresh id);
+   * repeating it with the same nonce returns `created` again. With `replaceLower` (rule 9) a record with a lower epoch is replaced.
+   */
+  createSession(
+    ref: SessionRef,
+    record: NewSessionRecord,
+    nonce: string,
+    replaceLower?: boolean,
+  ): Promise<'created' | 'exists' | 'closing'>;
+  /** Rule 9: a missing record is `gone` only if `generation`, read after it, is the remembered one and nothing settles. */
+  readSession(ref: SessionRef): Promise<ReadOutcome>;
+  /** Rule 1: compare-and-set from exactly `from` to (claimant, from.epoch + 1). The caller has made sure that it is allowed. */
+  claimSession(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string): Promise<ClaimOutcome>;
+  /** Gives the session up: owner becomes '', epoch stays. */
+  releaseSession(ref: SessionRef, token: OwnerToken): Promise<{ readonly kind: 'released' } | Refusal>;
+  /** Saves a backend session by compare-and-set on its generation (0: none yet). */
+  saveBackendSession(
+    ref: SessionRef,
+    token: OwnerToken,
+    backend: string,
+    previousGeneration: number,
+    value: BackendSessionRecord,
+  ): Promise<{ readonly kind: 'saved' } | { readonly kind: 'conflict' } | Refusal>;
+  /** Checks that the token is in force (rule 10: after reconnects), in one batch; answers in the order asked. */
+  verifySessions(
+    tokens: ReadonlyArray<{ readonly ref: SessionRef; readonly token: OwnerToken }>,
+  ): Promise<ReadonlyArray<'valid' | 'fenced' | 'closing' | 'missing'>>;
+  /**
+   * Ends a session: state becomes `closing`, once. With a token only its holder may; without one anybody (owner and epoch stay).
+   * `closed` carries the record for the jobs; `alreadyClosing` too, so that a repeat can go on with the next steps.
+   */
+  closeSession(
+    ref: SessionRef,
+    token: OwnerToken | undefined,
+  ): Promise<
+    | { readonly kind: 'closed' | 'alreadyClosing'; readonly record: SessionRecord }
+    | { readonly kind: 'fenced' }
+    | { readonly kind: 'missing' }
+  >;
+  /** After `closing` was set: puts it among those that end, so that the sweep finishes what a crash interrupts. */
+  addEnding(ref: SessionRef, nowMs: number): Promise<void>;
+  /**
+   * The record (only if `closing`, else nothing happens) and then the indexes go. Also for a member without a record; where its
+   * principal is unknown, '': that index forgets it by itself.
+   */
+  removeSession(ref: SessionRef, principal: string): Promise<void>;
+  /** Undo of the reservations when a later step of opening was refused. */
+  dropReservations(ref: SessionRef, principal: string): Promise<void>;
+  /** Liveness, one ZADD XX GT a batch: a session's idle time ends at `untilMs`. */
+  touchSessions(entries: ReadonlyArray<{ readonly ref: SessionRef; readonly untilMs: number }>): Promise<void>;
+  /** Sets the record's TTL anew (once a day by the owner). */
+  extendRecord(ref: SessionRef, token: OwnerToken): Promise<void>;
+  /** Members whose idle time ended before `nowMs`, oldest first. */
+  listExpired(nowMs: number, limit: number): Promise<SessionRef[]>;
+  listEnding(limit: number): Promise<SessionRef[]>;
+  /** One worker per interval and kind sweeps: true for the one that may. `forced` (a cap would refuse) does not wait for `regular`. */
+  acquireSweep(workerId: WorkerId, intervalMs: number, kind?: 'regular' | 'forced'): Promise<boolean>;
+  /** Members of a principal without a record are removed (before it is refused), unless reserved within the last minute. */
+  prunePrincipal(principal: string): Promise<void>;
+  countSessions(): Promise<number>;
+
+  // --- leases ---------------------------------------------------------------------------------------------------------
+  /** First lease of an incarnation (NX). @returns false if there already is one: never with a fresh incarnation. */
+  openLease(lease: Lease, leaseMs: number): Promise<boolean>;
+  /** `SET … XX PX`. @returns false if the key is gone: a lease that is gone never comes back (rule 2). */
+  renewLease(lease: Lease, leaseMs: number): Promise<boolean>;
+  readLease(id: WorkerId): Promise<Lease | undefined>;
+  /** Deletes the lease of exactly this incarnation. */
+  removeLease(id: WorkerId): Promise<void>;
+  /** Live workers, all pods. */
+  listWorkers(): Promise<Lease[]>;
+
+  // --- the data itself ------------------------------------------------------------------------------------------------
+  /**
+   * Reads `generation`; where it is missing or not the remembered one, creates or remembers it and sets `settling` for
+   * `leaseMs` (rule 9). @returns whether something settles now.
+   */
+  checkGeneration(leaseMs: number): Promise<'same' | 'settling'>;
+}

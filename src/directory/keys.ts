@@ -1,0 +1,42 @@
+// Every key of the directory, and nowhere else. On Redis Cluster the part in braces decides the slot: what one script touches shares
+// a tag. The queue's keys (BullMQ's prefix, one tag) are named in teardown/.
+import type { SessionRef, WorkerId } from '../protocol/ids.js';
+
+export interface Keys {
+  /** Hash: the record of a session. The reference alone is the tag, so that further keys of a session stay with it. */
+  session(ref: SessionRef): string;
+  /** String with TTL: a worker's lease. */
+  lease(id: WorkerId): string;
+  /** Sorted set of the references of one principal; score = when it was reserved (ms). */
+  principal(digest: string): string;
+  /** Sorted set of all references; score = end of the idle time (ms). */
+  readonly expiry: string;
+  /** Sorted set of the references that are `closing`; score = since when (ms). */
+  readonly ending: string;
+  /** Sorted set of worker ids; score = end of the lease by the worker's wall clock (ms). */
+  readonly workers: string;
+  /** String with TTL: who sweeps in this interval. */
+  readonly sweep: string;
+  /** The same for sweeps that a cap asks for: a regular one must not keep them off for a minute. */
+  readonly forcedSweep: string;
+  /** String: changes when the data was lost. */
+  readonly generation: string;
+  /** String with TTL: owners are opening lost sessions anew. Shares a slot with `generation`: they are read in one command. */
+  readonly settling: string;
+}
+
+/** @param prefix `redis.prefix`; without braces, which would decide the slot of every key (the schema refuses them) */
+export function makeKeys(prefix: string): Keys {
+  return {
+    session: (ref) => `${prefix}{${ref}}:session`,
+    lease: (id) => `${prefix}worker:${id}`,
+    principal: (digest) => `${prefix}principal:${digest}`,
+    expiry: `${prefix}expiry`,
+    ending: `${prefix}ending`,
+    workers: `${prefix}workers`,
+    sweep: `${prefix}sweep`,
+    forcedSweep: `${prefix}sweep:forced`,
+    generation: `${prefix}{data}:generation`,
+    settling: `${prefix}{data}:settling`,
+  };
+}

@@ -1,0 +1,59 @@
+// A session's record as the fields of a Redis hash, and back. Each backend has two fields of its own, so that opening one backend
+// session rewrites nothing of the others: `b:<backend>` (JSON) and `g:<backend>` (generation, compared by the script).
+import type { Epoch, WorkerId } from '../protocol/ids.js';
+import type { BackendSessionRecord, NewSessionRecord, SessionRecord } from './directory.js';
+
+export const backendField = (backend: string) => `b:${backend}`;
+export const generationField = (backend: string) => `g:${backend}`;
+
+/** Fields and values, flat; the nonce is not part of the record that others read. */
+export function encodeRecord(record: NewSessionRecord, nonce: string): string[] {
+  const fields = [
+    ['owner', record.owner],
+    ['epoch', String(record.epoch)],
+    ['nonce', nonce],
+    ['state', record.state ?? 'active'],
+    ['server', record.serverId],
+    ['principal', record.principal],
+    ['version', record.protocolVersion],
+    ['client', JSON.stringify(record.client)],
+    ['created', String(record.createdMs)],
+  ];
+  for (const [backend, value] of Object.entries(record.backends)) {
+    fields.push([backendField(backend), encodeBackend(value)], [generationField(backend), String(value.generation)]);
+  }
+  return fields.flat();
+}
+
+export function encodeBackend(value: BackendSessionRecord): string {
+  return JSON.stringify(value);
+}
+
+/**
+ * @param flat fields and values as HGETALL gives them to a script
+ * @throws Error if it is not a record of ours
+ */
+export function decodeRecord(flat: readonly string[]): SessionRecord {
+  const fields = new Map<string, string>();
+  for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i] as string, flat[i + 1] as string);
+  const field = (name: string): string => {
+    const value = fields.get(name);
+    if (value === undefined) throw new Error(`session record without field "${name}"`);
+    return value;
+  };
+  const backends: [string, BackendSessionRecord][] = [];
+  for (const [name, value] of fields) {
+    if (name.startsWith('b:')) backends.push([name.slice(2), JSON.parse(value) as BackendSessionRecord]);
+  }
+  return {
+    owner: field('owner') as WorkerId | '',
+    epoch: Number(field('epoch')) as Epoch,
+    state: field('state') === 'closing' ? 'closing' : 'active',
+    serverId: field('server'),
+    principal: field('principal'),
+    protocolVersion: field('version'),
+    client: JSON.parse(field('client')) as SessionRecord['client'],
+    createdMs: Number(field('created')),
+    backends: Object.fromEntries(backends),
+  };
+}

@@ -1,0 +1,153 @@
+// The directory in Redis (single, Sentinel or Cluster). Only joins its parts: records, indexes, leases, generation.
+import { type Clock, systemClock } from '../lifecycle/clock.js';
+import type { OwnerToken, SessionRef, WorkerId } from '../protocol/ids.js';
+import type { RedisConnection } from '../redis/connect.js';
+import { DirectoryConnection, type WaitReplicas } from './connection.js';
+import type { BackendSessionRecord, Directory, Lease, NewSessionRecord, ReadOutcome } from './directory.js';
+import { makeKeys } from './keys.js';
+import { RedisGeneration } from './redis-generation.js';
+import { RedisIndexes } from './redis-indexes.js';
+import { RedisLeases } from './redis-leases.js';
+import { RedisSessions } from './redis-sessions.js';
+
+const DAY_MS = 86_400_000;
+
+export interface RedisDirectoryOptions {
+  /** An ownership connection: it must re-send nothing by itself. */
+  readonly connection: RedisConnection;
+  /** `redis.prefix`; default `berth:`. */
+  readonly prefix?: string;
+  /** `sessions.idleTimeout` in ms: records live a day longer. */
+  readonly idleTimeoutMs: number;
+  readonly clock?: Clock;
+  /** `redis.waitReplicas` (not with Cluster); default: nothing is waited for. */
+  readonly waitReplicas?: WaitReplicas;
+}
+
+export class RedisDirectory implements Directory {
+  private readonly sessions: RedisSessions;
+  private readonly indexes: RedisIndexes;
+  private readonly leases: RedisLeases;
+  private readonly generation: RedisGeneration;
+
+  constructor(options: RedisDirectoryOptions) {
+    const clock = options.clock ?? systemClock;
+    const ttlMs = Math.round(options.idleTimeoutMs) + DAY_MS;
+    const connection = new DirectoryConnection(options.connection, makeKeys(options.prefix ?? 'berth:'), options.waitReplicas);
+    this.sessions = new RedisSessions(connection, ttlMs);
+    this.indexes = new RedisIndexes(connection, ttlMs, clock);
+    this.leases = new RedisLeases(connection, clock);
+    this.generation = new RedisGeneration(connection);
+  }
+
+  reserveTotal(ref: SessionRef, untilMs: number, cap: number) {
+    return this.indexes.reserveTotal(ref, untilMs, cap);
+  }
+
+  reservePrincipal(principal: string, ref: SessionRef, cap: number) {
+    return this.indexes.reservePrincipal(principal, ref, cap);
+  }
+
+  createSession(ref: SessionRef, record: NewSessionRecord, nonce: string, replaceLower = false) {
+    return this.sessions.create(ref, record, nonce, replaceLower);
+  }
+
+  /** One command where there is a record; the generation is asked for only after a miss, in an order nothing can turn round. */
+  async readSession(ref: SessionRef): Promise<ReadOutcome> {
+    const { known } = this.generation;
+    const record = await this.sessions.read(ref);
+    if (record) return { kind: 'found', record };
+    return { kind: (await this.generation.confirmsGone(known)) ? 'gone' : 'settling' };
+  }
+
+  claimSession(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string) {
+    return this.sessions.claim(ref, from, claimant, nonce);
+  }
+
+  releaseSession(ref: SessionRef, token: OwnerToken) {
+    return this.sessions.release(ref, token);
+  }
+
+  saveBackendSession(
+    ref: SessionRef,
+    token: OwnerToken,
+    backend: string,
+    previousGeneration: number,
+    value: BackendSessionRecord,
+  ) {
+    return this.sessions.saveBackend(ref, token, backend, previousGeneration, value);
+  }
+
+  verifySessions(tokens: ReadonlyArray<{ readonly ref: SessionRef; readonly token: OwnerToken }>) {
+    return this.sessions.verify(tokens);
+  }
+
+  closeSession(ref: SessionRef, token: OwnerToken | undefined) {
+    return this.sessions.close(ref, token);
+  }
+
+  addEnding(ref: SessionRef, nowMs: number) {
+    return this.indexes.addEnding(ref, nowMs);
+  }
+
+  async removeSession(ref: SessionRef, principal: string): Promise<void> {
+    if (await this.sessions.remove(ref)) await this.indexes.drop(ref, principal);
+  }
+
+  dropReservations(ref: SessionRef, principal: string) {
+    return this.indexes.dropReservations(ref, principal);
+  }
+
+  touchSessions(entries: ReadonlyArray<{ readonly ref: SessionRef; readonly untilMs: number }>) {
+    return this.indexes.touch(entries);
+  }
+
+  extendRecord(ref: SessionRef, token: OwnerToken) {
+    return this.sessions.extend(ref, token);
+  }
+
+  listExpired(nowMs: number, limit: number) {
+    return this.indexes.listExpired(nowMs, limit);
+  }
+
+  listEnding(limit: number) {
+    return this.indexes.listEnding(limit);
+  }
+
+  acquireSweep(workerId: WorkerId, intervalMs: number, kind: 'regular' | 'forced' = 'regular') {
+    return this.indexes.acquireSweep(workerId, intervalMs, kind);
+  }
+
+  async prunePrincipal(principal: string): Promise<void> {
+    const members = await this.indexes.listSettledMembers(principal);
+    await this.indexes.removeMembers(principal, await this.sessions.findMissing(members));
+  }
+
+  countSessions() {
+    return this.indexes.count();
+  }
+
+  openLease(lease: Lease, leaseMs: number) {
+    return this.leases.open(lease, leaseMs);
+  }
+
+  renewLease(lease: Lease, leaseMs: number) {
+    return this.leases.renew(lease, leaseMs);
+  }
+
+  readLease(id: WorkerId) {
+    return this.leases.read(id);
+  }
+
+  removeLease(id: WorkerId) {
+    return this.leases.remove(id);
+  }
+
+  listWorkers() {
+    return this.leases.list();
+  }
+
+  checkGeneration(leaseMs: number) {
+    return this.generation.check(leaseMs);
+  }
+}

@@ -1,0 +1,178 @@
+// The records of sessions: every transition is one script (scripts/), fenced by the token where the rules ask for it.
+import type { Epoch, OwnerToken, SessionRef, WorkerId } from '../protocol/ids.js';
+import { type DirectoryConnection, unexpected } from './connection.js';
+import type { BackendSessionRecord, ClaimOutcome, Directory, NewSessionRecord, Refusal, SessionRecord } from './directory.js';
+import { backendField, decodeRecord, encodeBackend, encodeRecord, generationField } from './record.js';
+import { claimSession } from './scripts/claim-session.js';
+import { closeSession } from './scripts/close-session.js';
+import { createSession } from './scripts/create-session.js';
+import { extendRecord } from './scripts/extend-record.js';
+import { releaseSession } from './scripts/release-session.js';
+import { removeSession } from './scripts/remove-session.js';
+import { saveBackendSession } from './scripts/save-backend-session.js';
+
+type Verdict = Awaited<ReturnType<Directory['verifySessions']>>[number];
+
+export class RedisSessions {
+  constructor(
+    private readonly connection: DirectoryConnection,
+    /** Of records, in ms: idle limit + 1 day. */
+    private readonly ttlMs: number,
+  ) {}
+
+  async create(
+    ref: SessionRef,
+    record: NewSessionRecord,
+    nonce: string,
+    replaceLower: boolean,
+  ): Promise<'created' | 'exists' | 'closing'> {
+    const [kind] = await this.connection.script(
+      createSession,
+      [this.key(ref)],
+      [
+        record.owner,
+        record.epoch,
+        nonce,
+        this.ttlMs,
+        replaceLower ? '1' : '0',
+        record.state ?? 'active',
+        ...encodeRecord(record, nonce),
+      ],
+    );
+    if (kind === 'created' || kind === 'exists' || kind === 'closing') return kind;
+    return unexpected('createSession', kind);
+  }
+
+  /** The record, or undefined if there is none (which alone does not mean that the session is gone: rule 9). */
+  async read(ref: SessionRef): Promise<SessionRecord | undefined> {
+    return this.connection.attempt(async (redis) => {
+      const fields = await redis.hgetall(this.key(ref));
+      return Object.keys(fields).length === 0 ? undefined : decodeRecord(Object.entries(fields).flat());
+    });
+  }
+
+  async claim(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string): Promise<ClaimOutcome> {
+    const epoch = (from.epoch + 1) as Epoch;
+    const [kind, first, second] = await this.connection.script(
+      claimSession,
+      [this.key(ref)],
+      [from.owner, from.epoch, claimant, epoch, nonce, this.ttlMs],
+    );
+    switch (kind) {
+      case 'claimed': {
+        const record = this.decode(first);
+        await this.connection.confirm();
+        this.keepPrincipal(record.principal);
+        return { kind, epoch, record };
+      }
+      case 'ownedByOther':
+        return { kind, token: { owner: first as WorkerId | '', epoch: Number(second) as Epoch } };
+      case 'closing':
+      case 'missing':
+        return { kind };
+      default:
+        return unexpected('claimSession', kind);
+    }
+  }
+
+  async release(ref: SessionRef, token: OwnerToken): Promise<{ readonly kind: 'released' } | Refusal> {
+    const [kind] = await this.connection.script(releaseSession, [this.key(ref)], [token.owner, token.epoch]);
+    return kind === 'released' ? { kind } : refusal('releaseSession', kind);
+  }
+
+  async saveBackend(
+    ref: SessionRef,
+    token: OwnerToken,
+    backend: string,
+    previousGeneration: number,
+    value: BackendSessionRecord,
+  ): Promise<{ readonly kind: 'saved' } | { readonly kind: 'conflict' } | Refusal> {
+    const [kind] = await this.connection.script(
+      saveBackendSession,
+      [this.key(ref)],
+      [
+        token.owner,
+        token.epoch,
+        backendField(backend),
+        generationField(backend),
+        previousGeneration,
+        value.generation,
+        encodeBackend(value),
+      ],
+    );
+    return kind === 'saved' || kind === 'conflict' ? { kind } : refusal('saveBackendSession', kind);
+  }
+
+  /** Reads only, all in one tick: one round trip for the batch (per server, on a Cluster). */
+  async verify(tokens: ReadonlyArray<{ readonly ref: SessionRef; readonly token: OwnerToken }>): Promise<ReadonlyArray<Verdict>> {
+    return this.connection.attempt((redis) =>
+      Promise.all(
+        tokens.map(async ({ ref, token }): Promise<Verdict> => {
+          const [owner, epoch, state] = await redis.hmget(this.key(ref), 'owner', 'epoch', 'state');
+          if (state === null || state === undefined) return 'missing';
+          if (owner !== token.owner || epoch !== String(token.epoch)) return 'fenced';
+          return state === 'closing' ? 'closing' : 'valid';
+        }),
+      ),
+    );
+  }
+
+  async close(ref: SessionRef, token: OwnerToken | undefined): ReturnType<Directory['closeSession']> {
+    const [kind, fields] = await this.connection.script(
+      closeSession,
+      [this.key(ref)],
+      [token?.owner ?? '', token?.epoch ?? '', this.ttlMs],
+    );
+    switch (kind) {
+      case 'closed':
+      case 'alreadyClosing':
+        return { kind, record: this.decode(fields) };
+      case 'fenced':
+      case 'missing':
+        return { kind };
+      default:
+        return unexpected('closeSession', kind);
+    }
+  }
+
+  /** @returns false if the session was not ended: then nothing was deleted */
+  async remove(ref: SessionRef): Promise<boolean> {
+    const [kind] = await this.connection.script(removeSession, [this.key(ref)], []);
+    return kind === 'removed';
+  }
+
+  async extend(ref: SessionRef, token: OwnerToken): Promise<void> {
+    const [kind, principal] = await this.connection.script(extendRecord, [this.key(ref)], [token.owner, token.epoch, this.ttlMs]);
+    if (kind === 'extended') this.keepPrincipal(principal as string);
+  }
+
+  /** Which of these have no record, in one round trip. */
+  async findMissing(refs: readonly SessionRef[]): Promise<SessionRef[]> {
+    return this.connection.attempt(async (redis) => {
+      const found = await Promise.all(refs.map((ref) => redis.exists(this.key(ref))));
+      return refs.filter((_, i) => found[i] === 0);
+    });
+  }
+
+  private key(ref: SessionRef): string {
+    return this.connection.keys.session(ref);
+  }
+
+  private decode(fields: unknown): SessionRecord {
+    try {
+      return decodeRecord(fields as string[]);
+    } catch (error) {
+      return unexpected('the record', error);
+    }
+  }
+
+  /** A principal's index must outlive its members' records; it lies in another slot, so no script can set both. */
+  private keepPrincipal(principal: string): void {
+    this.connection.quietly((redis) => redis.pexpire(this.connection.keys.principal(principal), this.ttlMs));
+  }
+}
+
+function refusal(script: string, kind: string): Refusal {
+  if (kind === 'fenced' || kind === 'closing' || kind === 'missing') return { kind };
+  return unexpected(script, kind);
+}

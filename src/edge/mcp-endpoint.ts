@@ -1,0 +1,177 @@
+// POST, GET, DELETE and OPTIONS on /mcp and /servers/<id>/mcp: the checks of the contract in their order, then the one execution path.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { readAccept } from '../eras/legacy/accept.js';
+import { GatewayError, retryHeader, toGatewayError } from '../errors/gateway-error.js';
+import type { Clock } from '../lifecycle/clock.js';
+import { errorText, type RequestId } from '../protocol/json-rpc.js';
+import {
+  FORWARDED_HEADER,
+  INTERNAL_HEADER_PREFIX,
+  isLegacyVersion,
+  LAST_EVENT_ID_HEADER,
+  LEGACY_VERSIONS,
+  SESSION_HEADER,
+  VERSION_HEADER,
+} from '../protocol/mcp.js';
+import type { Exchange, Headers, Principal, RequestBody } from '../streams/exchange.js';
+import { corsHeaders, preflightHeaders } from './cors.js';
+import type { HostGuard } from './host-guard.js';
+import { HttpAnswer, HttpExchange, readBody } from './http-exchange.js';
+import { readMessage, UnusableMessage } from './read-message.js';
+
+export interface McpEndpointParts {
+  readonly hostGuard: HostGuard;
+  /** Whether this id is served here; '' is `/mcp`. */
+  readonly hasServer: (serverId: string) => boolean;
+  /** @throws GatewayError UNAUTHENTICATED */
+  readonly authenticate: (request: IncomingMessage) => Principal;
+  /** Lower-case names of all headers that any backend wants (`forwardHeaders`). */
+  readonly forwardHeaders: ReadonlySet<string>;
+  readonly limits: { readonly bodyBytes: number; readonly requestTimeoutMs: number };
+  readonly clock: Clock;
+  readonly execute: (exchange: Exchange) => Promise<void>;
+  readonly isDraining: () => boolean;
+  readonly onRefused: (error: GatewayError) => void;
+}
+
+/** The protocol's own headers; nothing else of the client goes further, credentials least of all. */
+const PASSED_HEADERS = ['accept', SESSION_HEADER, VERSION_HEADER, LAST_EVENT_ID_HEADER, 'traceparent', 'tracestate', 'baggage'];
+/** A GET stream has no deadline of its own: 100 days. */
+const STREAM_DEADLINE_MS = 100 * 86_400_000;
+const ALLOWED = 'GET, POST, DELETE';
+
+export class McpEndpoint {
+  readonly #parts: McpEndpointParts;
+  readonly #passed: readonly string[];
+  readonly #streams = new Set<HttpExchange>();
+
+  constructor(parts: McpEndpointParts) {
+    this.#parts = parts;
+    const internal = (name: string) => name === FORWARDED_HEADER || name.startsWith(INTERNAL_HEADER_PREFIX);
+    this.#passed = [...new Set([...PASSED_HEADERS, ...parts.forwardHeaders])].filter((name) => !internal(name));
+  }
+
+  /** Answers the request, whatever it is. Never rejects. @param serverId undefined: a path below /servers that is no endpoint */
+  async handle(request: IncomingMessage, response: ServerResponse, serverId: string | undefined): Promise<void> {
+    const startedMs = this.#parts.clock.monotonicMs();
+    const answer = new HttpAnswer(response, this.#extraHeaders(request));
+    try {
+      const exchange = await this.#admit(request, response, answer, serverId, startedMs);
+      if (exchange) await this.#execute(exchange);
+    } catch (error) {
+      // The caller left while its body was read: there is nobody to tell.
+      if (request.destroyed && !request.complete) return;
+      const [known, id] = error instanceof UnusableMessage ? [error.error, error.id] : [toGatewayError(error), undefined];
+      this.#refuse(request, answer, known, id);
+    }
+  }
+
+  /** Ends the open GET streams of this listener: their clients come again, to a worker that stays. */
+  endStreams(): void {
+    for (const stream of this.#streams) stream.abandon();
+  }
+
+  async #execute(exchange: HttpExchange): Promise<void> {
+    if (exchange.method !== 'GET') return this.#parts.execute(exchange);
+    this.#streams.add(exchange);
+    try {
+      await this.#parts.execute(exchange);
+    } finally {
+      this.#streams.delete(exchange);
+    }
+  }
+
+  async #admit(
+    request: IncomingMessage,
+    response: ServerResponse,
+    answer: HttpAnswer,
+    serverId: string | undefined,
+    startedMs: number,
+  ): Promise<HttpExchange | undefined> {
+    const { headers } = request;
+    const { hostGuard, limits, authenticate, hasServer } = this.#parts;
+    if (!hostGuard.isHostAllowed(headers.host)) throw new GatewayError('HOST_FORBIDDEN');
+    if (!hostGuard.isOriginAllowed(headers.origin)) throw new GatewayError('ORIGIN_FORBIDDEN');
+    if (serverId === undefined) throw new GatewayError('SERVER_NOT_FOUND');
+    const { method } = request;
+    if (method === 'OPTIONS') {
+      answer.send(204, preflightHeaders(headers.origin, headers['access-control-request-headers'] as string | undefined));
+      return undefined;
+    }
+    if (method !== 'POST' && method !== 'GET' && method !== 'DELETE') throw new GatewayError('METHOD_NOT_ALLOWED');
+    const principal = authenticate(request);
+    // After authentication: whether an id exists is nobody's business who may not come in.
+    if (!hasServer(serverId)) throw new GatewayError('SERVER_NOT_FOUND');
+    this.#checkHeaders(request, method);
+    const body = method === 'POST' ? await this.#readBody(request, serverId) : undefined;
+    this.#checkVersion(headers[VERSION_HEADER] as string | undefined, body);
+    const timeMs = method === 'GET' ? STREAM_DEADLINE_MS : limits.requestTimeoutMs;
+    const facts = {
+      method,
+      serverId,
+      headers: this.#pick(headers),
+      body,
+      principal,
+      startedMs,
+      deadlineMs: startedMs + timeMs,
+    } as const;
+    return new HttpExchange(facts, response, answer);
+  }
+
+  #checkHeaders(request: IncomingMessage, method: 'POST' | 'GET' | 'DELETE'): void {
+    const { headers } = request;
+    if (method !== 'DELETE') {
+      const accepts = readAccept(headers.accept);
+      if (!accepts || (method === 'GET' && !accepts.events)) throw new GatewayError('NOT_ACCEPTABLE');
+    }
+    if (method === 'POST') {
+      const type = headers['content-type'];
+      if (type === undefined || !/^application\/json\s*(;|$)/i.test(type)) throw new GatewayError('UNSUPPORTED_MEDIA_TYPE');
+      // We would have to buffer and inflate what may be a bomb; no MCP client compresses its requests.
+      if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity') {
+        throw new GatewayError('UNSUPPORTED_MEDIA_TYPE', { message: 'compressed bodies are not accepted' });
+      }
+    }
+  }
+
+  async #readBody(request: IncomingMessage, serverId: string): Promise<RequestBody> {
+    const { bodyBytes } = this.#parts.limits;
+    const declared = Number(request.headers['content-length'] ?? 0);
+    const bytes = declared > bodyBytes ? undefined : await readBody(request, bodyBytes);
+    if (!bytes) throw new GatewayError('BODY_TOO_LARGE', { message: `the limit is ${bodyBytes} bytes` });
+    return readMessage(bytes, serverId);
+  }
+
+  /** initialize negotiates and is not judged; any other version that we speak is let through. */
+  #checkVersion(version: string | undefined, body: RequestBody | undefined): void {
+    if (version === undefined || isLegacyVersion(version)) return;
+    if (body?.kind === 'request' && body.message.method === 'initialize') return;
+    const id = body?.kind === 'request' ? body.message.id : undefined;
+    const supported = LEGACY_VERSIONS.join(', ');
+    throw new UnusableMessage(new GatewayError('VERSION_UNSUPPORTED', { message: `supported versions: ${supported}` }), id);
+  }
+
+  #pick(headers: IncomingMessage['headers']): Headers {
+    const picked: Record<string, string> = {};
+    for (const name of this.#passed) {
+      const value = headers[name];
+      if (value !== undefined) picked[name] = typeof value === 'string' ? value : value.join(', ');
+    }
+    return picked;
+  }
+
+  #extraHeaders(request: IncomingMessage): Headers | undefined {
+    const { origin } = request.headers;
+    const cors = origin !== undefined && this.#parts.hostGuard.isOriginAllowed(origin) ? corsHeaders(origin) : undefined;
+    return this.#parts.isDraining() ? { ...cors, connection: 'close' } : cors;
+  }
+
+  #refuse(request: IncomingMessage, answer: HttpAnswer, error: GatewayError, id: RequestId | undefined): void {
+    this.#parts.onRefused(error);
+    const headers: Record<string, string> = { 'content-type': 'application/json', ...retryHeader(error) };
+    if (error.code === 'METHOD_NOT_ALLOWED') headers.allow = ALLOWED;
+    // The rest of a body that is not read would be taken for the next request.
+    if (!request.complete) headers.connection = 'close';
+    answer.send(error.status, headers, errorText(id, error.toJsonRpc()));
+  }
+}

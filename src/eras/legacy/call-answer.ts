@@ -1,0 +1,190 @@
+// The legacy front half of a call: what a backend answers becomes one JSON body or an event stream, as Accept and the backend have it.
+import type { CallSink } from '../../backends/backend.js';
+import { GatewayError, retryHeader, toGatewayError } from '../../errors/gateway-error.js';
+import { errorText, type RequestId } from '../../protocol/json-rpc.js';
+import { startEventStream, writeComment, writeEvent } from '../../streams/event-stream.js';
+import type { Answer, Headers } from '../../streams/exchange.js';
+import type { KeptAlive } from '../../streams/keep-alive.js';
+import type { AcceptedTypes } from './accept.js';
+
+const JSON_TYPE = 'application/json';
+/** A body up to this is not streamed: head and body in one write cost less than in three. */
+const WHOLE_BYTES = 16 * 1024;
+/** A JSON body that has to become one event is kept whole until its end. */
+const MAX_COLLECTED_BYTES = 16 * 1024 * 1024;
+// A search, not a parse: quotes inside a JSON string are escaped, so text that talks about it does not match. For the metric only.
+const TOOL_ERROR = '"isError":true';
+const TOOL_ERROR_BYTES = Buffer.from(TOOL_ERROR);
+
+export class LegacyCallAnswer implements CallSink, KeptAlive {
+  nextCommentMs = 0;
+  resume: (() => void) | undefined;
+  readonly #answer: Answer;
+  readonly #accepts: AcceptedTypes;
+  readonly #headers: Headers;
+  readonly #id: RequestId;
+  readonly #onEnd: (outcome: string, error: GatewayError | undefined) => void;
+  #streaming = false;
+  /** `whole`: small, sent in one piece when it is complete; `relayed`: its head has gone out; `collected`: becomes an event. */
+  #body: 'none' | 'whole' | 'relayed' | 'collected' = 'none';
+  #collected: Buffer[] = [];
+  #collectedBytes = 0;
+  #toolError = false;
+  #ended = false;
+  #endListener: (() => void) | undefined;
+
+  /**
+   * @param headers sent with the answer (the session's protocol version)
+   * @param onEnd once, with `ok`, `tool_error`, or the code of the error; NOT_OWNER is not written but told here: nothing had begun
+   */
+  constructor(
+    answer: Answer,
+    accepts: AcceptedTypes,
+    headers: Headers,
+    id: RequestId,
+    onEnd: (outcome: string, error: GatewayError | undefined) => void,
+  ) {
+    this.#answer = answer;
+    this.#accepts = accepts;
+    this.#headers = headers;
+    this.#id = id;
+    this.#onEnd = onEnd;
+  }
+
+  /** One more listener for the end (of the call, not of the answer's bytes). */
+  onEnded(listener: () => void): void {
+    if (this.#ended) listener();
+    else this.#endListener = listener;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  message(json: Buffer | string, final: boolean): boolean {
+    if (this.#ended) return true;
+    if (final) {
+      this.#noteToolError(json);
+      if (!this.#streaming && this.#accepts.json) {
+        this.#answer.send(200, { ...this.#headers, 'content-type': JSON_TYPE }, json);
+      } else {
+        this.#startStream();
+        writeEvent(this.#answer, json);
+        this.#answer.end();
+      }
+      this.#end(this.#toolError ? 'tool_error' : 'ok');
+      return true;
+    }
+    // A caller that takes only JSON gets the response alone.
+    if (!this.#accepts.events) return true;
+    this.#startStream();
+    return writeEvent(this.#answer, json);
+  }
+
+  bodyStart(contentLength: number | undefined): void {
+    if (this.#ended) return;
+    if (this.#streaming || !this.#accepts.json) {
+      this.#body = 'collected';
+      return;
+    }
+    if (contentLength !== undefined && contentLength <= WHOLE_BYTES) {
+      this.#body = 'whole';
+      return;
+    }
+    this.#body = 'relayed';
+    const length: Headers = contentLength === undefined ? {} : { 'content-length': String(contentLength) };
+    this.#answer.start(200, { ...this.#headers, 'content-type': JSON_TYPE, ...length });
+    this.#answer.onDrain(() => this.resume?.());
+  }
+
+  bodyChunk(chunk: Buffer): boolean {
+    if (this.#ended) return true;
+    this.#noteToolError(chunk);
+    if (this.#body === 'relayed') return this.#answer.write(chunk);
+    this.#collectedBytes += chunk.length;
+    if (this.#collectedBytes > MAX_COLLECTED_BYTES) {
+      this.fail(
+        new GatewayError('OUTCOME_UNKNOWN', {
+          message: 'the answer is too large for an event stream',
+          details: { reason: 'too_large' },
+        }),
+      );
+      return true;
+    }
+    this.#collected.push(chunk);
+    return true;
+  }
+
+  bodyEnd(): void {
+    if (this.#ended) return;
+    if (this.#body === 'whole') {
+      this.#answer.send(200, { ...this.#headers, 'content-type': JSON_TYPE }, joined(this.#collected));
+    } else {
+      if (this.#body === 'collected') {
+        this.#startStream();
+        writeEvent(this.#answer, joined(this.#collected));
+      }
+      this.#answer.end();
+    }
+    this.#end(this.#toolError ? 'tool_error' : 'ok');
+  }
+
+  fail(cause: GatewayError): void {
+    if (this.#ended) return;
+    let error = toGatewayError(cause);
+    if (error.code === 'NOT_OWNER') {
+      if (!this.#answer.started) {
+        this.#end(error.code, error);
+        return;
+      }
+      // Something of the call was passed on already: it cannot go back to routing.
+      error = new GatewayError('OUTCOME_UNKNOWN', { message: 'the session moved to another worker' });
+    }
+    const text = errorText(this.#id, error.toJsonRpc());
+    if (this.#body === 'relayed') {
+      // Part of a body has gone out: only a visible break tells the caller that it is not whole.
+      this.#answer.destroy();
+    } else if (this.#streaming) {
+      writeEvent(this.#answer, text);
+      this.#answer.end();
+    } else if (this.#accepts.json) {
+      this.#answer.send(error.status, { ...this.#headers, 'content-type': JSON_TYPE, ...retryHeader(error) }, text);
+    } else {
+      this.#startStream();
+      writeEvent(this.#answer, text);
+      this.#answer.end();
+    }
+    this.#end(error.code, error);
+  }
+
+  /** A call that is still open gets a comment; one that has not answered yet becomes a stream, so that balancers do not cut it. */
+  keepAlive(): void {
+    if (this.#ended || this.#body !== 'none') return;
+    if (!this.#accepts.events) return;
+    this.#startStream();
+    writeComment(this.#answer);
+  }
+
+  #startStream(): void {
+    if (this.#streaming) return;
+    this.#streaming = true;
+    startEventStream(this.#answer, this.#headers);
+    this.#answer.onDrain(() => this.resume?.());
+  }
+
+  #noteToolError(json: Buffer | string): void {
+    if (this.#toolError) return;
+    this.#toolError = typeof json === 'string' ? json.includes(TOOL_ERROR) : json.includes(TOOL_ERROR_BYTES);
+  }
+
+  #end(outcome: string, error?: GatewayError): void {
+    this.#ended = true;
+    this.#collected = [];
+    this.#endListener?.();
+    this.#onEnd(outcome, error);
+  }
+}
+
+function joined(chunks: readonly Buffer[]): Buffer {
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+}

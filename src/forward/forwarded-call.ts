@@ -1,0 +1,185 @@
+// One request on its way to the owner and its answer on the way back to the caller, with back-pressure both ways.
+// Decides the outcome, once: what has certainly not begun, what may have.
+import { REFUSED_HEADER } from '../protocol/mcp.js';
+import type { Exchange, Hop } from '../streams/exchange.js';
+import type { HopConnection } from './connection.js';
+import type { ForwardOutcome } from './forward.js';
+import { CANCEL_REASON, detachSmall } from './frames.js';
+import {
+  type AnswerHead,
+  encodeRequestHead,
+  isHeadTooLong,
+  parseAnswerHead,
+  parseRefusedToken,
+  withoutInternal,
+} from './head.js';
+import { MAX_DATA_BYTES } from './limits.js';
+import type { HopStream, StreamLoss, StreamReceiver } from './stream.js';
+
+export class ForwardedCall implements StreamReceiver {
+  readonly #exchange: Exchange;
+  readonly #resolve: (outcome: ForwardOutcome) => void;
+  #stream: HopStream | undefined;
+  #head: AnswerHead | undefined;
+  /** `whole`: small enough to be passed on in one piece; `refused`: a 421 of our own, which the caller never sees. */
+  #mode: 'none' | 'whole' | 'stream' | 'refused' = 'none';
+  /** Parts that wait: of a whole answer for the rest, of a streamed one for a slow caller. */
+  #parts: Buffer[] = [];
+  #bodyBytes = 0;
+  /** Written to a caller who then said that it reads slowly; its credit stays back until it drains. */
+  #withheldBytes = 0;
+  #stalled = false;
+  #ended = false;
+  #done = false;
+
+  constructor(exchange: Exchange, resolve: (outcome: ForwardOutcome) => void) {
+    this.#exchange = exchange;
+    this.#resolve = resolve;
+    exchange.onAbort(() => this.#abort());
+  }
+
+  /** The caller has left, or the outcome is known. */
+  get isDone(): boolean {
+    return this.#done;
+  }
+
+  refuse(reason: string): void {
+    this.#finish({ kind: 'notBegun', reason });
+  }
+
+  /** Hands the request to the connection, which takes requests. */
+  begin(connection: HopConnection, hop: Hop, nowMs: number): void {
+    if (this.#done) return;
+    const { body } = this.#exchange;
+    const head = encodeRequestHead(this.#exchange, hop, nowMs);
+    const excess = excessOf(connection, head, body?.bytes.length ?? 0);
+    if (excess) {
+      this.refuse(excess);
+      return;
+    }
+    const stream = connection.open(this);
+    this.#stream = stream;
+    stream.sendHead(head);
+    if (body) stream.write(body.bytes);
+    stream.end(true);
+  }
+
+  onHead(payload: Buffer): string | undefined {
+    const head = this.#head ? undefined : parseAnswerHead(payload);
+    if (!head) return 'answer_head';
+    this.#head = head;
+    const { status, wholeBytes } = head;
+    if (status === 421 && REFUSED_HEADER in head.headers) {
+      this.#mode = 'refused';
+    } else if (wholeBytes !== undefined && wholeBytes <= MAX_DATA_BYTES) {
+      this.#mode = 'whole';
+    } else {
+      this.#mode = 'stream';
+      const headers = withoutInternal(head.headers);
+      if (wholeBytes !== undefined) headers['content-length'] = String(wholeBytes);
+      this.#exchange.answer.onDrain(() => this.#onDrain());
+      this.#exchange.answer.start(status, headers);
+    }
+    return undefined;
+  }
+
+  onData(part: Buffer): string | undefined {
+    const size = part.length;
+    this.#bodyBytes += size;
+    const whole = this.#head?.wholeBytes;
+    if (whole !== undefined && this.#bodyBytes > whole) return 'answer_length';
+    switch (this.#mode) {
+      case 'none':
+        return 'answer_head';
+      case 'refused':
+        this.#stream?.giveBack(size);
+        return undefined;
+      case 'whole':
+        this.#parts.push(part);
+        this.#stream?.giveBack(size);
+        return undefined;
+      case 'stream':
+        if (this.#stalled) this.#parts.push(detachSmall(part));
+        else this.#pass(detachSmall(part));
+        return undefined;
+    }
+  }
+
+  onEnd(): string | undefined {
+    const head = this.#head;
+    if (!head || (head.wholeBytes !== undefined && head.wholeBytes !== this.#bodyBytes)) {
+      // The stream is closed already: what the connection does with the fault cannot reach this call any more.
+      this.#finish({ kind: 'broken', reason: 'answer_length' });
+      return 'answer_length';
+    }
+    if (this.#mode === 'refused') {
+      this.#finish({ kind: 'notOwner', token: parseRefusedToken(head.headers[REFUSED_HEADER] as string) });
+    } else if (this.#mode === 'whole') {
+      const parts = this.#parts;
+      const body = parts.length > 1 ? Buffer.concat(parts) : parts[0] && detachSmall(parts[0]);
+      this.#exchange.answer.send(head.status, withoutInternal(head.headers), body);
+      this.#finish({ kind: 'answered', status: head.status });
+    } else {
+      this.#ended = true;
+      if (!this.#stalled) this.#complete();
+    }
+    return undefined;
+  }
+
+  onLoss(loss: StreamLoss, reason: string): void {
+    // Race: the connection may be lost while the request still waits in this tick's outbox, or for credit. An owner begins nothing
+    // before it has END, so what we still hold has not begun.
+    const begun = loss !== 'unserved' && this.#stream?.isHandedOver !== false;
+    this.#finish(begun ? { kind: 'broken', reason } : { kind: 'notBegun', reason });
+  }
+
+  #pass(part: Buffer): void {
+    if (this.#exchange.answer.write(part)) {
+      this.#stream?.giveBack(part.length);
+    } else {
+      this.#stalled = true;
+      this.#withheldBytes += part.length;
+    }
+  }
+
+  #onDrain(): void {
+    if (this.#done || !this.#stalled) return;
+    this.#stalled = false;
+    this.#stream?.giveBack(this.#withheldBytes);
+    this.#withheldBytes = 0;
+    const waiting = this.#parts;
+    let next = 0;
+    while (next < waiting.length && !this.#stalled) {
+      this.#pass(waiting[next] as Buffer);
+      next += 1;
+    }
+    this.#parts = waiting.slice(next);
+    if (this.#ended && !this.#stalled) this.#complete();
+  }
+
+  #complete(): void {
+    this.#exchange.answer.end();
+    this.#finish({ kind: 'answered', status: this.#head?.status ?? 0 });
+  }
+
+  #abort(): void {
+    if (this.#done) return;
+    this.#stream?.cancel(CANCEL_REASON.callerLeft);
+    this.#finish({ kind: 'answered', status: this.#head?.status ?? 0 });
+  }
+
+  #finish(outcome: ForwardOutcome): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#parts = [];
+    this.#resolve(outcome);
+  }
+}
+
+/** Why the peer would refuse this request, known without asking it. */
+function excessOf(connection: HopConnection, head: string, bodyBytes: number): string | undefined {
+  const { peer } = connection;
+  if (!peer || connection.openStreams >= peer.streams) return 'busy';
+  if (bodyBytes > peer.bodyBytes) return 'body_limit';
+  return isHeadTooLong(head) ? 'head_limit' : undefined;
+}

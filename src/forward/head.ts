@@ -1,0 +1,133 @@
+// What a HEAD says, as compact JSON. Everything internal (principal, owner, epoch, deadline) has a field of its own and is never read
+// from the headers, so that no header of a client can reach it; `x-forwarded-internally: true` marks the hop and is demanded.
+import type { Epoch, OwnerToken, WorkerId } from '../protocol/ids.js';
+import { isObject } from '../protocol/json-rpc.js';
+import { FORWARDED_HEADER, INTERNAL_HEADER_PREFIX } from '../protocol/mcp.js';
+import type { Exchange, Headers, Hop, Principal } from '../streams/exchange.js';
+import { MAX_HEAD_BYTES } from './limits.js';
+
+export interface RequestHead {
+  readonly method: Exchange['method'];
+  readonly serverId: string;
+  /** Without internal ones. */
+  readonly headers: Headers;
+  readonly principal: Principal;
+  /** Milliseconds until the answer is due; Infinity where nothing is. */
+  readonly leftMs: number;
+  readonly bodyBytes: number;
+  readonly hop: Hop;
+}
+
+export interface AnswerHead {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Length of the body, where the whole answer was known at once. */
+  readonly wholeBytes: number | undefined;
+}
+
+/** Whether the peer would have to close the connection over it. A UTF-16 unit is at most three bytes: short texts need no counting. */
+export function isHeadTooLong(json: string): boolean {
+  return json.length > MAX_HEAD_BYTES / 3 && Buffer.byteLength(json) > MAX_HEAD_BYTES;
+}
+
+const SERVER_ID = /^(?:[A-Za-z0-9][A-Za-z0-9_-]{0,31})?$/;
+
+function isInternal(name: string): boolean {
+  return name === FORWARDED_HEADER || name.startsWith(INTERNAL_HEADER_PREFIX);
+}
+
+/** The headers without those that only the gateway itself may say. */
+export function withoutInternal(headers: Headers): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name in headers) {
+    if (!isInternal(name)) kept[name] = headers[name] as string;
+  }
+  return kept;
+}
+
+export function encodeRequestHead(exchange: Exchange, hop: Hop, nowMs: number): string {
+  const headers = withoutInternal(exchange.headers);
+  headers[FORWARDED_HEADER] = 'true';
+  const left = exchange.deadlineMs - nowMs;
+  const named = hop.kind === 'named';
+  return JSON.stringify({
+    m: exchange.method,
+    s: exchange.serverId,
+    p: exchange.principal.name,
+    g: exchange.principal.digest,
+    // JSON has no Infinity: null stands for it.
+    d: left > 0 ? Math.round(left) : 0,
+    b: exchange.body ? exchange.body.bytes.length : 0,
+    o: named ? hop.token.owner : undefined,
+    e: named ? hop.token.epoch : undefined,
+    h: headers,
+  });
+}
+
+/** @returns undefined for anything that `encodeRequestHead` cannot have made */
+export function parseRequestHead(payload: Buffer): RequestHead | undefined {
+  const head = parseObject(payload);
+  if (!head || !isObject(head.h)) return undefined;
+  const { m: method, s: serverId, p: name, g: digest, b: bodyBytes, o: owner, e: epoch } = head;
+  if (method !== 'POST' && method !== 'GET' && method !== 'DELETE') return undefined;
+  if (typeof serverId !== 'string' || !SERVER_ID.test(serverId)) return undefined;
+  if (typeof name !== 'string' || typeof digest !== 'string' || name === '' || digest === '') return undefined;
+  if (!isCount(bodyBytes) || bodyBytes > 0 !== (method === 'POST')) return undefined;
+  const leftMs = head.d === null ? Number.POSITIVE_INFINITY : head.d;
+  if (typeof leftMs !== 'number' || leftMs < 0) return undefined;
+  let hop: Hop = { kind: 'take' };
+  if (owner !== undefined || epoch !== undefined) {
+    if (typeof owner !== 'string' || !isCount(epoch)) return undefined;
+    hop = { kind: 'named', token: { owner: owner as WorkerId, epoch: epoch as Epoch } };
+  }
+  if (head.h[FORWARDED_HEADER] !== 'true') return undefined;
+  const headers = readHeaders(head.h);
+  return headers && { method, serverId, headers, principal: { name, digest }, leftMs, bodyBytes, hop };
+}
+
+export function encodeAnswerHead(status: number, headers: Headers, wholeBytes: number | undefined): string {
+  return JSON.stringify({ s: status, w: wholeBytes, h: headers });
+}
+
+export function parseAnswerHead(payload: Buffer): AnswerHead | undefined {
+  const head = parseObject(payload);
+  if (!head || !isObject(head.h)) return undefined;
+  const { s: status, w: wholeBytes } = head;
+  if (!isCount(status) || status < 200 || status > 599) return undefined;
+  if (wholeBytes !== undefined && !isCount(wholeBytes)) return undefined;
+  for (const name in head.h) {
+    if (typeof head.h[name] !== 'string') return undefined;
+  }
+  return { status, headers: head.h as Record<string, string>, wholeBytes };
+}
+
+/** Value of REFUSED_HEADER. @returns undefined for `-` and for anything unreadable */
+export function parseRefusedToken(text: string): OwnerToken | undefined {
+  const space = text.lastIndexOf(' ');
+  if (space < 1) return undefined;
+  const epoch = Number(text.slice(space + 1));
+  return isCount(epoch) ? { owner: text.slice(0, space) as WorkerId, epoch: epoch as Epoch } : undefined;
+}
+
+function readHeaders(raw: Record<string, unknown>): Record<string, string> | undefined {
+  const headers: Record<string, string> = {};
+  for (const name in raw) {
+    const value = raw[name];
+    if (typeof value !== 'string' || name !== name.toLowerCase()) return undefined;
+    if (!isInternal(name)) headers[name] = value;
+  }
+  return headers;
+}
+
+function parseObject(payload: Buffer): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(payload.toString());
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}

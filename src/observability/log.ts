@@ -1,0 +1,64 @@
+// The log: one JSON line per event on stdout, readable text in a terminal. Tokens, session ids and arguments never belong in it;
+// redaction here is the net for headers that somebody logs by mistake, not a licence to log them.
+import { type DestinationStream, type LoggerOptions, type Logger as PinoLogger, pino } from 'pino';
+import pretty from 'pino-pretty';
+import { LineWriter } from './line-writer.js';
+
+export type Logger = PinoLogger;
+
+export interface LogSettings {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  /** `auto`: readable in a terminal, JSON elsewhere. */
+  readonly format: 'auto' | 'json' | 'pretty';
+  /** Whether stdout is a terminal: decides `auto`, and colours. */
+  readonly isTty: boolean;
+  /** Index of the worker, 1..n; absent in the primary. */
+  readonly worker?: number;
+  /** Where lines go instead of stdout; each call gets one whole line. */
+  readonly destination?: DestinationStream;
+}
+
+const STDOUT = 1;
+
+const SECRET_KEYS = ['authorization', 'cookie', 'set-cookie', 'mcp-session-id', 'proxy-authorization', 'x-api-key'];
+const HOLDERS = ['headers', 'req.headers', 'request.headers', 'response.headers'];
+
+/** No wildcards: they would visit every key of every line. */
+const redactedPaths = [
+  ...SECRET_KEYS.map((key) => `["${key}"]`),
+  ...HOLDERS.flatMap((holder) => SECRET_KEYS.map((key) => `${holder}["${key}"]`)),
+];
+
+/** Makes the logger of this process. Lines are buffered, written in the background and flushed when the process exits. */
+export function makeLogger(settings: LogSettings): Logger {
+  const options: LoggerOptions = {
+    level: settings.level,
+    base: settings.worker === undefined ? null : { worker: settings.worker },
+    redact: redactedPaths,
+    formatters: { level: (label) => ({ level: label }) },
+    timestamp: pino.stdTimeFunctions.isoTime,
+  };
+  const destination = settings.destination ?? new LineWriter(STDOUT);
+  const readable = settings.format === 'pretty' || (settings.format === 'auto' && settings.isTty);
+  return pino(options, readable ? prettyStream(destination, settings.isTty) : destination);
+}
+
+/** Formats in this process and this tick: a stream or a worker thread would lose the last lines when the process exits. */
+function prettyStream(destination: DestinationStream, colorize: boolean): DestinationStream {
+  const format = pretty.prettyFactory({
+    colorize,
+    ignore: 'worker',
+    messageFormat: (log, messageKey) => {
+      const who = log.worker === undefined ? '' : `[${log.worker}] `;
+      return `${who}${String(log[messageKey] ?? '')}`;
+    },
+    singleLine: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+  });
+  return {
+    write(line) {
+      const text = format(line);
+      if (text) destination.write(text);
+    },
+  };
+}

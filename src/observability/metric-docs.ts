@@ -1,0 +1,57 @@
+// Every metric by name, type, labels and meaning: what dashboards and alerts rely on. The metrics page of the docs is made from it.
+// Labels hold worker indexes, methods of the protocol, names from the configuration and words of our own: nothing unbounded.
+import type { Aggregation, FamilyDoc } from './families.js';
+
+function counter<L extends string>(help: string, ...labels: L[]) {
+  return { type: 'counter' as const, help, labels, aggregator: 'sum' as Aggregation };
+}
+
+/** By worker: each worker has a line of its own, nothing is added up. */
+function byWorker(help: string) {
+  return { type: 'gauge' as const, help, labels: ['worker'], aggregator: 'sum' as Aggregation };
+}
+
+function gauge(aggregator: Aggregation, help: string, ...labels: string[]) {
+  return { type: 'gauge' as const, help, labels, aggregator };
+}
+
+function histogram(help: string) {
+  return { type: 'histogram' as const, help, labels: [] as string[], aggregator: 'sum' as Aggregation };
+}
+
+const families = {
+  sessions: byWorker('Sessions that the worker owns.'),
+  session_starts_total: counter('Sessions opened.'),
+  session_ends_total: counter('Sessions ended, by reason.', 'reason'),
+  requests_total: counter('Requests answered, by method, by the way they took and by outcome.', 'method', 'route', 'outcome'),
+  request_duration_seconds: histogram('From a request to its whole answer, as the edge saw it; streams of GET not counted.'),
+  forward_duration_seconds: histogram('From a forwarded request to its whole answer, as the forwarding worker saw it.'),
+  held_total: counter('Requests that waited for an owner or for Redis, by how the wait ended.', 'outcome'),
+  takeovers_total: counter('Sessions claimed from an owner that had died or released them.'),
+  fenced_total: counter('Acts refused because the session was no longer ours.'),
+  backend_sessions: byWorker('Backend sessions open in the worker.'),
+  backend_reinitializations_total: counter('Backend sessions opened anew because the backend had lost them.'),
+  backend_errors_total: counter('Errors of backends, by backend and reason.', 'backend', 'reason'),
+  streams: byWorker('Event streams open to clients.'),
+  refused_total: counter('Requests refused before anything was executed, by HTTP status and reason.', 'status', 'reason'),
+  internal_refused_total: counter('Connections and requests that the internal listener refused.'),
+  teardown_jobs: gauge('max', 'Jobs in the teardown queue of the cluster, by state.', 'state'),
+  teardown_total: counter('Teardown jobs run, by result.', 'result'),
+  redis_up: byWorker('1 while Redis answers the worker, else 0.'),
+  redis_commands_total: counter('Commands sent to Redis.'),
+  lease_remaining_seconds: byWorker('How long the lease of the worker is still valid.'),
+  event_loop_lag_seconds: byWorker('Longest delay of the event loop since the last collection.'),
+  workers: gauge('sum', 'Workers of this pod, by state: configured, ready, reporting (in this scrape).', 'state'),
+  build_info: gauge('max', 'Always 1; the label says the version.', 'version'),
+} as const satisfies Record<string, Omit<FamilyDoc, 'name'>>;
+
+export type MetricName = keyof typeof families;
+
+export const METRIC_PREFIX = 'berth_';
+
+/** For the docs script; names carry the prefix. */
+export const METRIC_DOCS: readonly FamilyDoc[] = (Object.keys(families) as MetricName[]).map(metricDoc);
+
+export function metricDoc(name: MetricName): FamilyDoc {
+  return { name: METRIC_PREFIX + name, ...families[name] };
+}

@@ -1,0 +1,44 @@
+// Which tools of its backends a virtual server shows. Patterns see the backend's own name and `<backend>__<name>`, never the name that
+// clients see: that one depends on what else is exposed, and a collision must not un-exclude a tool.
+import { matchesGlob } from './glob.js';
+
+/** Between backend and name. */
+export const SEPARATOR = '__';
+
+export interface ToolFilter {
+  /** Default `['*']`. */
+  readonly include: readonly string[];
+  /** Wins over `include`. Default none. */
+  readonly exclude: readonly string[];
+}
+
+export const ALL_TOOLS: ToolFilter = { include: ['*'], exclude: [] };
+
+/** Nothing is hidden: then no call has to be kept from anything. */
+export function isUnfiltered(filter: ToolFilter): boolean {
+  return filter.exclude.length === 0 && filter.include.includes('*');
+}
+
+export interface ToolName {
+  readonly backend: string;
+  /** The backend's own. */
+  readonly name: string;
+}
+
+export function allowsTool(filter: ToolFilter, tool: ToolName): boolean {
+  return matchesAny(filter.include, tool) && !matchesAny(filter.exclude, tool);
+}
+
+/** Patterns that match none of `tools` (all that the backends offer, excluded ones too): most likely misspelt. */
+export function findIdlePatterns(filter: ToolFilter, tools: readonly ToolName[]): string[] {
+  const patterns = [...filter.include, ...filter.exclude].filter((pattern) => pattern !== '*');
+  return patterns.filter((pattern) => !tools.some((tool) => matches(pattern, tool)));
+}
+
+function matchesAny(patterns: readonly string[], tool: ToolName): boolean {
+  return patterns.some((pattern) => matches(pattern, tool));
+}
+
+function matches(pattern: string, { backend, name }: ToolName): boolean {
+  return pattern === '*' || matchesGlob(pattern, name) || matchesGlob(pattern, `${backend}${SEPARATOR}${name}`);
+}

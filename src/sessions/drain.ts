@@ -1,0 +1,89 @@
+// A worker's orderly exit (DESIGN 6, "Drain"): sessions pass to workers that stay, calls in flight end here.
+import type { Directory } from '../directory/directory.js';
+import { GatewayError } from '../errors/gateway-error.js';
+import type { Clock } from '../lifecycle/clock.js';
+import { pause } from '../lifecycle/clock.js';
+import type { SessionEnder } from './end-session.js';
+import type { LeaseKeeper } from './lease-keeper.js';
+import type { Session } from './session.js';
+import type { SessionTable } from './session-table.js';
+
+export interface DrainParts {
+  readonly directory: Directory;
+  readonly clock: Clock;
+  readonly keeper: LeaseKeeper;
+  readonly table: SessionTable;
+  readonly ender: SessionEnder;
+  /** Requests that this worker passes on or serves, those of sessions it does not own included. */
+  readonly openExchanges: () => number;
+  /** True if a stdio backend of the session ends it when its state is lost. */
+  readonly endsWithState: (session: Session) => boolean;
+  readonly onReleased: (count: number) => void;
+}
+
+const POLL_MS = 50;
+
+export class Drain {
+  readonly #parts: DrainParts;
+
+  constructor(parts: DrainParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Releases sessions as they become quiet, until nothing is in flight or `timeoutMs` went by. The last worker of the cluster
+   * releases nothing: its deleted lease frees the sessions.
+   */
+  async run(timeoutMs: number): Promise<void> {
+    const { clock, table, openExchanges } = this.#parts;
+    const untilMs = clock.monotonicMs() + timeoutMs;
+    for (const session of table) session.standalone?.end();
+    let released = 0;
+    for (;;) {
+      const somebodyStays = await this.#somebodyStays();
+      if (somebodyStays) released += await this.#releaseQuiet();
+      if (openExchanges() === 0 && [...table].every((session) => session.isIdle)) break;
+      if (clock.monotonicMs() > untilMs) break;
+      await pause(clock, POLL_MS);
+    }
+    await this.#endBound();
+    // What still runs would be cut off with the process: its callers are told that it may have run. Records stay as they are, the
+    // lease that is deleted next frees them.
+    for (const session of [...table]) if (session.state === 'active' && !session.isIdle) session.close('released', cutShort());
+    this.#parts.onReleased(released);
+  }
+
+  async #somebodyStays(): Promise<boolean> {
+    const { directory, keeper } = this.#parts;
+    const workers = await directory.listWorkers().catch(() => []);
+    return workers.some((lease) => !lease.draining && lease.id !== keeper.id);
+  }
+
+  async #releaseQuiet(): Promise<number> {
+    const quiet = [...this.#parts.table].filter(
+      (session) => session.state === 'active' && session.isIdle && !session.isBoundToWorker,
+    );
+    await Promise.all(quiet.map((session) => this.#release(session)));
+    return quiet.length;
+  }
+
+  /** Memory closed, then record: between the two the session is in the table as `released`, and requests wait. */
+  async #release(session: Session): Promise<void> {
+    const { directory, table } = this.#parts;
+    session.close('released', cutShort());
+    await directory.releaseSession(session.facts.ref, session.token).catch(() => undefined);
+    table.remove(session);
+  }
+
+  /** What could not be passed on: a stdio child dies with its worker, and `onStateLoss` says what that means. */
+  async #endBound(): Promise<void> {
+    const { table, ender, endsWithState } = this.#parts;
+    const bound = [...table].filter((session) => session.state === 'active' && session.isBoundToWorker);
+    await Promise.all(bound.map((session) => (endsWithState(session) ? ender.end(session, 'drain') : this.#release(session))));
+  }
+}
+
+/** To callers whose call outlasted the drain. */
+function cutShort(): GatewayError {
+  return new GatewayError('OUTCOME_UNKNOWN', { message: 'the worker that ran it was stopped', details: { reason: 'drained' } });
+}

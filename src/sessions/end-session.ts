@@ -1,0 +1,135 @@
+// Ends sessions, whatever the cause. Order (DESIGN 6): memory closed → record `closing` → answer → `ending`, jobs → record gone →
+// indexes. Each step is idempotent; what a crash interrupts, the sweep over `ending` goes on with.
+import { type Directory, DirectoryUnavailable, type SessionRecord } from '../directory/directory.js';
+import { GatewayError } from '../errors/gateway-error.js';
+import type { Clock } from '../lifecycle/clock.js';
+import { pause } from '../lifecycle/clock.js';
+import type { OwnerToken, SessionRef } from '../protocol/ids.js';
+import type { TeardownJob, TeardownQueue } from '../teardown/job.js';
+import type { Session } from './session.js';
+import type { SessionTable } from './session-table.js';
+
+export type EndReason = 'deleted' | 'idle' | 'state_lost' | 'drain';
+
+export interface EndSessionParts {
+  readonly directory: Directory;
+  readonly clock: Clock;
+  readonly table: SessionTable;
+  readonly queue: TeardownQueue;
+  readonly onEnded: (session: Session | undefined, reason: EndReason) => void;
+  readonly warn: (message: string, details: Record<string, unknown>) => void;
+}
+
+/** What the steps after `closing` need of a record. */
+type Ending = Pick<SessionRecord, 'principal' | 'backends'>;
+
+const RETRY_MS = 250;
+/** Steps after `closing` are tried here for so long; then the sweep has them. */
+const FINISH_MS = 30_000;
+
+export class SessionEnder {
+  readonly #parts: EndSessionParts;
+  /** Work after the answer, awaited by the drain. */
+  readonly #finishing = new Set<Promise<void>>();
+
+  constructor(parts: EndSessionParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Ends a session that this worker owns. Resolves when the record says `closing`: the id is dead on every worker.
+   * The session stays in the table as `ended` until then, so that nobody here claims it back from a record that still looks alive.
+   * @returns `fenced`: another worker took it over first (our lease ran out while Redis was silent), and it lives on there
+   */
+  async end(session: Session, reason: EndReason): Promise<'ended' | 'fenced'> {
+    // Race: a claim on its way would leave a record that is ours and active, with nobody who serves or ends it.
+    if (session.state === 'reclaiming') await session.settled();
+    if (session.state === 'ended' || session.state === 'released') return 'ended';
+    const { ref, principal } = session.facts;
+    const backends = session.savedBackends();
+    session.close('ended', new GatewayError('SESSION_NOT_FOUND'));
+    for (;;) {
+      try {
+        const outcome = await this.#parts.directory.closeSession(ref, session.token);
+        if (outcome.kind === 'fenced') {
+          this.#parts.table.remove(session);
+          return 'fenced';
+        }
+        // Redis lost the record and we had not registered it anew: only memory knows what is still open at the backends (I5). If
+        // another worker ended it, its jobs have the same ids.
+        this.#finish(ref, outcome.kind === 'missing' ? { principal, backends } : outcome.record);
+        break;
+      } catch (error) {
+        if (!(error instanceof DirectoryUnavailable)) throw error;
+        await pause(this.#parts.clock, RETRY_MS);
+      }
+    }
+    this.#parts.table.remove(session);
+    this.#parts.onEnded(session, reason);
+    return 'ended';
+  }
+
+  /** Ends what nobody serves: a dead owner's session that expired. `from` was found free by the caller. */
+  async endOrphan(ref: SessionRef, token: OwnerToken, reason: EndReason): Promise<void> {
+    const outcome = await this.#parts.directory.closeSession(ref, token);
+    if (outcome.kind !== 'closed' && outcome.kind !== 'alreadyClosing') return;
+    this.#finish(ref, outcome.record);
+    this.#parts.onEnded(undefined, reason);
+  }
+
+  /** Goes on with a session that was left in `closing`. */
+  async finishClosing(ref: SessionRef): Promise<void> {
+    const outcome = await this.#parts.directory.closeSession(ref, undefined);
+    if (outcome.kind === 'closed' || outcome.kind === 'alreadyClosing') await this.#steps(ref, outcome.record);
+    // The record is gone already: only index entries are left.
+    else if (outcome.kind === 'missing') await this.#parts.directory.removeSession(ref, '');
+  }
+
+  /** Resolves when everything that was begun is done, or after `withinMs`. */
+  async settle(withinMs: number): Promise<void> {
+    await Promise.race([Promise.allSettled([...this.#finishing]), pause(this.#parts.clock, withinMs)]);
+  }
+
+  #finish(ref: SessionRef, record: Ending): void {
+    const work = this.#steps(ref, record)
+      .catch((error: unknown) =>
+        this.#parts.warn('ending a session is left to the sweep', { session: ref, error: String(error) }),
+      )
+      .finally(() => this.#finishing.delete(work));
+    this.#finishing.add(work);
+  }
+
+  async #steps(ref: SessionRef, record: Ending): Promise<void> {
+    const { directory, clock, queue } = this.#parts;
+    const untilMs = clock.monotonicMs() + FINISH_MS;
+    const steps = [
+      () => directory.addEnding(ref, clock.wallMs()),
+      () => queue.add(jobsOf(ref, record)),
+      () => directory.removeSession(ref, record.principal),
+    ];
+    for (const step of steps) {
+      for (;;) {
+        try {
+          await step();
+          break;
+        } catch (error) {
+          if (clock.monotonicMs() > untilMs) throw error;
+          await pause(clock, RETRY_MS);
+        }
+      }
+    }
+  }
+}
+
+/** One job per HTTP backend session; a stdio child ended with its worker. */
+export function jobsOf(ref: SessionRef, record: Pick<SessionRecord, 'backends'>): TeardownJob[] {
+  return Object.entries(record.backends)
+    .filter(([, backend]) => backend.transport === 'http')
+    .map(([backend, saved]) => ({
+      backend,
+      sessionRef: ref,
+      generation: saved.generation,
+      protocolVersion: saved.protocolVersion,
+      sealed: saved.sealed,
+    }));
+}

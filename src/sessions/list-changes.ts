@@ -1,0 +1,34 @@
+// Tells clients that a list has changed: every session here whose virtual server uses the backend, whoever heard of it (S70, S79).
+import { type CatalogKind, LIST_CHANGED_METHODS } from '../backends/catalog.js';
+import type { Clock } from '../lifecycle/clock.js';
+import type { SessionTable } from './session-table.js';
+
+/** Backends tell changes in bursts, and several sessions of ours hear the same one. */
+const DEBOUNCE_MS = 100;
+
+export class ListChanges {
+  readonly #table: SessionTable;
+  readonly #clock: Clock;
+  readonly #pending = new Set<string>();
+
+  constructor(table: SessionTable, clock: Clock) {
+    this.#table = table;
+    this.#clock = clock;
+  }
+
+  /** @param sessionRef only this session's list changed (its backend lists by who asks) */
+  tell(backend: string, kind: CatalogKind, sessionRef?: string): void {
+    const method = LIST_CHANGED_METHODS[kind];
+    const key = `${backend} ${method} ${sessionRef ?? ''}`;
+    if (this.#pending.has(key)) return;
+    this.#pending.add(key);
+    this.#clock.after(DEBOUNCE_MS, () => {
+      this.#pending.delete(key);
+      const json = JSON.stringify({ jsonrpc: '2.0', method });
+      for (const { standalone, facts } of this.#table) {
+        if (!standalone || !facts.server.backends.includes(backend)) continue;
+        if (sessionRef === undefined || sessionRef === facts.ref) standalone.push(json);
+      }
+    });
+  }
+}

@@ -1,0 +1,117 @@
+// One session that this worker owns (or is claiming back): its token, its backend sessions, what is in flight. The guard is here.
+import type { BackendSession, RunningCall } from '../backends/backend.js';
+import type { BackendSessionRecord, SessionRecord } from '../directory/directory.js';
+import type { GatewayError } from '../errors/gateway-error.js';
+import { Bag } from '../lifecycle/bag.js';
+import type { OwnerToken, SessionId, SessionRef } from '../protocol/ids.js';
+import type { JsonRpcNotification, RequestId } from '../protocol/json-rpc.js';
+import { NamePins } from '../servers/name-pins.js';
+import type { VirtualServer } from '../servers/virtual-server.js';
+import type { LeaseKeeper } from './lease-keeper.js';
+import type { StandaloneStream } from './standalone-stream.js';
+
+/**
+ * active: served here · reclaiming: the lease ran out or the record was lost, requests are held until the token is ours again ·
+ * released: given up, its record says so · ended: for good.
+ */
+export type SessionState = 'active' | 'reclaiming' | 'released' | 'ended';
+
+/** A request in flight, as notifications/cancelled finds it. */
+export interface CallInFlight {
+  readonly id: RequestId;
+  readonly backend: string;
+  /** Undefined while the backend is being called. */
+  readonly running: RunningCall | undefined;
+  /** Answers the caller when the session ends or is lost. */
+  fail(error: GatewayError): void;
+}
+
+export interface SessionFacts {
+  readonly id: SessionId;
+  readonly ref: SessionRef;
+  readonly server: VirtualServer;
+  /** Digest of the principal. */
+  readonly principal: string;
+  readonly protocolVersion: string;
+  readonly client: SessionRecord['client'];
+  readonly createdMs: number;
+}
+
+export class Session {
+  readonly facts: SessionFacts;
+  readonly backends = new Map<string, BackendSession>();
+  readonly calls = new Bag<CallInFlight>('session');
+  readonly pins = new NamePins();
+  state: SessionState = 'active';
+  token: OwnerToken;
+  /** Wall time of the last use: what expiry counts from. */
+  lastUsedMs: number;
+  /** Requests being served, those not yet handed to a backend included. */
+  inFlight = 0;
+  standalone: StandaloneStream | undefined;
+  #keeper: LeaseKeeper;
+  #settled: Array<() => void> = [];
+
+  constructor(facts: SessionFacts, token: OwnerToken, keeper: LeaseKeeper, nowMs: number) {
+    this.facts = facts;
+    this.token = token;
+    this.#keeper = keeper;
+    this.lastUsedMs = nowMs;
+  }
+
+  /** The guard (rule 3): asked synchronously right before the bytes of every act leave. */
+  mayAct(): boolean {
+    return this.state === 'active' && this.token.owner === this.#keeper.id && this.#keeper.isValid();
+  }
+
+  /** Leaves `reclaiming`; whoever waited goes on. */
+  settle(state: SessionState, token: OwnerToken = this.token): void {
+    this.state = state;
+    this.token = token;
+    for (const wake of this.#settled.splice(0)) wake();
+  }
+
+  /** Resolves when the session is no longer `reclaiming`. */
+  settled(): Promise<void> {
+    if (this.state !== 'reclaiming') return Promise.resolve();
+    return new Promise((resolve) => this.#settled.push(resolve));
+  }
+
+  /** Something of it lives only in this process (a stdio child): it cannot be passed on. */
+  get isBoundToWorker(): boolean {
+    for (const backend of this.backends.values()) if (backend.isBoundToWorker) return true;
+    return false;
+  }
+
+  /** What the record holds of its backend sessions: enough to write it anew, or to end them without it. */
+  savedBackends(): Record<string, BackendSessionRecord> {
+    const saved: Record<string, BackendSessionRecord> = {};
+    for (const [name, { record }] of this.backends) if (record) saved[name] = record;
+    return saved;
+  }
+
+  get isIdle(): boolean {
+    return this.inFlight === 0 && this.calls.size === 0;
+  }
+
+  /** notifications/cancelled of the client: reaches the backend that has the call. Unknown ids are ignored (they race). */
+  cancel(notification: JsonRpcNotification): void {
+    const id = notification.params?.requestId;
+    const reason = notification.params?.reason;
+    const call = this.calls.find((one) => one.id === id);
+    call?.running?.cancel(typeof reason === 'string' ? reason : 'cancelled by the client', true);
+  }
+
+  /** Memory closes: calls get `error`, streams end, children die. Nothing is sent to HTTP backends but cancellations. */
+  close(state: 'released' | 'ended', error: GatewayError): void {
+    this.settle(state);
+    for (const call of this.calls.toArray()) {
+      call.running?.cancel('the session ended', state === 'ended');
+      call.fail(error);
+    }
+    this.calls.clear();
+    this.standalone?.end();
+    for (const backend of this.backends.values()) backend.close(error);
+    this.backends.clear();
+  }
+}

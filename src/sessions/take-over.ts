@@ -1,0 +1,74 @@
+// Claims a session that nobody owns or whose owner is dead, and goes on with the same backend sessions. Single-flight per session:
+// fifty requests for an orphan make one claim (S10).
+import type { Directory, SessionRecord } from '../directory/directory.js';
+import type { Clock } from '../lifecycle/clock.js';
+import { mintNonce, type OwnerToken, referenceOf, type SessionId } from '../protocol/ids.js';
+import type { VirtualServer } from '../servers/virtual-server.js';
+import type { LeaseKeeper } from './lease-keeper.js';
+import { Session } from './session.js';
+import type { SessionBackends } from './session-backends.js';
+import type { SessionTable } from './session-table.js';
+
+export interface TakeOverParts {
+  readonly directory: Directory;
+  readonly clock: Clock;
+  readonly keeper: LeaseKeeper;
+  readonly table: SessionTable;
+  readonly sessionBackends: SessionBackends;
+  readonly findServer: (serverId: string) => VirtualServer | undefined;
+  readonly onTakenOver: (session: Session, from: OwnerToken) => void;
+}
+
+export class TakeOver {
+  readonly #parts: TakeOverParts;
+  readonly #running = new Map<SessionId, Promise<Session | undefined>>();
+
+  constructor(parts: TakeOverParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Claims from exactly `from`, which the caller found free (routing has read the lease).
+   * @returns undefined when somebody else was first, the session ended, or Redis is silent: decide again
+   */
+  takeOver(id: SessionId, from: OwnerToken, record: SessionRecord): Promise<Session | undefined> {
+    let running = this.#running.get(id);
+    if (!running) {
+      running = this.#claim(id, from, record)
+        .catch(() => undefined)
+        .finally(() => this.#running.delete(id));
+      this.#running.set(id, running);
+    }
+    return running;
+  }
+
+  async #claim(id: SessionId, from: OwnerToken, seen: SessionRecord): Promise<Session | undefined> {
+    const { directory, clock, keeper, table, sessionBackends, findServer, onTakenOver } = this.#parts;
+    const present = table.get(id);
+    if (present) return present;
+    const server = findServer(seen.serverId);
+    if (!server) return undefined;
+    const claimant = keeper.id;
+    const ref = referenceOf(id);
+    const outcome = await directory.claimSession(ref, from, claimant, mintNonce());
+    if (outcome.kind !== 'claimed') return undefined;
+    // Race: our incarnation changed while Redis answered. The claim stands for the old one; decided again, it is claimed from that.
+    // And a claim under a lease that is gone without our knowing (lost data) would be free for everybody.
+    if (keeper.id !== claimant || !(await directory.readLease(claimant)) || keeper.id !== claimant) return undefined;
+    const { record } = outcome;
+    const facts = {
+      id,
+      ref,
+      server,
+      principal: record.principal,
+      protocolVersion: record.protocolVersion,
+      client: record.client,
+      createdMs: record.createdMs,
+    };
+    const session = new Session(facts, { owner: claimant, epoch: outcome.epoch }, keeper, clock.wallMs());
+    table.add(session);
+    sessionBackends.restore(session, record.backends);
+    onTakenOver(session, from);
+    return session;
+  }
+}

@@ -1,0 +1,112 @@
+// The small exchange that the public edge and the owner's side of the hop hand to the one execution path. Whoever serves it
+// cannot tell which of the two it was, except by `hop`, which only routing reads.
+import type { JsonRpcNotification, JsonRpcRequest, JsonRpcResponse, RequestId } from '../protocol/json-rpc.js';
+import type { OwnerToken } from '../protocol/ids.js';
+
+/** Lower-case header names; a header that came twice is joined by ', '. */
+export type Headers = Readonly<Record<string, string>>;
+
+/** Who calls: never token bytes. `digest` is what records hold. */
+export interface Principal {
+  /** issuer + subject, a key id, or `anonymous`. */
+  readonly name: string;
+  /** 128-bit digest of the name. */
+  readonly digest: string;
+}
+
+/**
+ * A body as the edge read it, and as the owner's side of a hop reads it again by the same function: `message` has server_id injected
+ * and is changed by nobody; `bytes` are the caller's own text, which a hop carries as it is (a number that JavaScript cannot hold
+ * must reach a backend unharmed from any worker). `mayRelay`: without server_id, `bytes` say what `message` says.
+ */
+export type RequestBody =
+  | { readonly kind: 'request'; readonly message: JsonRpcRequest; readonly bytes: Buffer; readonly mayRelay?: boolean }
+  | { readonly kind: 'notification'; readonly message: JsonRpcNotification; readonly bytes: Buffer }
+  | { readonly kind: 'response'; readonly message: JsonRpcResponse; readonly bytes: Buffer };
+
+/** How a forwarded request names its owner: exactly this token, or `take` (anyone who stays may serve it). */
+export type Hop = { readonly kind: 'named'; readonly token: OwnerToken } | { readonly kind: 'take' };
+
+/**
+ * The way back to the caller. Exactly one of `send` or `start … end` happens; what comes later is dropped.
+ * Calls after the caller left are harmless and do nothing.
+ */
+export interface Answer {
+  /** The head has been sent: errors can no longer change the status. */
+  readonly started: boolean;
+  /** The answer is complete, or the caller is gone. */
+  readonly finished: boolean;
+  /** Started as text/event-stream: an error that comes later can still be told as an event. */
+  readonly startedAsEvents?: boolean;
+  /** A whole answer. */
+  send(status: number, headers: Headers, body?: Buffer | string): void;
+  /** Begins a streamed answer; with `content-length` in headers the length is fixed, else chunked. */
+  start(status: number, headers: Headers): void;
+  /** @returns false when the caller reads slowly: write no more until the drain listener runs. */
+  write(chunk: Buffer | string): boolean;
+  /** The clean end. */
+  end(): void;
+  /** Breaks the answer off visibly (connection reset, CANCEL on the hop): for a body that cannot be completed. */
+  destroy(): void;
+  /** One listener; replaces an earlier one. */
+  onDrain(listener: () => void): void;
+}
+
+export interface Exchange {
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  /** From `/servers/<id>/mcp`; '' for `/mcp` (all backends). */
+  readonly serverId: string;
+  /** Client headers, internal ones and credentials taken out. */
+  readonly headers: Headers;
+  /** Present on POST only. */
+  readonly body: RequestBody | undefined;
+  readonly principal: Principal;
+  /** Monotonic time by which an answer is due. */
+  readonly deadlineMs: number;
+  /** Present when it came over the internal listener. */
+  readonly hop: Hop | undefined;
+  readonly answer: Answer;
+  /** When the exchange arrived, monotonic. */
+  readonly startedMs: number;
+  /** For the log line: filled by whoever learns it. */
+  readonly note: ExchangeNote;
+  /** True once the caller has gone away before the answer was complete. */
+  readonly aborted: boolean;
+  /** Runs when the caller goes away before the answer is complete (at once if it already has). Several listeners may be added. */
+  onAbort(listener: () => void): void;
+}
+
+/** What the one log line and the metrics of a request say. */
+export interface ExchangeNote {
+  route: 'local' | 'forward' | 'takeover' | 'none';
+  session: string | undefined;
+  owner: string | undefined;
+  epoch: number | undefined;
+  /** Negotiated in the session: every answer carries it. */
+  protocolVersion: string | undefined;
+  backend: string | undefined;
+  /** JSON-RPC method, `GET` or `DELETE`. */
+  method: string;
+  /** `ok`, `tool_error`, or an error code of the catalog. */
+  outcome: string;
+}
+
+/** The caller's id, where there is one to answer to. */
+export function requestIdOf(exchange: Exchange): RequestId | undefined {
+  return exchange.body?.kind === 'request' ? exchange.body.message.id : undefined;
+}
+
+/** An empty note: filled in by whoever serves the exchange. */
+export function newNote(method: Exchange['method'], body: RequestBody | undefined): ExchangeNote {
+  const name = body ? ('method' in body.message ? body.message.method : 'response') : method;
+  return {
+    route: 'none',
+    session: undefined,
+    owner: undefined,
+    epoch: undefined,
+    protocolVersion: undefined,
+    backend: undefined,
+    method: name,
+    outcome: 'ok',
+  };
+}

@@ -1,0 +1,71 @@
+// S1: two pods of two workers behind a balancer that chooses anew for every request. To client and backend it is one server.
+import { type Cluster, startCluster } from '../support/cluster.js';
+import { holderOfTcp } from '../support/processes.js';
+import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
+import { connectSdkClient } from '../support/sdk-client.js';
+
+const CALLS = 200;
+
+let backend: RecordingBackend;
+let cluster: Cluster;
+
+beforeAll(async () => {
+  backend = await startRecordingBackend();
+  cluster = await startCluster({ config: { mcpServers: { recorder: { type: 'http', url: backend.url } } } });
+});
+afterAll(async () => {
+  await cluster?.dispose();
+  await backend?.close();
+});
+
+test('200 calls of the SDK client through four workers are one backend session, each call run once', async () => {
+  const callers = new Set<number>();
+  backend.onConnection = (peer, self) => {
+    const pids = cluster.workers().map(({ pid }) => pid);
+    const holder = holderOfTcp(peer, self, pids);
+    if (holder !== undefined) callers.add(holder);
+  };
+
+  const session = await connectSdkClient(cluster.url('/servers/recorder/mcp'));
+  const { tools } = await session.client.listTools();
+  expect(tools.map(({ name }) => name).sort()).toEqual(['counter', 'echo', 'emit', 'fail', 'slow', 'whoami']);
+
+  const owner = await cluster.ownerOf(session.sessionId);
+  for (let call = 1; call <= CALLS / 2; call += 1) {
+    expect(await session.callText('counter', { nonce: `count-${call}` })).toBe(String(call));
+    expect(await session.callText('echo', { nonce: `echo-${call}`, text: 'ä' })).toBe(`echo-${call}:ä`);
+  }
+  await session.close();
+
+  expect(backend.issued).toHaveLength(1);
+  expect(backend.requestsOf('POST', 'initialize')).toHaveLength(1);
+  const nonces = backend.calls.map(({ nonce }) => nonce);
+  expect(nonces).toHaveLength(CALLS);
+  expect(new Set(nonces).size).toBe(CALLS);
+  expect(new Set(backend.calls.map(({ sessionId }) => sessionId))).toEqual(new Set(backend.issued));
+  expect([...callers]).toEqual([owner.pid]);
+  // The balancer did its part: both pods had half of the requests.
+  expect(Math.min(...cluster.balancer.sent)).toBeGreaterThan(CALLS / 3);
+  expect(await cluster.ownerOf(session.sessionId)).toMatchObject({ worker: owner.worker, epoch: owner.epoch });
+});
+
+test('calls that run at the same time through all workers each get their own answer', async () => {
+  const before = backend.issued.length;
+  const session = await connectSdkClient(cluster.url('/servers/recorder/mcp'));
+  const texts = await Promise.all(
+    Array.from({ length: 60 }, (_, i) => session.callText('echo', { nonce: `at-once-${i}`, text: 'x' })),
+  );
+  expect(texts).toEqual(Array.from({ length: 60 }, (_, i) => `at-once-${i}:x`));
+  // The first calls raced to open the backend session: one won, the others used it.
+  expect(backend.issued.length - before).toBe(1);
+  await session.close();
+});
+
+test('no request is answered by a session of another client', async () => {
+  const sessions = await Promise.all(Array.from({ length: 8 }, () => connectSdkClient(cluster.url('/servers/recorder/mcp'))));
+  const tags = await Promise.all(sessions.map((session) => session.callText('whoami')));
+  expect(new Set(tags).size).toBe(sessions.length);
+  const again = await Promise.all(sessions.map((session) => session.callText('whoami')));
+  expect(again).toEqual(tags);
+  await Promise.all(sessions.map((session) => session.end()));
+});

@@ -1,0 +1,92 @@
+// DESIGN 6, "Streams, GET", and S99: the standalone stream stands at any worker; what the backend says outside a call arrives there.
+import type { IncomingMessage } from 'node:http';
+import { type Cluster, startCluster } from '../support/cluster.js';
+import { openSession, toolCall } from '../support/raw-request.js';
+import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
+import { connectSdkClient } from '../support/sdk-client.js';
+import { waitFor } from '../support/wait-for.js';
+import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
+
+const PATH = '/servers/recorder/mcp';
+/** DESIGN 6: a comment every 15 s. */
+const COMMENT_WITHIN_MS = 17_000;
+
+let backend: RecordingBackend;
+let cluster: Cluster;
+
+beforeAll(async () => {
+  backend = await startRecordingBackend();
+  cluster = await startCluster({ config: { mcpServers: { recorder: { type: 'http', url: backend.url } } } });
+});
+afterAll(async () => {
+  await cluster?.dispose();
+  await backend?.close();
+});
+
+/** Collects what a stream says, for as long as it is open. */
+function listen(answer: IncomingMessage): { readonly text: () => string; readonly ended: () => boolean } {
+  let text = '';
+  let ended = false;
+  answer.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+  });
+  answer.on('close', () => {
+    ended = true;
+  });
+  return { text: () => text, ended: () => ended };
+}
+
+async function openUsedSession(): Promise<string> {
+  const sessionId = await openSession(cluster.balancer.origin, PATH);
+  const [first] = cluster.workers();
+  await first?.pod.sendTo(first.pid, toolCall(PATH, sessionId, 'counter'));
+  return sessionId;
+}
+
+test('a stream through each worker hears what the backend sends, and newest wins', async () => {
+  const sessionId = await openUsedSession();
+  const backendSession = backend.issued.at(-1) as string;
+  let previous: ReturnType<typeof listen> | undefined;
+  for (const [i, { pid, pod }] of cluster.workers().entries()) {
+    const headers = { accept: 'text/event-stream', 'mcp-session-id': sessionId };
+    const { answer } = await pod.beginAt(pid, { method: 'GET', path: PATH, headers });
+    expect(answer.statusCode).toBe(200);
+    expect(answer.headers['content-type']).toMatch(/^text\/event-stream/);
+    const stream = listen(answer);
+    await waitFor('the gateway to listen at the backend', () => backend.listening.has(backendSession));
+    const before = previous;
+    if (before) await waitFor(`stream ${i - 1} to end when stream ${i} opens`, () => before.ended());
+
+    await backend.sendLog(`through worker ${i}`);
+    await waitFor(`the log message on stream ${i}: ${stream.text()}`, () => stream.text().includes(`through worker ${i}`));
+    expect(stream.text()).toMatch(/^retry: ?\d+$/m);
+    previous = stream;
+  }
+});
+
+test('comments keep a quiet stream open through a worker that does not own the session', async () => {
+  const sessionId = await openUsedSession();
+  const owner = await cluster.ownerOf(sessionId);
+  const other = cluster.workers().find(({ pid }) => pid !== owner.pid);
+  if (other === undefined) throw new Error('one worker only');
+  const headers = { accept: 'text/event-stream', 'mcp-session-id': sessionId };
+  const { call, answer } = await other.pod.beginAt(other.pid, { method: 'GET', path: PATH, headers });
+  const stream = listen(answer);
+  await waitFor(`a comment: ${stream.text()}`, () => /^:/m.test(stream.text()), COMMENT_WITHIN_MS);
+  expect(stream.ended()).toBe(false);
+  call.destroy();
+});
+
+test('the SDK client hears tools/list_changed through the balancer', async () => {
+  const session = await connectSdkClient(cluster.url(PATH));
+  let heard = 0;
+  session.client.setNotificationHandler(ToolListChangedNotificationSchema, () => {
+    heard += 1;
+  });
+  await session.callText('counter');
+  const backendSession = backend.issued.at(-1) as string;
+  await waitFor('the gateway to listen at the backend', () => backend.listening.has(backendSession));
+  backend.sendToolListChanged();
+  await waitFor('tools/list_changed', () => heard > 0);
+  await session.end();
+});

@@ -1,0 +1,29 @@
+import { startRedis, type RedisServer } from '../../support/redis-server.js';
+import { describeGeneration } from './generation.suite.js';
+import { Harness } from './harness.js';
+import { describeIndexes } from './indexes.suite.js';
+import { describeLeases } from './leases.suite.js';
+import { describeRecords } from './records.suite.js';
+import { describeWrites } from './writes.suite.js';
+
+describe('the directory on a single Redis', () => {
+  let redis: RedisServer | undefined;
+  let harness: Harness | undefined;
+  const use = () => harness as Harness;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+    harness = await Harness.open(redis.url);
+  }, 30_000);
+
+  afterAll(async () => {
+    await harness?.close();
+    await redis?.stop();
+  });
+
+  describeRecords(use);
+  describeWrites(use);
+  describeIndexes(use);
+  describeLeases(use);
+  describeGeneration(use);
+});

@@ -1,0 +1,147 @@
+// Contract of the fenced writes to a record, and of its end.
+import { mintNonce } from '../../../src/protocol/ids.js';
+import { backendSession, type Harness, newRef, newWorker, TTL_MS, tokenOf } from './harness.js';
+
+export function describeWrites(use: () => Harness): void {
+  const directory = () => use().directory;
+  const key = (ref: string) => `${use().prefix}{${ref}}:session`;
+
+  /** A session whose first owner has been replaced: `stale` is fenced, `token` is in force. */
+  const takenOver = async () => {
+    const { ref, token: stale, record } = await use().openSession();
+    const claimant = newWorker();
+    await directory().claimSession(ref, stale, claimant, mintNonce());
+    return { ref, stale, token: tokenOf(claimant, 2), record };
+  };
+
+  describe('saveBackendSession', () => {
+    it('saves generation after generation', async () => {
+      const { ref, token } = await use().openSession();
+      expect(await directory().saveBackendSession(ref, token, 'a', 0, backendSession(1))).toEqual({ kind: 'saved' });
+      expect(await directory().saveBackendSession(ref, token, 'a', 1, backendSession(2))).toEqual({ kind: 'saved' });
+      expect(await directory().saveBackendSession(ref, token, 'b', 0, backendSession(1))).toEqual({ kind: 'saved' });
+      expect(await directory().readSession(ref)).toMatchObject({
+        record: { backends: { a: backendSession(2), b: backendSession(1) } },
+      });
+    });
+
+    it('returns `saved` again when repeated with the same value', async () => {
+      const { ref, token } = await use().openSession();
+      await directory().saveBackendSession(ref, token, 'a', 0, backendSession(1));
+      expect(await directory().saveBackendSession(ref, token, 'a', 0, backendSession(1))).toEqual({ kind: 'saved' });
+    });
+
+    it('is a conflict where another generation is saved, or none', async () => {
+      const { ref, token } = await use().openSession();
+      expect(await directory().saveBackendSession(ref, token, 'a', 1, backendSession(2))).toEqual({ kind: 'conflict' });
+      await directory().saveBackendSession(ref, token, 'a', 0, backendSession(1, 'first'));
+      const second = await directory().saveBackendSession(ref, token, 'a', 0, backendSession(1, 'second'));
+      expect(second).toEqual({ kind: 'conflict' });
+    });
+
+    it('is fenced, closing, missing', async () => {
+      const { ref, stale, token } = await takenOver();
+      expect(await directory().saveBackendSession(ref, stale, 'a', 0, backendSession(1))).toEqual({ kind: 'fenced' });
+      const wrongEpoch = tokenOf(token.owner, 3);
+      expect(await directory().saveBackendSession(ref, wrongEpoch, 'a', 0, backendSession(1))).toEqual({ kind: 'fenced' });
+      await directory().closeSession(ref, token);
+      expect(await directory().saveBackendSession(ref, token, 'a', 0, backendSession(1))).toEqual({ kind: 'closing' });
+      expect(await directory().saveBackendSession(newRef(), token, 'a', 0, backendSession(1))).toEqual({ kind: 'missing' });
+    });
+  });
+
+  describe('verifySessions', () => {
+    it('answers every verdict in the order asked', async () => {
+      const { ref: valid, token } = await use().openSession();
+      const { ref: fenced, stale } = await takenOver();
+      const { ref: closing, token: ending } = await use().openSession();
+      await directory().closeSession(closing, ending);
+      const verdicts = await directory().verifySessions([
+        { ref: newRef(), token },
+        { ref: closing, token: ending },
+        { ref: valid, token },
+        { ref: fenced, token: stale },
+      ]);
+      expect(verdicts).toEqual(['missing', 'closing', 'valid', 'fenced']);
+      expect(await directory().verifySessions([])).toEqual([]);
+    });
+  });
+
+  describe('closeSession', () => {
+    it('closes once, keeps owner and epoch, and gives the record each time', async () => {
+      const { ref, token, record } = await use().openSession({ backends: { a: backendSession(1) } });
+      const closed = { ...record, state: 'closing' };
+      expect(await directory().closeSession(ref, token)).toEqual({ kind: 'closed', record: closed });
+      expect(await directory().closeSession(ref, token)).toEqual({ kind: 'alreadyClosing', record: closed });
+      expect(await directory().closeSession(ref, undefined)).toEqual({ kind: 'alreadyClosing', record: closed });
+    });
+
+    it('needs no token, but one that is given must be in force', async () => {
+      const { ref, stale } = await takenOver();
+      expect(await directory().closeSession(ref, stale)).toEqual({ kind: 'fenced' });
+      expect(await directory().closeSession(ref, undefined)).toMatchObject({ kind: 'closed', record: { epoch: 2 } });
+      expect(await directory().closeSession(ref, stale)).toEqual({ kind: 'fenced' });
+    });
+
+    it('says `missing` without a record, and makes none', async () => {
+      const ref = newRef();
+      expect(await directory().closeSession(ref, undefined)).toEqual({ kind: 'missing' });
+      expect(await use().connection.exists(key(ref))).toBe(0);
+    });
+  });
+
+  describe('removeSession', () => {
+    it('leaves no key', async () => {
+      const { ref, token, record } = await use().openSession();
+      await directory().reserveTotal(ref, 1, 10);
+      await directory().reservePrincipal(record.principal, ref, 10);
+      await directory().closeSession(ref, token);
+      await directory().addEnding(ref, 1);
+      await directory().removeSession(ref, record.principal);
+      expect((await use().keys()).filter((name) => name.includes(ref))).toEqual([]);
+      expect(await directory().listEnding(10)).toEqual([]);
+      expect(await directory().listExpired(2, 10)).toEqual([]);
+      await directory().removeSession(ref, record.principal);
+    });
+
+    it('touches nothing of a session that was not closed', async () => {
+      const { ref, record } = await use().openSession();
+      await directory().reserveTotal(ref, 1, 10_000);
+      await directory().removeSession(ref, record.principal);
+      expect(await directory().readSession(ref)).toMatchObject({ kind: 'found' });
+      expect(await directory().listExpired(2, 10)).toContain(ref);
+      await directory().dropReservations(ref, record.principal);
+    });
+
+    it('forgets a member without a record, also where its principal is unknown', async () => {
+      const ref = newRef();
+      await directory().reserveTotal(ref, 1, 10_000);
+      await directory().addEnding(ref, 1);
+      await directory().removeSession(ref, '');
+      expect(await directory().listEnding(10)).not.toContain(ref);
+      expect(await directory().listExpired(2, 10)).not.toContain(ref);
+    });
+  });
+
+  describe('extendRecord', () => {
+    it('sets the TTL of record and principal anew, for the owner only', async () => {
+      const { ref, stale, token, record } = await takenOver();
+      const principal = `${use().prefix}principal:${record.principal}`;
+      await directory().reservePrincipal(record.principal, ref, 10);
+      await use().connection.pexpire(key(ref), 5000);
+      await use().connection.pexpire(principal, 5000);
+      await directory().extendRecord(ref, stale);
+      expect(await use().connection.pttl(key(ref))).toBeLessThanOrEqual(5000);
+      await directory().extendRecord(ref, token);
+      expect(await use().connection.pttl(key(ref))).toBeGreaterThan(TTL_MS - 10_000);
+      expect(await use().connection.pttl(principal)).toBeGreaterThan(TTL_MS - 10_000);
+      await directory().dropReservations(ref, record.principal);
+    });
+
+    it('makes no record', async () => {
+      const ref = newRef();
+      await directory().extendRecord(ref, tokenOf(newWorker(), 1));
+      expect(await use().connection.exists(key(ref))).toBe(0);
+    });
+  });
+}

@@ -1,0 +1,125 @@
+// A worker's orderly exit: what is quiet passes on while somebody stays, what is busy is served on, and nobody is left without an answer.
+import type { GatewayError } from '../../../src/errors/gateway-error.js';
+import type { Session } from '../../../src/sessions/session.js';
+import { waitFor } from '../../support/wait-for.js';
+import { useWorld } from './fixture.js';
+import { backendSession, type TestWorker } from './world.js';
+
+const use = useWorld();
+
+/** Runs a drain while time goes on by itself. */
+async function drain(worker: TestWorker, timeoutMs = 5000): Promise<void> {
+  await worker.keeper.setDraining();
+  let done = false;
+  const running = worker.drain.run(timeoutMs).then(() => {
+    done = true;
+  });
+  await waitFor(`the drain of ${worker.keeper.id}`, () => {
+    worker.world.clock.advance(50);
+    return done;
+  });
+  await running;
+}
+
+/** A call that has begun; @returns what its caller was told */
+function begin(session: Session): { readonly told: string[] } {
+  const told: string[] = [];
+  session.inFlight++;
+  session.calls.add({
+    id: 1,
+    backend: 'tickets',
+    running: { cancel: () => undefined },
+    fail: (error: GatewayError) => {
+      told.push(error.code);
+      session.inFlight--;
+    },
+  });
+  return { told };
+}
+
+it('releases quiet sessions when somebody stays, who then takes them without waiting for a lease', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  const other = await world.worker('b');
+  const session = await worker.open();
+  await drain(worker);
+  expect(worker.released).toBe(1);
+  expect(worker.table.size).toBe(0);
+  expect(await world.field(session.facts.ref, 'owner')).toBe('');
+  expect(await other.route(session)).toMatchObject({ kind: 'takeOver', from: { owner: '', epoch: 1 } });
+  expect((await other.claim(session))?.token).toEqual({ owner: other.keeper.id, epoch: 2 });
+});
+
+it('as the last worker releases nothing: its deleted lease frees the sessions', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  const session = await worker.open();
+  await drain(worker);
+  expect(worker.released).toBe(0);
+  expect(await world.field(session.facts.ref, 'owner')).toBe(worker.keeper.id);
+  expect(session.mayAct()).toBe(true);
+});
+
+it('counts a worker that drains itself as nobody', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  const other = await world.worker('b');
+  await other.keeper.setDraining();
+  await worker.open();
+  await drain(worker);
+  expect(worker.released).toBe(0);
+});
+
+it('serves a busy session on, and releases it when its call has ended', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  await world.worker('b');
+  const [busy, quiet] = [await worker.open(), await worker.open()];
+  busy.inFlight++;
+  await worker.keeper.setDraining();
+  const running = worker.drain.run(60_000);
+  await waitFor('the quiet session to be released', () => {
+    world.clock.advance(50);
+    return quiet.state === 'released';
+  });
+  expect(busy.mayAct()).toBe(true);
+  busy.inFlight--;
+  await waitFor('the busy session to be released', () => {
+    world.clock.advance(50);
+    return busy.state === 'released';
+  });
+  await running;
+  expect(worker.released).toBe(2);
+});
+
+it.each([true, false])('tells who still waits at its time-out that the call may have run (somebody stays: %s)', async (stays) => {
+  const world = use();
+  const worker = await world.worker('a');
+  if (stays) await world.worker('b');
+  const session = await worker.open();
+  const { told } = begin(session);
+  await drain(worker, 1000);
+  expect(told).toEqual(['OUTCOME_UNKNOWN']);
+  expect(session.mayAct()).toBe(false);
+});
+
+it('never releases a session with a stdio child, and ends it last', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  await world.worker('b');
+  const session = await worker.open();
+  session.backends.set('local', backendSession(true));
+  await drain(worker);
+  expect(worker.released).toBe(0);
+  expect(worker.ended).toEqual(['drain']);
+  await waitFor('the record to go', async () => (await world.redis.exists(world.keys.session(session.facts.ref))) === 0);
+});
+
+it('waits for requests of sessions that other workers own, up to its time-out', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  worker.openExchanges = 1;
+  const beginMs = world.clock.monotonicMs();
+  await drain(worker, 3000);
+  expect(world.clock.monotonicMs() - beginMs).toBeGreaterThanOrEqual(3000);
+});

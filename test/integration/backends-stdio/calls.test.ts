@@ -1,0 +1,221 @@
+// Ids, tokens, notifications, requests of the child, time-outs, cancellation, the guard.
+import { GatewayError } from '../../../src/errors/gateway-error.js';
+import { waitFor } from '../../support/wait-for.js';
+import { type Answer, callTool, Caller, Fixture, RAW_SERVER, soon } from './harness.js';
+
+const fixtures: Fixture[] = [];
+async function open(...args: ConstructorParameters<typeof Fixture>) {
+  const fixture = new Fixture(...args);
+  fixtures.push(fixture);
+  const made = fixture.session();
+  await made.session.open(soon());
+  return { fixture, ...made };
+}
+afterEach(() => Promise.all(fixtures.splice(0).map(({ backend }) => backend.close())));
+
+const seenBy = async (session: Parameters<typeof callTool>[0]): Promise<Answer[]> =>
+  (await callTool(session, 'seen', 'seen').response).result.seen;
+
+test('two calls of the same id run side by side, each gets its own answer under its own id', async () => {
+  const { session } = await open();
+  const callers = ['a', 'b'].map((text) => callTool(session, 7, 'echo', { text }));
+  const answers = await Promise.all(callers.map(({ response }) => response));
+  expect(answers.map(({ id, result }) => [id, result.params.arguments.text])).toEqual([
+    [7, 'a'],
+    [7, 'b'],
+  ]);
+  expect(answers[0]?.result.id).not.toBe(answers[1]?.result.id);
+});
+
+test('ids of every kind come back as they were', async () => {
+  const { session } = await open();
+  for (const id of [0, -1, 1.5, '7', 'ü"\\\n', '']) expect((await callTool(session, id, 'echo').response).id).toBe(id);
+});
+
+test('a big answer comes whole, whatever it takes of chunks', async () => {
+  const { session } = await open();
+  const { id, result } = await callTool(session, 'big', 'big', { bytes: 5_000_000 }).response;
+  expect(id).toBe('big');
+  expect(result.text).toHaveLength(5_000_000);
+});
+
+test('numbers that JavaScript cannot hold stay what they are, in both directions', async () => {
+  const { session } = await open();
+  const line = '{"jsonrpc":"2.0","id":$ID,"result":{"n":12345678901234567890}}';
+  const caller = callTool(session, 1, 'raw', { line });
+  await caller.response;
+  expect(caller.finalText).toBe('{"jsonrpc":"2.0","id":1,"result":{"n":12345678901234567890}}');
+});
+
+test('a pretty-printed request reaches the child as one line', async () => {
+  const { session } = await open();
+  const message = { jsonrpc: '2.0' as const, id: 1, method: 'tools/call', params: { name: 'echo', arguments: { text: 'a\nb' } } };
+  const caller = new Caller(session, message, { bytes: JSON.stringify(message, null, 2) });
+  expect((await caller.response).result.params.arguments.text).toBe('a\nb');
+});
+
+test("an error of the child reaches the caller unchanged, with the caller's id", async () => {
+  const { session } = await open();
+  const caller = new Caller(session, { id: 'x', method: 'no/such' });
+  expect(await caller.response).toEqual({ jsonrpc: '2.0', id: 'x', error: { code: -32601, message: 'no such method' } });
+});
+
+test('progress goes to the call that asked for it, also when two calls use the same token', async () => {
+  const { session, host } = await open();
+  const first = callTool(session, 1, 'progress', { steps: 2, hold: 'first' }, { progressToken: 1 });
+  const second = callTool(session, 2, 'progress', { steps: 1, hold: 'second' }, { progressToken: 1 });
+  const third = callTool(session, 3, 'progress', { steps: 1, hold: 'third' }, { progressToken: '1' });
+  await waitFor(
+    'progress of all three',
+    () => first.progress.length === 2 && second.progress.length === 1 && third.progress.length === 1,
+  );
+  await callTool(session, 4, 'release', { hold: 'second' }).response;
+  expect((await second.response).result).toEqual({ released: 'second' });
+  await callTool(session, 5, 'release', { hold: 'first' }).response;
+  await first.response;
+  const tokens = (caller: Caller) => caller.progress.map(({ params }) => (params as Answer).progressToken);
+  expect([tokens(first), tokens(second), tokens(third)]).toEqual([[1, 1, 1], [1, 1], ['1']]);
+  expect(host.notifications).toEqual([]);
+});
+
+test('notifications outside calls go to the session; progress of a task that outlives its call too', async () => {
+  const { session, host } = await open();
+  await callTool(session, 1, 'notify', { method: 'notifications/tools/list_changed' }).response;
+  const line = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"task","progress":1}}';
+  callTool(session, 2, 'raw', { line });
+  await waitFor('both notifications', () => host.notifications.length === 2);
+  expect(host.notifications.map(({ method }) => method)).toEqual(['notifications/tools/list_changed', 'notifications/progress']);
+});
+
+test('the child gets an answer to its ping and a refusal of everything else', async () => {
+  const { session } = await open();
+  const ping = await callTool(session, 1, 'ask', { method: 'ping' }).response;
+  expect(ping.result.answer).toEqual({ jsonrpc: '2.0', id: 'ask-1', result: {} });
+  const roots = await callTool(session, 2, 'ask', { method: 'roots/list' }).response;
+  expect(roots.result.answer.error.code).toBe(-32601);
+});
+
+test('what is no JSON-RPC on stdout is logged and skipped', async () => {
+  const { session, fixture } = await open({ args: [RAW_SERVER, '--banner'] });
+  await callTool(session, 1, 'echo').response;
+  const stray = fixture.log.filter(({ fields }) => fields.stream === 'stdout').map(({ fields }) => fields.text);
+  expect(stray).toEqual(['Welcome to the server', '{"not":"json-rpc"}', '{broken']);
+});
+
+test('a child that floods stderr fills neither log nor memory, and its secrets are blanked', async () => {
+  const { session, fixture } = await open({ args: [RAW_SERVER, '--chatter'], env: { KEY: 'xxxxxxxxxx' } });
+  await callTool(session, 1, 'echo').response;
+  session.close(new GatewayError('SESSION_NOT_FOUND'));
+  await waitFor('the end of the group', () => fixture.groups.at(-1)?.alive === false);
+  const lines = fixture.log.filter(({ fields }) => fields.stream === 'stderr').map(({ fields }) => String(fields.text));
+  expect(lines).toHaveLength(100);
+  expect(lines[0]?.length).toBeLessThanOrEqual(2048);
+  expect(lines[1]).toBe('line 1 token=*** ***');
+  const suppressed = fixture.log.filter(({ message }) => message.includes('suppressed'));
+  expect(suppressed.map(({ fields }) => fields.lines)).toEqual([4900]);
+});
+
+test("the backend's own timeout ends a call and the child is told under the id it knows", async () => {
+  const { session } = await open({ timeout: 150 });
+  const caller = callTool(session, 'mine', 'hang');
+  await expect(caller.response).rejects.toMatchObject({
+    code: 'BACKEND_TIMEOUT',
+    details: { backend: 'raw', reason: 'timeout' },
+  });
+  const seen = await seenBy(session);
+  const call = seen.find(({ params }) => params?.name === 'hang');
+  expect(seen.find(({ method }) => method === 'notifications/cancelled').params.requestId).toBe(call.id);
+});
+
+test("the caller's deadline ends a call too", async () => {
+  const { session } = await open();
+  const caller = callTool(session, 1, 'hang', {}, { call: { deadlineMs: soon(100) } });
+  await expect(caller.response).rejects.toMatchObject({ code: 'BACKEND_TIMEOUT' });
+});
+
+test('a cancelled call hears nothing more; the child is told only if it is wanted', async () => {
+  const { session } = await open();
+  const loud = callTool(session, 1, 'progress', { steps: 0, hold: 'loud' }, { progressToken: 'l' });
+  const quiet = callTool(session, 2, 'progress', { steps: 0, hold: 'quiet' }, { progressToken: 'q' });
+  loud.running.cancel('no longer needed', true);
+  quiet.running.cancel('gone', false);
+  await callTool(session, 3, 'release', { hold: 'loud' }).response;
+  await callTool(session, 4, 'release', { hold: 'quiet' }).response;
+  expect([loud.ends, loud.progress.length, quiet.ends, quiet.progress.length]).toEqual([0, 0, 0, 0]);
+  const cancelled = (await seenBy(session)).filter(({ method }) => method === 'notifications/cancelled');
+  expect(cancelled.map(({ params }) => params.reason)).toEqual(['no longer needed']);
+});
+
+test("the client's own cancellation is sent under the child's id, one of an unknown call nowhere", async () => {
+  const { session } = await open();
+  const caller = callTool(session, 'mine', 'hang');
+  await session.notify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'other' } }, {});
+  await session.notify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'mine', reason: 'r' } }, {});
+  await session.notify({ jsonrpc: '2.0', method: 'notifications/roots/list_changed' }, {});
+  await session.notify({ jsonrpc: '2.0', method: 'notifications/initialized' }, {});
+  const seen = await seenBy(session);
+  const call = seen.find(({ params }) => params?.name === 'hang');
+  const notes = seen.filter(({ id }) => id === undefined).map(({ method, params }) => [method, params?.requestId]);
+  expect(notes).toEqual([
+    ['notifications/initialized', undefined],
+    ['notifications/cancelled', call.id],
+    ['notifications/roots/list_changed', undefined],
+  ]);
+  caller.running.cancel('', false);
+});
+
+test('the guard is asked right before each write: what it refuses never reaches the child', async () => {
+  const { session, host } = await open();
+  host.allowed = false;
+  const refused = callTool(session, 1, 'counter');
+  await session.notify({ jsonrpc: '2.0', method: 'notifications/roots/list_changed' }, {});
+  await expect(refused.response).rejects.toMatchObject({ code: 'NOT_OWNER' });
+  host.allowed = true;
+  expect((await callTool(session, 2, 'counter').response).result.count).toBe(1);
+  expect((await seenBy(session)).some(({ method }) => method === 'notifications/roots/list_changed')).toBe(false);
+});
+
+test('a child may be started only by who may act', async () => {
+  const fixture = new Fixture();
+  const { session, host } = fixture.session();
+  host.allowed = false;
+  await expect(session.open(soon())).rejects.toMatchObject({ code: 'NOT_OWNER' });
+  expect(fixture.groups).toEqual([]);
+});
+
+test('what waits for a child that does not read is asked again at its write, and bounded', async () => {
+  const { session, host } = await open();
+  await callTool(session, 1, 'stopReading').response;
+  const pad = 'p'.repeat(4 * 1024 * 1024);
+  const written = callTool(session, 2, 'echo', { pad });
+  const waiting = Array.from({ length: 9 }, (_, i) => callTool(session, 10 + i, 'echo', { pad }));
+  const busy = waiting.filter(({ error }) => error?.details?.reason === 'busy');
+  expect(busy.length).toBeGreaterThanOrEqual(1);
+  expect(written.error).toBeUndefined();
+  const asked = waiting.filter(({ error }) => !error);
+  asked[0]?.running.cancel('', true);
+  host.allowed = false;
+  process.kill(fixtures[0]?.lastPid as number, 'SIGKILL');
+  await expect(written.response).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+  await expect(asked[1]?.response).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+  expect(asked[0]?.ends).toBe(0);
+});
+
+test('a caller that reads slowly stops the reading of its child until it reads on', async () => {
+  const { session } = await open();
+  const pad = 'p'.repeat(1024);
+  const slow = callTool(session, 1, 'progress', { steps: 3000, pad }, { progressToken: 1, slow: true });
+  const other = callTool(session, 2, 'counter');
+  await waitFor('the first messages', () => slow.progress.length > 0);
+  const idle = new Fixture();
+  fixtures.push(idle);
+  // Another session has a child of its own: it is not slowed.
+  await callTool(idle.session().session, 1, 'counter').response;
+  expect(slow.progress.length).toBeLessThan(500);
+  expect(other.ends).toBe(0);
+  slow.isSlow = false;
+  slow.resume?.();
+  await slow.response;
+  expect(slow.progress).toHaveLength(3000);
+  await other.response;
+});

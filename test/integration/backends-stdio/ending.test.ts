@@ -1,0 +1,128 @@
+// The end of a child, wanted or not: what callers and the session hear, and that nothing of its group is left.
+import { GatewayError } from '../../../src/errors/gateway-error.js';
+import { isGroupAlive } from '../../../src/lifecycle/process-group.js';
+import { isAlive } from '../../support/processes.js';
+import { waitFor } from '../../support/wait-for.js';
+import { callTool, Fixture, RAW_SERVER, soon } from './harness.js';
+
+const fixtures: Fixture[] = [];
+async function open(...args: ConstructorParameters<typeof Fixture>) {
+  const fixture = new Fixture(...args);
+  fixtures.push(fixture);
+  const made = fixture.session();
+  await made.session.open(soon());
+  return { fixture, ...made };
+}
+afterEach(() => Promise.all(fixtures.splice(0).map(({ backend }) => backend.close())));
+
+const gone = new GatewayError('SESSION_NOT_FOUND');
+
+test.each([
+  ['that listens', [] as string[]],
+  ['that ignores stdin and SIGTERM', ['--ignore-sigterm']],
+])('closing ends a child %s with its grandchildren', async (_, flags) => {
+  const { session, fixture } = await open({ args: [RAW_SERVER, '--grandchild', ...flags] });
+  const { pid } = (await callTool(session, 1, 'grandchild').response).result;
+  expect([isAlive(fixture.lastPid), isAlive(pid)]).toEqual([true, true]);
+  const caller = callTool(session, 2, 'hang');
+  session.close(gone);
+  expect(session.isBoundToWorker).toBe(false);
+  await expect(caller.response).rejects.toBe(gone);
+  await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
+  expect([isAlive(fixture.lastPid), isAlive(pid)]).toEqual([false, false]);
+});
+
+test('a grandchild does not outlive a child that died on its own', async () => {
+  const { session, fixture, host } = await open({ args: [RAW_SERVER, '--grandchild'] });
+  const { pid } = (await callTool(session, 1, 'grandchild').response).result;
+  process.kill(fixture.lastPid, 'SIGKILL');
+  await waitFor('the loss to be told', () => host.lost.length === 1);
+  await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
+  expect(isAlive(pid)).toBe(false);
+});
+
+test('closing the backend ends the children of all its sessions and waits for them', async () => {
+  const { session, fixture } = await open({ args: [RAW_SERVER, '--ignore-sigterm'] });
+  await fixture.session().session.open(soon());
+  const caller = callTool(session, 1, 'hang');
+  await fixture.backend.close();
+  await expect(caller.response).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', details: { reason: 'removed' } });
+  const groups = fixture.groups.filter(({ alive }) => alive).map(({ group }) => group);
+  expect(groups).toHaveLength(2);
+  expect(groups.some(isGroupAlive)).toBe(false);
+});
+
+test('onStateLoss fail: calls in flight have an unknown outcome, then the session ends', async () => {
+  const { session, host } = await open();
+  const hanging = callTool(session, 1, 'hang');
+  const crashing = callTool(session, 2, 'crash');
+  for (const caller of [hanging, crashing]) {
+    await expect(caller.response).rejects.toMatchObject({
+      code: 'OUTCOME_UNKNOWN',
+      details: { backend: 'raw', reason: 'exited' },
+    });
+  }
+  expect(host.lost).toHaveLength(1);
+  await expect(callTool(session, 3, 'echo').response).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND' });
+  expect([session.isOpen, session.isBoundToWorker]).toEqual([false, false]);
+});
+
+test('onStateLoss reinitialize: the next call starts a new child, the call in flight is not repeated', async () => {
+  const { session, host, fixture } = await open({ onStateLoss: 'reinitialize' });
+  await callTool(session, 1, 'counter').response;
+  await expect(callTool(session, 2, 'crash').response).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+  expect((await callTool(session, 3, 'counter').response).result.count).toBe(1);
+  expect(host.saves.map(({ previousGeneration, value }) => [previousGeneration, value.generation])).toEqual([
+    [0, 1],
+    [1, 2],
+  ]);
+  expect(session.record?.generation).toBe(2);
+  expect(host.lost).toEqual([]);
+  expect(fixture.groups.filter(({ alive }) => alive)).toHaveLength(2);
+});
+
+test('an answer that was written right before the exit still arrives', async () => {
+  const { session } = await open({ onStateLoss: 'reinitialize' });
+  expect((await callTool(session, 1, 'answerAndCrash').response).result).toEqual({ last: 'words' });
+});
+
+test('a child that stops reading is ended at the next write', async () => {
+  const { session, host, fixture } = await open({ onStateLoss: 'reinitialize' });
+  const caller = callTool(session, 1, 'closeStdin');
+  await waitFor('the child to have closed its stdin', () => host.notifications.length === 1);
+  const next = callTool(session, 2, 'echo');
+  for (const { response } of [caller, next]) {
+    await expect(response).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN', details: { reason: 'stdin_closed' } });
+  }
+  await waitFor('the child to be gone', () => !isAlive(fixture.groups[0]?.group.pid as number));
+});
+
+test('a child that writes a line without end is killed', async () => {
+  const { session, fixture } = await open();
+  await expect(callTool(session, 1, 'endless').response).rejects.toMatchObject({
+    code: 'OUTCOME_UNKNOWN',
+    details: { reason: 'line_too_long' },
+  });
+  await waitFor('the child to be gone', () => !isAlive(fixture.lastPid));
+});
+
+test('a record of an earlier owner: fail ends the session at once, but not from within', async () => {
+  const { host: first } = await open();
+  const fixture = new Fixture();
+  const { host, session } = fixture.session(first.saves[0]?.value);
+  expect(host.lost).toEqual([]);
+  await waitFor('the loss to be told', () => host.lost.length === 1);
+  await expect(session.open(soon())).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND' });
+  expect(fixture.groups).toEqual([]);
+});
+
+test('a record of an earlier owner: reinitialize starts a child of the next generation at the next call', async () => {
+  const { host: first } = await open();
+  const fixture = new Fixture({ onStateLoss: 'reinitialize' });
+  fixtures.push(fixture);
+  const { host, session } = fixture.session(first.saves[0]?.value);
+  expect([session.isOpen, session.isBoundToWorker, session.record?.generation]).toEqual([false, false, 1]);
+  expect(fixture.groups).toEqual([]);
+  expect((await callTool(session, 1, 'counter').response).result.count).toBe(1);
+  expect(host.saves.map(({ previousGeneration, value }) => [previousGeneration, value.generation])).toEqual([[1, 2]]);
+});

@@ -1,0 +1,51 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references of the configuration are written like templates
+// `berth check` as the process that users run.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+
+const main = join(__dirname, '../../../dist/main.js');
+
+describe('berth check, as a process', () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'berth-check-'));
+  beforeAll(() => {
+    if (!existsSync(main)) throw new Error('dist/main.js is missing: run npm run build first');
+  });
+  afterAll(() => rmSync(cwd, { recursive: true }));
+
+  const berth = (args: string[], env: Record<string, string> = {}) =>
+    spawnSync(process.execPath, [main, ...args], { cwd, encoding: 'utf8', env: { PATH: process.env.PATH ?? '', ...env } });
+
+  test('prints the effective configuration as YAML and ends with 0', () => {
+    writeFileSync(join(cwd, 'good.yaml'), 'mcpServers: { a: { command: npx, env: { KEY: "${KEY}" } } }\n');
+    const { status, stdout, stderr } = berth(['check', 'good.yaml'], { KEY: 'hunter2', BERTH_SESSIONS__MAX: '9' });
+    expect([status, stderr]).toEqual([0, '']);
+    expect(parse(stdout)).toMatchObject({ sessions: { max: 9 }, mcpServers: { a: { env: { KEY: '***' } } } });
+    expect(stdout).not.toContain('hunter2');
+  });
+
+  test('names every problem on stderr and ends with 78', () => {
+    writeFileSync(join(cwd, 'bad.json'), '{ /* comment */ "listn": 1,\n "admin": { "listen": "0.0.0.0:1" } }');
+    const { status, stdout, stderr } = berth(['check', 'bad.json']);
+    expect([status, stdout]).toEqual([78, '']);
+    expect(stderr).toContain('listn (line 1): unknown option');
+    expect(stderr).not.toMatch(/\n\s+at /);
+  });
+
+  test('bad usage ends with 64', () => {
+    expect(berth([]).status).toBe(64);
+    expect(berth(['check', 'a', 'b']).status).toBe(64);
+    expect(berth(['--version'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  });
+
+  test('a secret may come from a file', () => {
+    writeFileSync(join(cwd, 'redis.yaml'), 'redis: { url: "redis://user:hunter2@127.0.0.1:1/0" }\n');
+    writeFileSync(join(cwd, 'secret'), `${'s'.repeat(32)}\n`);
+    expect(berth(['check', 'redis.yaml']).stderr).toContain('BERTH_SECRET');
+    const { status, stdout } = berth(['check', 'redis.yaml'], { BERTH_SECRET_FILE: 'secret' });
+    expect(status).toBe(0);
+    expect(stdout).not.toMatch(/hunter2|ssss/);
+  });
+});

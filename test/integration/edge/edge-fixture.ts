@@ -1,0 +1,70 @@
+// The public listener of a worker on a real port, with an execution that answers at once and remembers what it was given.
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { makeHostGuard } from '../../../src/edge/host-guard.js';
+import { McpEndpoint } from '../../../src/edge/mcp-endpoint.js';
+import { makePublicServer } from '../../../src/edge/public-server.js';
+import { GatewayError } from '../../../src/errors/gateway-error.js';
+import { systemClock } from '../../../src/lifecycle/clock.js';
+import { digestOf } from '../../../src/protocol/ids.js';
+import type { Exchange } from '../../../src/streams/exchange.js';
+
+export const BODY_LIMIT = 64 * 1024;
+
+export class Edge {
+  readonly seen: Exchange[] = [];
+  readonly refused: string[] = [];
+  readonly guard = makeHostGuard({ hosts: ['gateway.test'], origins: ['https://app.test'] }, '127.0.0.1:0');
+  draining = false;
+  locked = false;
+  execute: (exchange: Exchange) => Promise<void> = async ({ answer }) =>
+    answer.send(200, { 'content-type': 'application/json' }, '{"ok":true}');
+  readonly endpoint = new McpEndpoint({
+    hostGuard: this.guard,
+    hasServer: (id) => id === '' || id === 'support',
+    authenticate: () => {
+      if (this.locked) throw new GatewayError('UNAUTHENTICATED');
+      return { name: 'anonymous', digest: digestOf('anonymous') };
+    },
+    forwardHeaders: new Set(['x-tenant', 'x-berth-owner', 'x-forwarded-internally']),
+    limits: { bodyBytes: BODY_LIMIT, requestTimeoutMs: 300_000 },
+    clock: systemClock,
+    execute: (exchange) => {
+      this.seen.push(exchange);
+      return this.execute(exchange);
+    },
+    isDraining: () => this.draining,
+    onRefused: (error) => this.refused.push(error.code),
+  });
+  readonly #server: Server = makePublicServer({
+    endpoint: this.endpoint,
+    hostGuard: this.guard,
+    endpointPaths: () => ['/mcp', '/servers/support/mcp'],
+    isReady: () => ({ ready: !this.draining, reasons: this.draining ? ['draining'] : [] }),
+    keepAliveTimeoutMs: 5000,
+  });
+
+  async start(): Promise<this> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return this;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  openConnections(): Promise<number> {
+    return new Promise((resolve, reject) =>
+      this.#server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+}

@@ -1,0 +1,29 @@
+// Waits for a condition instead of sleeping; the message must name what was awaited (session, owner, epoch, phase).
+
+const POLL_MS = 10;
+
+/**
+ * Polls `probe` until it returns something other than undefined/false, and returns that.
+ * @throws Error with `what()` (evaluated at the deadline) and the last error of the probe
+ */
+export async function waitFor<T>(
+  what: string | (() => string),
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  withinMs = 5000,
+): Promise<T> {
+  const deadline = performance.now() + withinMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value !== undefined && value !== false) return value;
+    } catch (error) {
+      last = error;
+    }
+    if (performance.now() > deadline) {
+      const text = typeof what === 'function' ? what() : what;
+      throw new Error(`waited ${withinMs} ms for: ${text}${last ? `; last error: ${String(last)}` : ''}`);
+    }
+    await new Promise<void>((wake) => setTimeout(wake, POLL_MS));
+  }
+}

@@ -1,0 +1,44 @@
+import fc from 'fast-check';
+import { LineSplitter } from '../../../src/backends/stdio/line-splitter.js';
+
+function split(chunks: readonly Buffer[], maxBytes = 1000, onTooLong: 'cut' | (() => void) = 'cut'): string[] {
+  const lines: string[] = [];
+  const splitter = new LineSplitter({ maxBytes, onTooLong }, (line) => void lines.push(line.toString()));
+  for (const chunk of chunks) splitter.push(chunk);
+  splitter.finish();
+  return lines;
+}
+
+test('lines come out whole wherever the chunks were cut', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ unit: 'grapheme' }).map((s) => s.replace(/[\r\n]/g, ''))),
+      fc.array(fc.nat(50)),
+      (lines, cuts) => {
+        const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+        const chunks: Buffer[] = [];
+        let start = 0;
+        for (const cut of cuts) {
+          chunks.push(bytes.subarray(start, start + cut));
+          start += cut;
+        }
+        chunks.push(bytes.subarray(start));
+        expect(split(chunks, 100_000)).toEqual(lines);
+      },
+    ),
+  );
+});
+
+test('CRLF ends a line as well, and a last line needs no end', () => {
+  expect(split([Buffer.from('a\r\n\r\nb\r'), Buffer.from('\nc')])).toEqual(['a', '', 'b', 'c']);
+});
+
+test('a line beyond the bound is cut, and the next one is whole again', () => {
+  expect(split([Buffer.from('123'), Buffer.from('456789'), Buffer.from('0\nab\n')], 5)).toEqual(['12345', 'ab']);
+});
+
+test('or it ends the splitting: nothing after it is given', () => {
+  const onTooLong = jest.fn();
+  expect(split([Buffer.from('ab\n123456'), Buffer.from('\ncd\n')], 5, onTooLong)).toEqual(['ab']);
+  expect(onTooLong).toHaveBeenCalledTimes(1);
+});

@@ -1,0 +1,102 @@
+// The command line without a process around it.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCli } from '../../../src/cli/run.js';
+import { VERSION } from '../../../src/config/version.js';
+import type { LoadedConfig } from '../../../src/config/load.js';
+
+describe('berth', () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'berth-cli-'));
+  beforeEach(() => rmSync(join(cwd, 'berth.yaml'), { force: true }));
+  afterAll(() => rmSync(cwd, { recursive: true }));
+
+  const run = async (args: string[], exitCode = 0) => {
+    const told = { out: '', err: '', started: [] as LoadedConfig[] };
+    const code = await runCli(args, {
+      env: {},
+      cwd,
+      out: (text) => {
+        told.out += text;
+      },
+      err: (text) => {
+        told.err += text;
+      },
+      startPrimary: async (loaded) => {
+        told.started.push(loaded);
+        return exitCode;
+      },
+    });
+    return { code, ...told };
+  };
+
+  test('without arguments shows the help and ends with 64', async () => {
+    const { code, err, out } = await run([]);
+    expect([code, out]).toEqual([64, '']);
+    expect(err).toMatch(/serve[\s\S]*check/);
+  });
+
+  test('--help and --version are no mistakes', async () => {
+    expect(await run(['--version'])).toMatchObject({ code: 0, out: `${VERSION}\n` });
+    expect((await run(['--help'])).code).toBe(0);
+    expect((await run(['help', 'serve'])).out).toContain('--config');
+    expect((await run(['serve', '--help'])).code).toBe(0);
+  });
+
+  test.each([
+    ['an unknown command', ['serv'], 'Did you mean serve?'],
+    ['an unknown option', ['serve', '--prot', '1'], "unknown option '--prot'"],
+    ['an option without its value', ['serve', '--listen'], 'argument missing'],
+    ['an argument too many', ['serve', 'berth.yaml'], 'too many arguments'],
+  ])('ends with 64 on %s', async (_name, args, message) => {
+    const { code, err, started } = await run(args);
+    expect([code, started]).toEqual([64, []]);
+    expect(err).toContain(message);
+  });
+
+  test.each(['serve', 'check'])('%s without a file says how to write one, 78', async (command) => {
+    const { code, err } = await run([command]);
+    expect(code).toBe(78);
+    expect(err).toMatch(/no berth\.yaml[\s\S]*mcpServers:[\s\S]*npm start/);
+  });
+
+  test('serve with a file that does not exist names it, 78', async () => {
+    const { code, err } = await run(['serve', '--config', 'nope.yaml']);
+    expect(code).toBe(78);
+    expect(err).toContain(`${join(cwd, 'nope.yaml')}: there is no such file`);
+  });
+
+  test('serve finds the file, lets flags win, and ends with the code of the gateway', async () => {
+    writeFileSync(join(cwd, 'berth.yaml'), 'workers: 1\nlisten: 127.0.0.1:1\n');
+    const { code, started } = await run(['serve', '--workers', '3', '--listen', '127.0.0.1:9'], 1);
+    expect(code).toBe(1);
+    expect(started[0]).toMatchObject({ file: join(cwd, 'berth.yaml'), config: { workers: 3, listen: '127.0.0.1:9' } });
+    expect(started[0]?.warnings).toHaveLength(1);
+  });
+
+  test('serve does not start on a bad configuration', async () => {
+    writeFileSync(join(cwd, 'berth.yaml'), 'listn: x\n');
+    const { code, err, started } = await run(['serve']);
+    expect([code, started]).toEqual([78, []]);
+    expect(err).toContain('Did you mean "listen"?');
+  });
+
+  test('check tells what was understood and prints YAML without secrets', async () => {
+    writeFileSync(
+      join(cwd, 'berth.yaml'),
+      'admin: { token: hunter2 }\nmcpServers: { a: { command: npx, args: [x] }, off: { command: y, disabled: true } }\nservers: { s: { backends: [a], tools: { exclude: [rm] } } }\n',
+    );
+    const { code, out } = await run(['check']);
+    expect(code).toBe(0);
+    for (const part of [
+      'a: stdio, npx x',
+      's: a; without tools rm',
+      'http://127.0.0.1:8080/servers/s/mcp',
+      'off (line 2): is disabled',
+      'idleTimeout: 2h',
+    ]) {
+      expect(out).toContain(part);
+    }
+    expect(out).not.toContain('hunter2');
+  });
+});

@@ -1,0 +1,84 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references of the configuration are written like templates
+// What is shown of a configuration never holds a secret.
+import * as fc from 'fast-check';
+import { parse } from 'yaml';
+import { effectiveYaml } from '../../../src/config/effective.js';
+import { redactArguments, redactConfig, redactUrl } from '../../../src/config/redact.js';
+import { loadText } from './load-text.js';
+
+const S = 'Zq9';
+const text = `
+admin: { token: ${S}-1, metricsToken: ${S}-2 }
+internal: { secret: ${S}-3-aaaaaaaaaaaaaa, oldSecret: ${S}-4-aaaaaaaaaaaaaa }
+redis: { url: "redis://user:${S}-5@h:6379/0" }
+publicUrl: https://u:${S}-6@mcp.example
+mcpServers:
+  a:
+    command: npx
+    args: [-y, pkg, --api-key, ${S}-7, "--token=${S}-8", -e, "KEY=${S}-9", --header, "Authorization: Bearer ${S}-10", "https://u:${S}-11@x/?k=${S}-12"]
+    env: { TOKEN: ${S}-13 }
+  b: { url: "https://u:${S}-14@x.example/mcp?key=${S}-15", headers: { Authorization: Bearer ${S}-16 } }
+`;
+
+describe('a redacted configuration', () => {
+  const { config } = loadText(text);
+
+  test('holds none of the secrets, in both forms', () => {
+    expect(JSON.stringify(config)).toContain(S);
+    expect(JSON.stringify(redactConfig(config))).not.toContain(S);
+    expect(effectiveYaml(config)).not.toContain(S);
+  });
+
+  test('leaves the original as it was, and keeps the shape', () => {
+    const before = structuredClone(config);
+    expect(Object.keys(redactConfig(config))).toEqual(Object.keys(config));
+    expect(config).toEqual(before);
+  });
+
+  test('still shows what is no secret, and that a secret is not set', () => {
+    const shown = redactConfig(
+      loadText('mcpServers: { a: { command: npx, args: [-y, pkg, --port, "80"], env: { E: x } } }').config,
+    );
+    expect(shown.internal.secret).toBe('');
+    expect(shown.mcpServers.a).toMatchObject({ args: ['-y', 'pkg', '--port', '80'], env: { E: '***' } });
+  });
+});
+
+describe('a redacted URL', () => {
+  test.each([
+    ['redis://h:6379/0', 'redis://h:6379/0'],
+    ['redis://u:p@h:6379/0', 'redis://***@h:6379/0'],
+    ['sentinel:u:p@h:1,i:2/group?tls=true', 'sentinel:***@h:1,i:2/group?tls=***'],
+    ['redis://u:p@ss@h', 'redis://***@h'],
+    ['redis://u:p?x@h', 'redis://***@h'],
+    ['https://x/mcp?a=1&b=2#frag', 'https://x/mcp?a=***&b=***'],
+  ])('%s is shown as %s', (url, shown) => {
+    expect(redactUrl(url)).toBe(shown);
+  });
+
+  test('holds no password, whatever characters it has', () => {
+    const secret = fc.string({ minLength: 6, maxLength: 20 }).filter((s) => s.trim().length >= 6);
+    fc.assert(
+      fc.property(secret, (password) => {
+        const encoded = encodeURIComponent(password);
+        expect(redactUrl(`redis://user:${encoded}@host:6379/0`)).toBe('redis://***@host:6379/0');
+        expect(redactUrl(`redis://user:${password}@host`)).not.toContain(`:${password}@`);
+      }),
+    );
+  });
+});
+
+test('arguments are shown but for credentials', () => {
+  expect(
+    redactArguments(['run', '-i', '--rm', '-e', 'GITHUB_TOKEN=x', '-e', 'PLAIN', 'image', '--password', 'p', '--verbose']),
+  ).toEqual([...['run', '-i', '--rm', '-e', 'GITHUB_TOKEN=***', '-e', 'PLAIN', 'image', '--password', '***', '--verbose']]);
+});
+
+test('the effective YAML can be loaded again and means the same', () => {
+  const { config } = loadText(
+    'limits: { hold: 90s, body: 3KiB }\nmcpServers: { a: { command: x, timeout: 1500ms } }\nservers: { s: { backends: [a] } }',
+  );
+  const yaml = effectiveYaml(config);
+  expect(parse(yaml)).toMatchObject({ limits: { hold: '90s', body: '3KiB' } });
+  expect(loadText(yaml).config).toEqual({ ...config, sessions: config.sessions });
+});

@@ -1,0 +1,439 @@
+// The one execution path: asks where a request belongs, carries it out, and answers exactly once whatever happens on the way.
+import { type Directory, DirectoryUnavailable, type Lease } from '../../../src/directory/directory.js';
+import { GatewayError } from '../../../src/errors/gateway-error.js';
+import type { ForwardOutcome } from '../../../src/forward/forward.js';
+import { type Epoch, mintSessionId, type OwnerToken, type WorkerId } from '../../../src/protocol/ids.js';
+import { Execution, type ExecutionParts } from '../../../src/routing/execute.js';
+import { HoldRoom } from '../../../src/routing/hold-room.js';
+import { OwnerCache } from '../../../src/routing/owner-cache.js';
+import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
+import { Session } from '../../../src/sessions/session.js';
+import { SessionTable } from '../../../src/sessions/session-table.js';
+import type { Exchange, RequestBody } from '../../../src/streams/exchange.js';
+import { newNote } from '../../../src/streams/exchange.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { RecordingAnswer } from '../streams/recording-answer.js';
+
+const HOLD_MS = 10_000;
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+const tokenOf = (owner: string, epoch: number): OwnerToken => ({ owner: owner as WorkerId, epoch: epoch as Epoch });
+const leaseOf = (id: string): Lease => ({
+  id: id as WorkerId,
+  index: 1,
+  pid: 1,
+  pod: 'pod',
+  host: 'host',
+  unixSocket: '/tmp/none.sock',
+  draining: false,
+  startedMs: 0,
+});
+
+/** A worker `self` in a cluster where `other` owns the session. */
+class Fixture {
+  readonly clock = new FakeClock();
+  readonly answer = new RecordingAnswer();
+  readonly id = mintSessionId();
+  readonly hops: string[] = [];
+  readonly served: string[] = [];
+  readonly held: string[] = [];
+  readonly table = new SessionTable();
+  readonly lease = { valid: true, draining: false };
+  /** What the record says. */
+  owner: OwnerToken = tokenOf('other', 1);
+  alive = new Set(['other']);
+  away = false;
+  opens = 0;
+  onHop: (hop: number) => ForwardOutcome = () => this.#answered();
+  onServe: () => 'done' | 'notOwner' = () => this.#served();
+  readonly execution = new Execution(this.#parts());
+
+  async run(exchange: Exchange): Promise<void> {
+    let done = false;
+    const running = this.execution.execute(exchange).then(() => {
+      done = true;
+    });
+    for (let n = 0; !done && n < 2000; n++) {
+      await settle();
+      if (!done) this.clock.advance(20);
+    }
+    await settle();
+    if (!done) throw new Error('the execution has not ended');
+    await running;
+  }
+
+  exchange(changes: Partial<Exchange> = {}): Exchange {
+    const message = { jsonrpc: '2.0' as const, id: 'call', method: 'tools/call', params: {} };
+    return {
+      method: 'POST',
+      serverId: 'support',
+      headers: { 'mcp-session-id': this.id },
+      body: { kind: 'request', message, bytes: Buffer.from(JSON.stringify(message)) },
+      principal: { name: 'alice', digest: 'alice' },
+      deadlineMs: this.clock.monotonicMs() + 300_000,
+      startedMs: this.clock.monotonicMs(),
+      hop: undefined,
+      answer: this.answer,
+      note: { ...newNote('POST', undefined), method: 'tools/call' },
+      aborted: false,
+      onAbort: () => undefined,
+      ...changes,
+    };
+  }
+
+  addSession(token: OwnerToken = tokenOf('self', 1)): Session {
+    const facts = { id: this.id, ref: 'ref' as never, server: { id: 'support' } as never, principal: 'alice' };
+    const rest = { protocolVersion: '2025-06-18', client: { clientInfo: {}, capabilities: {} }, createdMs: 0 };
+    const session = new Session({ ...facts, ...rest }, token, this.#keeper(), 0);
+    this.table.add(session);
+    return session;
+  }
+
+  error(): { id: unknown; error: { code: number } } {
+    return JSON.parse(this.answer.text);
+  }
+
+  #answered(): ForwardOutcome {
+    this.answer.send(200, {}, 'from the owner');
+    return { kind: 'answered', status: 200 };
+  }
+
+  #served(): 'done' {
+    this.answer.send(200, {}, 'from here');
+    return 'done';
+  }
+
+  #keeper(): LeaseKeeper {
+    const { lease } = this;
+    const own = {
+      id: 'self',
+      get isDraining() {
+        return lease.draining;
+      },
+      isValid: () => lease.valid,
+      isOwn: (id: string) => id === 'self',
+      mayTakeOver: () => lease.valid && !lease.draining,
+    };
+    return own as unknown as LeaseKeeper;
+  }
+
+  #parts(): ExecutionParts {
+    const ask = async <T>(answer: () => T): Promise<T> => {
+      if (this.away) throw new DirectoryUnavailable(new Error('away'));
+      return answer();
+    };
+    const record = () => ({ ...this.owner, state: 'active', serverId: 'support', principal: 'alice', backends: {} });
+    const directory = {
+      readSession: () => ask(() => ({ kind: 'found', record: record() })),
+      readLease: (id: string) => ask(() => (this.alive.has(id) ? leaseOf(id) : undefined)),
+      listWorkers: () => ask(() => [...this.alive].map(leaseOf)),
+    };
+    return {
+      table: this.table,
+      owners: new OwnerCache(),
+      directory: directory as unknown as Directory,
+      keeper: this.#keeper(),
+      clock: this.clock,
+      hold: new HoldRoom(this.clock),
+      holdMs: HOLD_MS,
+      forwarder: {
+        forward: async (_exchange, to, hop) => {
+          this.hops.push(hop.kind === 'named' ? `${to.id} ${hop.token.epoch}` : `${to.id} take`);
+          return this.onHop(this.hops.length);
+        },
+        close: async () => undefined,
+      },
+      serve: async (_session, exchange) => {
+        this.served.push(exchange.note.method);
+        return this.onServe();
+      },
+      open: async () => {
+        if (this.away) return 'unavailable';
+        this.opens++;
+        this.#served();
+        return 'done';
+      },
+      takeOver: async (_id, from) => {
+        this.owner = tokenOf('self', from.epoch + 1);
+        return this.addSession(this.owner);
+      },
+      metrics: { held: (outcome) => this.held.push(outcome), forwarded: () => undefined },
+      log: () => undefined,
+      warn: () => undefined,
+    };
+  }
+}
+
+const notification: RequestBody = {
+  kind: 'notification',
+  message: { jsonrpc: '2.0', method: 'notifications/x' },
+  bytes: Buffer.from('{}'),
+};
+const initialize: RequestBody = {
+  kind: 'request',
+  message: { jsonrpc: '2.0', id: 'call', method: 'initialize', params: {} },
+  bytes: Buffer.from('{}'),
+};
+
+describe('without a session', () => {
+  it('a missing id is 400, an id that we cannot have minted is 404, both with the id of the call', async () => {
+    for (const [headers, status, code] of [
+      [{}, 400, -32000],
+      [{ 'mcp-session-id': 'x' }, 404, -32001],
+    ] as const) {
+      const fixture = new Fixture();
+      await fixture.run(fixture.exchange({ headers }));
+      expect(fixture.answer.status).toBe(status);
+      expect(fixture.error()).toMatchObject({ id: 'call', error: { code } });
+    }
+  });
+
+  it('initialize is held while Redis is away, and opens one session when it is back', async () => {
+    const fixture = new Fixture();
+    fixture.away = true;
+    fixture.clock.after(1000, () => {
+      fixture.away = false;
+    });
+    await fixture.run(fixture.exchange({ body: initialize }));
+    expect(fixture.opens).toBe(1);
+    expect(fixture.held).toEqual(['served']);
+  });
+
+  it('initialize of a caller that left while it was held opens nothing', async () => {
+    const fixture = new Fixture();
+    fixture.away = true;
+    const state = { aborted: false };
+    const exchange = fixture.exchange({ body: initialize });
+    Object.defineProperty(exchange, 'aborted', { get: () => state.aborted });
+    fixture.clock.after(1000, () => {
+      state.aborted = true;
+      fixture.away = false;
+    });
+    await fixture.run(exchange);
+    expect(fixture.opens).toBe(0);
+  });
+
+  it('initialize goes to a worker that stays while this one drains, and is opened here if nobody does', async () => {
+    const fixture = new Fixture();
+    fixture.lease.draining = true;
+    await fixture.run(fixture.exchange({ body: initialize }));
+    expect(fixture.hops).toEqual(['other take']);
+    const last = new Fixture();
+    last.lease.draining = true;
+    last.alive.clear();
+    await last.run(last.exchange({ body: initialize }));
+    expect(last.opens).toBe(1);
+  });
+});
+
+describe('held', () => {
+  it('is 503 with Retry-After after the limit, never executed', async () => {
+    const fixture = new Fixture();
+    fixture.away = true;
+    const beganMs = fixture.clock.monotonicMs();
+    await fixture.run(fixture.exchange());
+    const tookMs = fixture.clock.monotonicMs() - beganMs;
+    expect(fixture.answer.status).toBe(503);
+    expect(fixture.answer.headers['retry-after']).toBe('1');
+    expect(fixture.error().id).toBe('call');
+    expect(tookMs).toBeGreaterThanOrEqual(HOLD_MS);
+    expect(tookMs).toBeLessThan(HOLD_MS + 500);
+    expect([fixture.hops, fixture.served, fixture.held]).toEqual([[], [], ['timeout']]);
+  });
+
+  it('is 503 at the deadline of the caller if that comes first', async () => {
+    const fixture = new Fixture();
+    fixture.away = true;
+    const beganMs = fixture.clock.monotonicMs();
+    await fixture.run(fixture.exchange({ deadlineMs: beganMs + 2000 }));
+    expect(fixture.answer.status).toBe(503);
+    expect(fixture.clock.monotonicMs() - beganMs).toBeLessThan(2500);
+  });
+
+  it('is not executed for a caller that has left, but what has no answer to lose still is', async () => {
+    const left = new Fixture();
+    await left.run(left.exchange({ aborted: true }));
+    expect(left.hops).toEqual([]);
+    const told = new Fixture();
+    await told.run(told.exchange({ aborted: true, body: notification }));
+    expect(told.hops).toEqual(['other 1']);
+  });
+
+  it('goes on when the guard refused: served once the session is ours again', async () => {
+    const fixture = new Fixture();
+    fixture.addSession();
+    const serve = fixture.onServe;
+    fixture.onServe = () => (fixture.served.length < 3 ? 'notOwner' : serve());
+    await fixture.run(fixture.exchange());
+    expect(fixture.served).toHaveLength(3);
+    expect(fixture.answer.log).toEqual(['send']);
+    expect(fixture.held).toEqual(['served']);
+  });
+});
+
+describe('a hop', () => {
+  it('that was not begun is tried again', async () => {
+    const fixture = new Fixture();
+    const answered = fixture.onHop;
+    fixture.onHop = (hop) => (hop < 3 ? { kind: 'notBegun', reason: 'refused' } : answered(hop));
+    await fixture.run(fixture.exchange());
+    expect(fixture.hops).toEqual(['other 1', 'other 1', 'other 1']);
+    expect(fixture.answer.log).toEqual(['send']);
+  });
+
+  it('that was refused goes on to a newer pair only', async () => {
+    const fixture = new Fixture();
+    const answered = fixture.onHop;
+    fixture.onHop = (hop) => (hop === 1 ? { kind: 'notOwner', token: undefined } : answered(hop));
+    fixture.clock.after(1000, () => {
+      fixture.owner = tokenOf('third', 2);
+      fixture.alive.add('third');
+    });
+    await fixture.run(fixture.exchange());
+    expect(fixture.hops).toEqual(['other 1', 'third 2']);
+  });
+
+  it('that was refused by an owner that then dies ends in a take-over here', async () => {
+    const fixture = new Fixture();
+    fixture.onHop = () => ({ kind: 'notOwner', token: undefined });
+    fixture.clock.after(500, () => fixture.alive.clear());
+    const exchange = fixture.exchange();
+    await fixture.run(exchange);
+    expect(fixture.hops).toEqual(['other 1']);
+    expect(fixture.served).toHaveLength(1);
+    expect(exchange.note.route).toBe('takeover');
+  });
+
+  it('that broke is not repeated: the caller hears that the outcome is unknown, with its id', async () => {
+    const fixture = new Fixture();
+    fixture.onHop = () => ({ kind: 'broken', reason: 'lost' });
+    await fixture.run(fixture.exchange());
+    expect(fixture.hops).toHaveLength(1);
+    expect(fixture.answer.log).toEqual(['send']);
+    expect(fixture.error()).toMatchObject({ id: 'call', error: { code: -32012 } });
+  });
+
+  it('that broke inside a stream ends it with the error as its last event', async () => {
+    const fixture = new Fixture();
+    fixture.onHop = () => {
+      fixture.answer.start(200, { 'content-type': 'text/event-stream' });
+      return { kind: 'broken', reason: 'lost' };
+    };
+    await fixture.run(fixture.exchange());
+    expect(fixture.answer.log).toEqual(['start', 'write', 'end']);
+    expect(JSON.parse(fixture.answer.events[0] as string)).toMatchObject({ id: 'call', error: { code: -32012 } });
+  });
+
+  it('that broke inside a JSON body breaks it off visibly', async () => {
+    const fixture = new Fixture();
+    fixture.onHop = () => {
+      fixture.answer.start(200, { 'content-type': 'application/json' });
+      return { kind: 'broken', reason: 'lost' };
+    };
+    await fixture.run(fixture.exchange());
+    expect(fixture.answer.log).toEqual(['start', 'destroy']);
+  });
+
+  it('with a notification that broke is sent again', async () => {
+    const fixture = new Fixture();
+    const answered = fixture.onHop;
+    fixture.onHop = (hop) => (hop === 1 ? { kind: 'broken', reason: 'lost' } : answered(hop));
+    await fixture.run(fixture.exchange({ body: notification }));
+    expect(fixture.hops).toHaveLength(2);
+  });
+});
+
+describe('on the side of the owner', () => {
+  const hop = (token: OwnerToken) => ({ hop: { kind: 'named', token } as const });
+
+  it.each([
+    ['another epoch', tokenOf('self', 2)],
+    ['another incarnation', tokenOf('other', 1)],
+  ])('a hop that names %s is refused with what we are, and served by nobody', async (_name, named) => {
+    const fixture = new Fixture();
+    fixture.addSession();
+    await fixture.run(fixture.exchange(hop(named)));
+    expect(fixture.answer.status).toBe(421);
+    expect(fixture.answer.headers).toEqual({ 'x-berth-refused': 'self 1' });
+    expect([fixture.served, fixture.hops]).toEqual([[], []]);
+  });
+
+  it('a hop for a session that is not here is refused, and never passed on', async () => {
+    const fixture = new Fixture();
+    await fixture.run(fixture.exchange(hop(tokenOf('self', 1))));
+    expect(fixture.answer.headers).toEqual({ 'x-berth-refused': '-' });
+    expect(fixture.hops).toEqual([]);
+  });
+
+  it('a hop for a session that the record calls ours is claimed before it is refused, so that the record shows a newer pair', async () => {
+    const fixture = new Fixture();
+    fixture.owner = tokenOf('self', 4);
+    await fixture.run(fixture.exchange(hop(tokenOf('self', 4))));
+    expect(fixture.answer.headers).toEqual({ 'x-berth-refused': 'self 5' });
+    expect([fixture.served, fixture.hops]).toEqual([[], []]);
+  });
+
+  it('a hop for a session of a dead owner is refused without a claim: who forwarded decides about that', async () => {
+    const fixture = new Fixture();
+    fixture.alive.clear();
+    await fixture.run(fixture.exchange(hop(tokenOf('self', 4))));
+    expect(fixture.answer.headers).toEqual({ 'x-berth-refused': '-' });
+    expect(fixture.owner).toEqual(tokenOf('other', 1));
+  });
+
+  it('a hop that the guard refused before anything began is 421', async () => {
+    const fixture = new Fixture();
+    fixture.addSession();
+    fixture.onServe = () => 'notOwner';
+    await fixture.run(fixture.exchange(hop(tokenOf('self', 1))));
+    expect(fixture.answer.status).toBe(421);
+    expect(fixture.served).toHaveLength(1);
+  });
+
+  it('a hop waits while its session is claimed back, and is refused with the new pair', async () => {
+    const fixture = new Fixture();
+    const session = fixture.addSession();
+    session.state = 'reclaiming';
+    fixture.clock.after(1000, () => session.settle('active', tokenOf('self', 2)));
+    await fixture.run(fixture.exchange(hop(tokenOf('self', 1))));
+    expect(fixture.answer.headers).toEqual({ 'x-berth-refused': 'self 2' });
+  });
+
+  it('told to take what another owns by now, it refuses instead of hopping on', async () => {
+    const fixture = new Fixture();
+    await fixture.run(fixture.exchange({ hop: { kind: 'take' } }));
+    expect(fixture.answer.headers).toEqual({ 'x-berth-refused': 'other 1' });
+    expect(fixture.hops).toEqual([]);
+  });
+
+  it('told to take while it drains itself, it refuses', async () => {
+    const fixture = new Fixture();
+    fixture.lease.draining = true;
+    fixture.owner = tokenOf('', 1);
+    await fixture.run(fixture.exchange({ hop: { kind: 'take' } }));
+    expect(fixture.answer.status).toBe(421);
+    expect(fixture.hops).toEqual([]);
+  });
+});
+
+it('whatever is thrown becomes one answer that shows nothing of it', async () => {
+  const fixture = new Fixture();
+  fixture.addSession();
+  fixture.onServe = () => {
+    throw new Error('secret');
+  };
+  await fixture.run(fixture.exchange());
+  expect(fixture.answer.status).toBe(500);
+  expect(fixture.error()).toMatchObject({ id: 'call', error: { code: -32603 } });
+  expect(fixture.answer.text).not.toContain('secret');
+});
+
+it('an error after the answer is complete changes nothing', async () => {
+  const fixture = new Fixture();
+  fixture.addSession();
+  fixture.onServe = () => {
+    fixture.answer.send(200, {}, 'done');
+    throw new GatewayError('INTERNAL');
+  };
+  await fixture.run(fixture.exchange());
+  expect(fixture.answer.log).toEqual(['send']);
+});

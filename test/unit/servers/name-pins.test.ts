@@ -1,0 +1,69 @@
+import { Exposer } from '../../../src/servers/exposer.js';
+import { NamePins } from '../../../src/servers/name-pins.js';
+import { catalogMaker, server, tools } from './catalogs.js';
+
+describe('NamePins', () => {
+  const make = catalogMaker();
+  const exposer = new Exposer();
+  const selection = server(['a', 'b']);
+  const expose = (ofA: string[], ofB: string[], prefix: 'auto' | 'never' = 'auto') =>
+    exposer.expose(prefix === 'auto' ? selection : server(['a', 'b'], { prefix }), [
+      make('a', tools(...ofA)),
+      make('b', tools(...ofB)),
+    ]);
+
+  it('resolves what is exposed, and nothing else', () => {
+    const pins = new NamePins();
+    expect(pins.findTool(expose(['x'], ['y']), 'y')).toMatchObject({ backend: 'b', name: 'y' });
+    expect(pins.findTool(expose(['x'], ['y']), 'z')).toBeUndefined();
+  });
+
+  it('keeps an old name for its tool when a collision renames it', () => {
+    const pins = new NamePins();
+    pins.see(expose([], ['x']), 'tools');
+    const collided = expose(['x'], ['x']);
+    expect(pins.findTool(collided, 'x')).toMatchObject({ backend: 'b', name: 'x', exposedAs: 'b__x' });
+    expect(pins.findTool(collided, 'a__x')).toMatchObject({ backend: 'a', name: 'x' });
+    expect(new NamePins().findTool(collided, 'x')).toBeUndefined();
+  });
+
+  it('never gives a name to another backend, even after its tool is gone', () => {
+    const pins = new NamePins();
+    expect(pins.findTool(expose([], ['x']), 'x')?.backend).toBe('b');
+    expect(pins.findTool(expose(['x'], []), 'x')).toBeUndefined();
+    expect(pins.findTool(expose(['x'], ['x']), 'x')?.backend).toBe('b');
+    expect(new NamePins().findTool(expose(['x'], []), 'x')?.backend).toBe('a');
+  });
+
+  it('remembers a meaning through times in which the name was not exposed at all', () => {
+    const pins = new NamePins();
+    pins.see(expose([], ['x']), 'tools');
+    pins.see(expose([], []), 'tools');
+    expect(pins.findTool(expose(['x'], []), 'x')).toBeUndefined();
+    expect(pins.findTool(expose([], ['x']), 'x')?.backend).toBe('b');
+  });
+
+  it('holds with prefix never, where the first backend would take the name over', () => {
+    const pins = new NamePins();
+    pins.see(expose([], ['x'], 'never'), 'tools');
+    expect(pins.findTool(expose(['x'], ['x'], 'never'), 'x')).toBeUndefined();
+  });
+
+  it('gives no meaning while a backend was not yet read: the name may turn out to collide', () => {
+    const pins = new NamePins();
+    const half = exposer.expose(selection, [{ backend: 'a', generation: 0, parts: {} }, make('b', tools('x'))]);
+    expect(pins.findTool(half, 'x')).toBeUndefined();
+    pins.see(half, 'tools');
+    expect(pins.findTool(expose(['x'], []), 'x')?.backend).toBe('a');
+  });
+
+  it('keeps tools and prompts apart', () => {
+    const pins = new NamePins();
+    const exposure = exposer.expose(selection, [
+      make('a', { ...tools('x'), prompts: [] }),
+      make('b', { tools: [], prompts: [{ name: 'x' }] }),
+    ]);
+    expect(pins.findTool(exposure, 'x')?.backend).toBe('a');
+    expect(pins.findPrompt(exposure, 'x')?.backend).toBe('b');
+  });
+});

@@ -1,0 +1,36 @@
+import type { Config } from '../../../src/config/schema.js';
+import { makeServers } from '../../../src/servers/virtual-server.js';
+
+const backend = {} as Config['mcpServers'][string];
+const virtual = (backends: string[]) => ({ backends, tools: { include: ['*'], exclude: [] }, prefix: 'auto' as const });
+const config = (more: Partial<Config>) =>
+  ({ mcpServers: { b: backend, a: backend }, servers: {}, expose: { all: true, backends: true }, ...more }) as Config;
+
+describe('makeServers', () => {
+  it('serves all backends in the order of the configuration at the empty id', () => {
+    expect(makeServers(config({})).find('')?.backends).toEqual(['b', 'a']);
+  });
+
+  it('serves a backend under its own name, unless a virtual server has that name', () => {
+    const table = makeServers(config({ servers: { a: virtual(['b']) } }));
+    expect(table.find('b')?.backends).toEqual(['b']);
+    expect(table.find('a')?.backends).toEqual(['b']);
+    expect(table.servers.map(({ id }) => id)).toEqual(['a', 'b', '']);
+  });
+
+  it('serves neither when they are not exposed', () => {
+    const table = makeServers(config({ servers: { v: virtual(['a']) }, expose: { all: false, backends: false } }));
+    expect(table.find('')).toBeUndefined();
+    expect(table.find('a')).toBeUndefined();
+    expect(table.find('v')?.backends).toEqual(['a']);
+  });
+
+  it.each(['unknown', '__proto__', 'constructor', 'A', 'a/'])('knows no server "%s"', (id) => {
+    expect(makeServers(config({})).find(id)).toBeUndefined();
+  });
+
+  it('takes each backend once and leaves out those that are gone', () => {
+    const table = makeServers(config({ servers: { v: virtual(['a', 'gone', 'b', 'a']) } }));
+    expect(table.find('v')?.backends).toEqual(['a', 'b']);
+  });
+});

@@ -1,0 +1,41 @@
+// What a request of an owned session gets before any backend is asked.
+
+import { type Epoch, mintSessionId, referenceOf, type WorkerId } from '../../../src/protocol/ids.js';
+import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
+import { RequestServer, type RequestServerParts } from '../../../src/sessions/serve-request.js';
+import { Session } from '../../../src/sessions/session.js';
+import type { Exchange, RequestBody } from '../../../src/streams/exchange.js';
+import { KeepAlive } from '../../../src/streams/keep-alive.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { RecordingAnswer } from '../streams/recording-answer.js';
+
+const SELF = 'self.1' as WorkerId;
+
+async function answerTo(method: string) {
+  const clock = new FakeClock();
+  const id = mintSessionId();
+  const server = { id: '', backends: ['tickets', 'files'] } as never;
+  const client = { clientInfo: {}, capabilities: {} };
+  const facts = { id, ref: referenceOf(id), server, principal: 'alice', protocolVersion: '2025-06-18', client, createdMs: 0 };
+  const keeper = { id: SELF, isValid: () => true } as unknown as LeaseKeeper;
+  const session = new Session(facts, { owner: SELF, epoch: 1 as Epoch }, keeper, 0);
+  const requests = new RequestServer({ clock, keepAlive: new KeepAlive(clock) } as unknown as RequestServerParts);
+  const answer = new RecordingAnswer();
+  const body = { kind: 'request', message: { jsonrpc: '2.0', id: 7, method, params: {} } } as Extract<
+    RequestBody,
+    { kind: 'request' }
+  >;
+  const exchange = { headers: {}, answer, note: {} } as unknown as Exchange;
+  await requests.serve(session, exchange, body);
+  return { status: answer.status, message: JSON.parse(answer.text), inFlight: session.inFlight };
+}
+
+it.each(['__proto__', 'constructor', 'toString', 'nope'])(
+  'a method %s, which nobody has, is an unknown method',
+  async (method) => {
+    const { status, message, inFlight } = await answerTo(method);
+    expect(status).toBe(200);
+    expect(message).toMatchObject({ id: 7, error: { code: -32601, data: { method } } });
+    expect(inFlight).toBe(0);
+  },
+);
