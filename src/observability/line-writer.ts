@@ -2,19 +2,17 @@
 //
 // Our own, because sonic-boom (pino's) tries for ever to flush at exit, whatever the error: where stdout had gone away, as a closed
 // terminal does, no process of the gateway could end any more.
-import { write, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, write, writeSync } from 'node:fs';
 
 /**
- * Bytes of one write, at most. Primary and workers share one stdout: up to 4096 bytes (PIPE_BUF) the kernel writes to a pipe in one
- * piece, and a write holds whole lines only, so lines of two processes never mix.
+ * Bytes of one write, at most. Primary and workers share one stdout, whose reader may lag: up to 4096 bytes (PIPE_BUF) the kernel writes
+ * to a full pipe in one piece or not at all, and a write holds whole lines only, so lines of two processes never mix.
  */
-const MAX_WRITE_BYTES = 4096;
-/**
- * One small write for each turn of a busy event loop is too slow for a loaded worker: from so many waiting bytes on, writes are longer.
- * The kernel still takes one in one piece as long as the pipe has room for it; only where its reader lags as well may lines mix.
- */
-const BACKLOG_BYTES = 16 * 1024;
-const MAX_BACKLOG_WRITE_BYTES = 64 * 1024;
+const MAX_PIPE_WRITE_BYTES = 4096;
+/** The same for everything else: Linux splits what is written to a Unix socket into pieces of 32 KiB and a page. A file has no limit. */
+const MAX_WRITE_BYTES = 32 * 1024;
+/** Of a pipe, one turn of the event loop writes no more than it can hold when it is empty. */
+const MAX_TURN_BYTES = 64 * 1024;
 const MAX_TAKEN_LINES = 1024;
 /** Lines wait so long for others, ms. */
 const GATHER_MS = 10;
@@ -22,11 +20,14 @@ const GATHER_MS = 10;
 const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
 /** A full pipe that does not block is tried again after, ms. */
 const RETRY_MS = 20;
-/** How long a process that exits waits for a slow reader, ms. */
+/** How long a process that exits waits for a reader who takes nothing, ms. */
 const EXIT_PATIENCE_MS = 1000;
 
 export class LineWriter {
   readonly #fd: number;
+  /** A pipe is written to at once, without blocking: small writes through a thread are too slow for a loaded worker. */
+  readonly #isNonBlocking: boolean;
+  readonly #maxWriteBytes: number;
   #lines: string[] = [];
   /** Of `#lines`, the first that was not taken yet. */
   #next = 0;
@@ -39,7 +40,10 @@ export class LineWriter {
   #isBroken = false;
 
   constructor(fd: number) {
-    this.#fd = fd;
+    const pipe = openPipe(fd);
+    this.#fd = pipe?.fd ?? fd;
+    this.#isNonBlocking = pipe?.fd !== undefined;
+    this.#maxWriteBytes = pipe ? MAX_PIPE_WRITE_BYTES : MAX_WRITE_BYTES;
     process.once('exit', () => this.flushSync());
   }
 
@@ -54,21 +58,18 @@ export class LineWriter {
     this.#bufferedBytes += line.length;
     if (this.#isWriting || this.#isWaiting) return;
     // A write of its own for every line would cost a loaded worker a tenth of its time.
-    this.#isWaiting = true;
-    setTimeout(() => {
-      this.#isWaiting = false;
-      if (!this.#isWriting) this.#writeNext();
-    }, GATHER_MS).unref();
+    this.#wait(GATHER_MS);
   }
 
   /** At exit, when no callback runs any more. Gives up on a reader that does not read, never throws. */
   flushSync(): void {
-    const deadlineMs = performance.now() + EXIT_PATIENCE_MS;
+    let deadlineMs = performance.now() + EXIT_PATIENCE_MS;
     // A write under way is finished by the thread that has it.
     let chunk = this.#isWriting ? this.#take() : (this.#rest ?? this.#take());
     while (chunk && !this.#isBroken) {
       try {
         const written = writeSync(this.#fd, chunk);
+        deadlineMs = performance.now() + EXIT_PATIENCE_MS;
         chunk = written < chunk.length ? chunk.subarray(written) : this.#take();
       } catch (error) {
         if (!isBusy(error) || performance.now() > deadlineMs) return;
@@ -78,21 +79,48 @@ export class LineWriter {
   }
 
   #writeNext(): void {
+    if (this.#isNonBlocking) return this.#writeTurn();
     const chunk = this.#rest ?? this.#take();
     if (!chunk) return;
     this.#isWriting = true;
     write(this.#fd, chunk, 0, chunk.length, null, (error, written) => {
       this.#isWriting = false;
-      if (!error) {
-        this.#rest = written < chunk.length ? chunk.subarray(written) : undefined;
-        this.#writeNext();
-        return;
-      }
-      if (isGone(error)) return this.#giveUp();
-      // Of a full disk the lines are lost, but it may be emptied.
-      this.#rest = isBusy(error) ? chunk : undefined;
-      setTimeout(() => this.#isWriting || this.#writeNext(), RETRY_MS).unref();
+      if (error) return this.#failed(error, chunk);
+      this.#rest = written < chunk.length ? chunk.subarray(written) : undefined;
+      this.#writeNext();
     });
+  }
+
+  /** What the pipe takes now; what it does not take, later. */
+  #writeTurn(): void {
+    let bytes = 0;
+    while (bytes < MAX_TURN_BYTES) {
+      const chunk = this.#rest ?? this.#take();
+      if (!chunk) return;
+      try {
+        const written = writeSync(this.#fd, chunk);
+        bytes += written;
+        this.#rest = written < chunk.length ? chunk.subarray(written) : undefined;
+      } catch (error) {
+        return this.#failed(error, chunk);
+      }
+    }
+    this.#wait(0);
+  }
+
+  #failed(error: unknown, chunk: Buffer): void {
+    if (isGone(error)) return this.#giveUp();
+    // Of a full disk the lines are lost, but it may be emptied.
+    this.#rest = isBusy(error) ? chunk : undefined;
+    this.#wait(RETRY_MS);
+  }
+
+  #wait(ms: number): void {
+    this.#isWaiting = true;
+    setTimeout(() => {
+      this.#isWaiting = false;
+      if (!this.#isWriting) this.#writeNext();
+    }, ms).unref();
   }
 
   /** Whole lines up to the size of one write, or one that is longer. */
@@ -100,14 +128,13 @@ export class LineWriter {
     this.#tellDropped();
     const first = this.#lines[this.#next];
     if (first === undefined) return undefined;
-    const maxBytes = this.#bufferedBytes > BACKLOG_BYTES ? MAX_BACKLOG_WRITE_BYTES : MAX_WRITE_BYTES;
     let text = first;
     let bytes = Buffer.byteLength(first);
     let end = this.#next + 1;
     for (; end < this.#lines.length; end += 1) {
       const line = this.#lines[end] as string;
       bytes += Buffer.byteLength(line);
-      if (bytes > maxBytes) break;
+      if (bytes > this.#maxWriteBytes) break;
       text += line;
     }
     this.#next = end;
@@ -141,6 +168,24 @@ export class LineWriter {
     this.#bufferedBytes = 0;
     this.#rest = undefined;
   }
+}
+
+/**
+ * Whether `fd` is a pipe, and if so one of our own to the same pipe that does not block: to make `fd` itself so would do it to everybody
+ * who shares it. None where the system has no /proc or forbids it; then `fd` is used, a small write for each turn.
+ */
+function openPipe(fd: number): { fd?: number } | undefined {
+  try {
+    if (!fstatSync(fd).isFIFO()) return undefined;
+  } catch {
+    return undefined;
+  }
+  try {
+    const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    if (fstatSync(own).isFIFO()) return { fd: own };
+    closeSync(own);
+  } catch {}
+  return {};
 }
 
 /** A closed pipe, a terminal that is no more: nobody will ever read there. */
