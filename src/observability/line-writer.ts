@@ -79,13 +79,19 @@ export class LineWriter {
   }
 
   #writeNext(): void {
-    if (this.#isNonBlocking) return this.#writeTurn();
+    if (this.#isNonBlocking) {
+      this.#writeTurn();
+      return;
+    }
     const chunk = this.#rest ?? this.#take();
     if (!chunk) return;
     this.#isWriting = true;
     write(this.#fd, chunk, 0, chunk.length, null, (error, written) => {
       this.#isWriting = false;
-      if (error) return this.#failed(error, chunk);
+      if (error) {
+        this.#failed(error, chunk);
+        return;
+      }
       this.#rest = written < chunk.length ? chunk.subarray(written) : undefined;
       this.#writeNext();
     });
@@ -102,14 +108,18 @@ export class LineWriter {
         bytes += written;
         this.#rest = written < chunk.length ? chunk.subarray(written) : undefined;
       } catch (error) {
-        return this.#failed(error, chunk);
+        this.#failed(error, chunk);
+        return;
       }
     }
     this.#wait(0);
   }
 
   #failed(error: unknown, chunk: Buffer): void {
-    if (isGone(error)) return this.#giveUp();
+    if (isGone(error)) {
+      this.#giveUp();
+      return;
+    }
     // Of a full disk the lines are lost, but it may be emptied.
     this.#rest = isBusy(error) ? chunk : undefined;
     this.#wait(RETRY_MS);

@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { setInterval } from 'node:timers/promises';
 
 const SCRIPT = join(__dirname, 'fixtures', 'write-log.mjs');
 
@@ -13,14 +14,14 @@ function run(stdout: 'pipe' | number, worker: number, count: number, bytes: numb
 
 const exitCode = (child: ChildProcess) => new Promise<number | null>((resolve) => child.once('exit', resolve));
 
-/** A few lines for each turn of this process, so that the writers fill whatever lies between. */
+/** So much at a time that the writers always fill whatever lies between. */
 async function readSlowly(stream: Readable): Promise<string[]> {
   let text = '';
-  stream.setEncoding('utf8');
-  for (let isEnd = false; !isEnd; ) {
-    text += stream.read(2000) ?? stream.read() ?? '';
-    isEnd = stream.readableEnded;
-    await new Promise((resolve) => setImmediate(resolve));
+  // With a listener, or what is left when the process ends would be thrown away.
+  stream.setEncoding('utf8').on('readable', () => {});
+  for await (const _ of setInterval(1)) {
+    text += stream.read(20_000) ?? stream.read() ?? '';
+    if (stream.readableEnded) break;
   }
   return text.trim().split('\n');
 }
