@@ -33,6 +33,8 @@ import { ListChanges } from '../sessions/list-changes.js';
 import { Liveness } from '../sessions/liveness.js';
 import { SessionOpener } from '../sessions/open-session.js';
 import { Reclaim } from '../sessions/reclaim.js';
+import { Reconnect } from '../sessions/reconnect.js';
+import { Regain } from '../sessions/regain.js';
 import { InitializeServer } from '../sessions/serve-initialize.js';
 import { RequestServer } from '../sessions/serve-request.js';
 import { SessionServer } from '../sessions/serve-session.js';
@@ -122,11 +124,18 @@ async function startWorker(start: StartMessage, channel: WorkerChannel, own: Own
 
   // --- redis, directory
   const onCommand = () => metrics.redisCommands.inc();
+  let reconnect: Reconnect | undefined;
   const redis = openOwnershipConnection(start.redisUrl, {
     leaseMs,
     onCommand,
-    onUp: () => metrics.redisUp.set(1),
-    onDown: () => metrics.redisUp.set(0),
+    onUp: () => {
+      metrics.redisUp.set(1);
+      reconnect?.back();
+    },
+    onDown: () => {
+      metrics.redisUp.set(0);
+      reconnect?.lost();
+    },
     onError: (error) => log.debug({ error: error.message }, 'redis connection'),
   });
   const subscriber = openSubscriberConnection(start.redisUrl, { onCommand });
@@ -230,7 +239,7 @@ async function startWorker(start: StartMessage, channel: WorkerChannel, own: Own
         reclaim.suspend();
       },
       recovered: () => reclaim.resume(),
-      replaced: (cause) => void reclaim.run(cause),
+      replaced: (cause, guardEndMs) => void reclaim.run(cause, guardEndMs),
       warn,
     },
   });
@@ -239,9 +248,18 @@ async function startWorker(start: StartMessage, channel: WorkerChannel, own: Own
     clock,
     keeper,
     table,
+    ender,
+    regain: new Regain({ directory, clock, keeper, idleTimeoutMs, isCapped: (principal) => principal !== ANONYMOUS.digest }),
     leaseMs,
-    idleTimeoutMs,
     onReclaimed: (counts) => log.warn(counts, 'sessions were claimed back'),
+  });
+  const reconnection = new Reconnect({
+    directory,
+    clock,
+    keeper,
+    reclaim,
+    leaseMs,
+    onReturn: (facts) => log.warn(facts, 'the connection to Redis was opened anew: verifying what this worker owns'),
   });
   const takeOver = new TakeOver({
     directory,
@@ -332,7 +350,18 @@ async function startWorker(start: StartMessage, channel: WorkerChannel, own: Own
   const connectingMs = clock.monotonicMs();
   await whenUp(redis, config.redis.startTimeout);
   // Remembers which data this is: until then a missing record says nothing.
-  while (!(await directory.checkGeneration(leaseMs).catch(() => undefined))) await pause(clock, leaseMs / 12);
+  const untilAvailable = async (step: () => Promise<unknown>) => {
+    while (
+      !(await step().then(
+        () => true,
+        () => false,
+      ))
+    )
+      await pause(clock, leaseMs / 12);
+  };
+  await untilAvailable(() => directory.checkGeneration(leaseMs));
+  await untilAvailable(() => reconnection.start(config.redis.url !== ''));
+  reconnect = reconnection;
   await keeper.start(clock.monotonicMs() - connectingMs > leaseMs / 3);
   liveness.start();
   sweep.start();

@@ -78,6 +78,16 @@ export type ReadOutcome =
   | { readonly kind: 'gone' }
   | { readonly kind: 'settling' };
 
+/** What an owner holds in memory of a session. */
+export interface HeldSession {
+  readonly ref: SessionRef;
+  readonly token: OwnerToken;
+  /** Generations of its backend sessions, by backend. */
+  readonly generations: Readonly<Record<string, number>>;
+}
+
+export type Verdict = 'valid' | 'outdated' | 'fenced' | 'closing' | 'missing';
+
 export interface Directory {
   // --- sessions -------------------------------------------------------------------------------------------------------
   /** Rule 11, step 1: a place among all sessions, with score `untilMs`. Refused at the cap. Idempotent for the same ref. */
@@ -96,8 +106,12 @@ export interface Directory {
   ): Promise<'created' | 'exists' | 'closing'>;
   /** Rule 9: a missing record is `gone` only if `generation`, read after it, is the remembered one and nothing settles. */
   readSession(ref: SessionRef): Promise<ReadOutcome>;
-  /** Rule 1: compare-and-set from exactly `from` to (claimant, from.epoch + 1). The caller has made sure that it is allowed. */
-  claimSession(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string): Promise<ClaimOutcome>;
+  /**
+   * Rule 1: compare-and-set from exactly `from` to (claimant, from.epoch + 1). The caller has made sure that it is allowed.
+   * @param above an epoch that the new one has to exceed as well: after a loss of data the record may hold an older one than its owner
+   *   knows, and no other worker must hold the new token for an old one. Default 0
+   */
+  claimSession(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string, above?: Epoch): Promise<ClaimOutcome>;
   /** Gives the session up: owner becomes '', epoch stays. */
   releaseSession(ref: SessionRef, token: OwnerToken): Promise<{ readonly kind: 'released' } | Refusal>;
   /** Saves a backend session by compare-and-set on its generation (0: none yet). */
@@ -108,10 +122,11 @@ export interface Directory {
     previousGeneration: number,
     value: BackendSessionRecord,
   ): Promise<{ readonly kind: 'saved' } | { readonly kind: 'conflict' } | Refusal>;
-  /** Checks that the token is in force (rule 10: after reconnects), in one batch; answers in the order asked. */
-  verifySessions(
-    tokens: ReadonlyArray<{ readonly ref: SessionRef; readonly token: OwnerToken }>,
-  ): Promise<ReadonlyArray<'valid' | 'fenced' | 'closing' | 'missing'>>;
+  /**
+   * Checks that the token is in force and that the record knows the same backend sessions (rule 10: after reconnects), in one batch;
+   * answers in the order asked. `outdated`: the token is in force, but an older backend session is saved, or none.
+   */
+  verifySessions(entries: readonly HeldSession[]): Promise<readonly Verdict[]>;
   /**
    * Ends a session: state becomes `closing`, once. With a token only its holder may; without one anybody (owner and epoch stay).
    * `closed` carries the record for the jobs; `alreadyClosing` too, so that a repeat can go on with the next steps.
@@ -163,4 +178,11 @@ export interface Directory {
    * `leaseMs` (rule 9). @returns whether something settles now.
    */
   checkGeneration(leaseMs: number): Promise<'same' | 'settling'>;
+  /**
+   * Which data the directory speaks to: another value after a restart or a fail-over of Redis, undefined where that cannot be told
+   * (then it has to be taken for another).
+   */
+  identifyData(): Promise<string | undefined>;
+  /** Whether Redis was started less than `withinMs` ago with data that is older than that start. */
+  wasJustLoaded(withinMs: number): Promise<boolean>;
 }

@@ -3,14 +3,17 @@ import { type Clock, systemClock } from '../lifecycle/clock.js';
 import type { OwnerToken, SessionRef, WorkerId } from '../protocol/ids.js';
 import type { RedisConnection } from '../redis/connect.js';
 import { DirectoryConnection, type WaitReplicas } from './connection.js';
-import type { BackendSessionRecord, Directory, Lease, NewSessionRecord, ReadOutcome } from './directory.js';
+import type { BackendSessionRecord, Directory, HeldSession, Lease, NewSessionRecord, ReadOutcome } from './directory.js';
 import { makeKeys } from './keys.js';
+import { identifyServer } from '../redis/identity.js';
 import { RedisGeneration } from './redis-generation.js';
 import { RedisIndexes } from './redis-indexes.js';
 import { RedisLeases } from './redis-leases.js';
 import { RedisSessions } from './redis-sessions.js';
 
 const DAY_MS = 86_400_000;
+/** Redis tells its uptime in whole seconds. */
+const UPTIME_PRECISION_MS = 1000;
 
 export interface RedisDirectoryOptions {
   /** An ownership connection: it must re-send nothing by itself. */
@@ -29,15 +32,19 @@ export class RedisDirectory implements Directory {
   private readonly indexes: RedisIndexes;
   private readonly leases: RedisLeases;
   private readonly generation: RedisGeneration;
+  private readonly connection: DirectoryConnection;
+  private readonly clock: Clock;
 
   constructor(options: RedisDirectoryOptions) {
     const clock = options.clock ?? systemClock;
+    this.clock = clock;
     const ttlMs = Math.round(options.idleTimeoutMs) + DAY_MS;
     const connection = new DirectoryConnection(options.connection, makeKeys(options.prefix ?? 'berth:'), options.waitReplicas);
+    this.connection = connection;
     this.sessions = new RedisSessions(connection, ttlMs);
     this.indexes = new RedisIndexes(connection, ttlMs, clock);
     this.leases = new RedisLeases(connection, clock);
-    this.generation = new RedisGeneration(connection);
+    this.generation = new RedisGeneration(connection, clock);
   }
 
   reserveTotal(ref: SessionRef, untilMs: number, cap: number) {
@@ -60,8 +67,8 @@ export class RedisDirectory implements Directory {
     return { kind: (await this.generation.confirmsGone(known)) ? 'gone' : 'settling' };
   }
 
-  claimSession(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string) {
-    return this.sessions.claim(ref, from, claimant, nonce);
+  claimSession(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string, above = 0) {
+    return this.sessions.claim(ref, from, claimant, nonce, above);
   }
 
   releaseSession(ref: SessionRef, token: OwnerToken) {
@@ -78,8 +85,8 @@ export class RedisDirectory implements Directory {
     return this.sessions.saveBackend(ref, token, backend, previousGeneration, value);
   }
 
-  verifySessions(tokens: ReadonlyArray<{ readonly ref: SessionRef; readonly token: OwnerToken }>) {
-    return this.sessions.verify(tokens);
+  verifySessions(entries: readonly HeldSession[]) {
+    return this.sessions.verify(entries);
   }
 
   closeSession(ref: SessionRef, token: OwnerToken | undefined) {
@@ -149,5 +156,16 @@ export class RedisDirectory implements Directory {
 
   checkGeneration(leaseMs: number) {
     return this.generation.check(leaseMs);
+  }
+
+  async identifyData() {
+    return (await this.connection.attempt(identifyServer)).id;
+  }
+
+  async wasJustLoaded(withinMs: number) {
+    const { uptimeMs } = await this.connection.attempt(identifyServer);
+    if (uptimeMs === undefined || uptimeMs > withinMs) return false;
+    const { createdMs } = this.generation;
+    return createdMs !== undefined && createdMs < this.clock.wallMs() - uptimeMs - UPTIME_PRECISION_MS;
   }
 }

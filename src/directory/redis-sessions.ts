@@ -1,7 +1,16 @@
 // The records of sessions: every transition is one script (scripts/), fenced by the token where the rules ask for it.
 import type { Epoch, OwnerToken, SessionRef, WorkerId } from '../protocol/ids.js';
 import { type DirectoryConnection, unexpected } from './connection.js';
-import type { BackendSessionRecord, ClaimOutcome, Directory, NewSessionRecord, Refusal, SessionRecord } from './directory.js';
+import type {
+  BackendSessionRecord,
+  ClaimOutcome,
+  Directory,
+  HeldSession,
+  NewSessionRecord,
+  Refusal,
+  SessionRecord,
+  Verdict,
+} from './directory.js';
 import { backendField, decodeRecord, encodeBackend, encodeRecord, generationField } from './record.js';
 import { claimSession } from './scripts/claim-session.js';
 import { closeSession } from './scripts/close-session.js';
@@ -10,8 +19,6 @@ import { extendRecord } from './scripts/extend-record.js';
 import { releaseSession } from './scripts/release-session.js';
 import { removeSession } from './scripts/remove-session.js';
 import { saveBackendSession } from './scripts/save-backend-session.js';
-
-type Verdict = Awaited<ReturnType<Directory['verifySessions']>>[number];
 
 export class RedisSessions {
   constructor(
@@ -51,8 +58,8 @@ export class RedisSessions {
     });
   }
 
-  async claim(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string): Promise<ClaimOutcome> {
-    const epoch = (from.epoch + 1) as Epoch;
+  async claim(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string, above: number): Promise<ClaimOutcome> {
+    const epoch = (Math.max(from.epoch, above) + 1) as Epoch;
     const [kind, first, second] = await this.connection.script(
       claimSession,
       [this.key(ref)],
@@ -104,14 +111,17 @@ export class RedisSessions {
   }
 
   /** Reads only, all in one tick: one round trip for the batch (per server, on a Cluster). */
-  async verify(tokens: ReadonlyArray<{ readonly ref: SessionRef; readonly token: OwnerToken }>): Promise<ReadonlyArray<Verdict>> {
+  async verify(entries: readonly HeldSession[]): Promise<readonly Verdict[]> {
     return this.connection.attempt((redis) =>
       Promise.all(
-        tokens.map(async ({ ref, token }): Promise<Verdict> => {
-          const [owner, epoch, state] = await redis.hmget(this.key(ref), 'owner', 'epoch', 'state');
+        entries.map(async ({ ref, token, generations }): Promise<Verdict> => {
+          const backends = Object.keys(generations);
+          const fields = ['owner', 'epoch', 'state', ...backends.map(generationField)];
+          const [owner, epoch, state, ...saved] = await redis.hmget(this.key(ref), ...fields);
           if (state === null || state === undefined) return 'missing';
           if (owner !== token.owner || epoch !== String(token.epoch)) return 'fenced';
-          return state === 'closing' ? 'closing' : 'valid';
+          if (state === 'closing') return 'closing';
+          return backends.every((backend, i) => saved[i] === String(generations[backend])) ? 'valid' : 'outdated';
         }),
       ),
     );

@@ -101,7 +101,7 @@ async function claimOrDelegate(view: RoutingView, from: OwnerToken, record: Sess
 
 function takeOverOrHold(view: RoutingView, from: OwnerToken, record: SessionRecord, last: boolean): Decision {
   const own = from.owner === '' || view.keeper.isOwn(from.owner);
-  const allowed = own || last ? view.keeper.isValid() : view.keeper.mayTakeOver();
+  const allowed = own || last ? view.keeper.mayClaim() : view.keeper.mayTakeOver();
   return allowed ? { kind: 'takeOver', from, record } : { kind: 'hold', cause: 'lease' };
 }
 

@@ -20,6 +20,9 @@ export interface EndSessionParts {
   readonly warn: (message: string, details: Record<string, unknown>) => void;
 }
 
+/** Ended so long ago, a session is ended again when Redis has lost data, ms (rule 9: tombstones). */
+const TOMBSTONE_MS = 60_000;
+const MAX_TOMBSTONES = 10_000;
 /** What the steps after `closing` need of a record. */
 type Ending = Pick<SessionRecord, 'principal' | 'backends'>;
 
@@ -31,6 +34,8 @@ export class SessionEnder {
   readonly #parts: EndSessionParts;
   /** Work after the answer, awaited by the drain. */
   readonly #finishing = new Set<Promise<void>>();
+  /** What was ended here lately, oldest first: older data of Redis would have it alive. */
+  readonly #tombstones = new Map<SessionRef, { readonly ending: Ending; readonly endedMs: number }>();
 
   constructor(parts: EndSessionParts) {
     this.#parts = parts;
@@ -57,7 +62,7 @@ export class SessionEnder {
         }
         // Redis lost the record and we had not registered it anew: only memory knows what is still open at the backends (I5). If
         // another worker ended it, its jobs have the same ids.
-        this.#finish(ref, outcome.kind === 'missing' ? { principal, backends } : outcome.record);
+        this.#bury(ref, outcome.kind === 'missing' ? { principal, backends } : outcome.record);
         break;
       } catch (error) {
         if (!(error instanceof DirectoryUnavailable)) throw error;
@@ -73,8 +78,57 @@ export class SessionEnder {
   async endOrphan(ref: SessionRef, token: OwnerToken, reason: EndReason): Promise<void> {
     const outcome = await this.#parts.directory.closeSession(ref, token);
     if (outcome.kind !== 'closed' && outcome.kind !== 'alreadyClosing') return;
-    this.#finish(ref, outcome.record);
+    this.#bury(ref, outcome.record);
     this.#parts.onEnded(undefined, reason);
+  }
+
+  /** The record of a session in our table says `closing`: somebody else set it. Memory closes, the steps that are left are done. */
+  finishElsewhere(session: Session): void {
+    this.#close(session);
+    this.#track(session.facts.ref, this.finishClosing(session.facts.ref));
+    this.#parts.onEnded(session, 'deleted');
+  }
+
+  /** The record of a session in our table is gone and may not be written anew: only memory knows what is open at the backends (I5). */
+  abandon(session: Session): void {
+    const { ref, principal } = session.facts;
+    const backends = session.savedBackends();
+    this.#close(session);
+    this.#finish(ref, { principal, backends });
+    this.#parts.onEnded(session, 'state_lost');
+  }
+
+  /**
+   * Redis has lost data: what was ended here within the last minute may be alive in it again, even under another owner, and jobs may be
+   * missing from the queue. Their ids make a second job of the same backend session harmless.
+   */
+  endAgain(): void {
+    this.#forgetOld();
+    for (const [ref, { ending }] of this.#tombstones) this.#track(ref, this.#endAgain(ref, ending));
+  }
+
+  async #endAgain(ref: SessionRef, ending: Ending): Promise<void> {
+    await this.#insist(() => this.#parts.directory.closeSession(ref, undefined));
+    await this.#steps(ref, ending);
+  }
+
+  #close(session: Session): void {
+    session.close('ended', new GatewayError('SESSION_NOT_FOUND'));
+    this.#parts.table.remove(session);
+  }
+
+  #bury(ref: SessionRef, ending: Ending): void {
+    this.#forgetOld();
+    this.#tombstones.set(ref, { ending, endedMs: this.#parts.clock.monotonicMs() });
+    this.#finish(ref, ending);
+  }
+
+  #forgetOld(): void {
+    const oldestMs = this.#parts.clock.monotonicMs() - TOMBSTONE_MS;
+    for (const [ref, { endedMs }] of this.#tombstones) {
+      if (endedMs >= oldestMs && this.#tombstones.size < MAX_TOMBSTONES) return;
+      this.#tombstones.delete(ref);
+    }
   }
 
   /** Goes on with a session that was left in `closing`. */
@@ -91,7 +145,11 @@ export class SessionEnder {
   }
 
   #finish(ref: SessionRef, record: Ending): void {
-    const work = this.#steps(ref, record)
+    this.#track(ref, this.#steps(ref, record));
+  }
+
+  #track(ref: SessionRef, steps: Promise<void>): void {
+    const work = steps
       .catch((error: unknown) =>
         this.#parts.warn('ending a session is left to the sweep', { session: ref, error: String(error) }),
       )
@@ -101,21 +159,21 @@ export class SessionEnder {
 
   async #steps(ref: SessionRef, record: Ending): Promise<void> {
     const { directory, clock, queue } = this.#parts;
+    await this.#insist(() => directory.addEnding(ref, clock.wallMs()));
+    await this.#insist(() => queue.add(jobsOf(ref, record)));
+    await this.#insist(() => directory.removeSession(ref, record.principal));
+  }
+
+  async #insist(step: () => Promise<unknown>): Promise<void> {
+    const { clock } = this.#parts;
     const untilMs = clock.monotonicMs() + FINISH_MS;
-    const steps = [
-      () => directory.addEnding(ref, clock.wallMs()),
-      () => queue.add(jobsOf(ref, record)),
-      () => directory.removeSession(ref, record.principal),
-    ];
-    for (const step of steps) {
-      for (;;) {
-        try {
-          await step();
-          break;
-        } catch (error) {
-          if (clock.monotonicMs() > untilMs) throw error;
-          await pause(clock, RETRY_MS);
-        }
+    for (;;) {
+      try {
+        await step();
+        return;
+      } catch (error) {
+        if (clock.monotonicMs() > untilMs) throw error;
+        await pause(clock, RETRY_MS);
       }
     }
   }

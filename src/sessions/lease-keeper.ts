@@ -13,10 +13,11 @@ export interface LeaseEvents {
   recovered(): void;
   /**
    * A new incarnation holds a new lease. `ranOut`: the old lease was gone (sessions must be claimed back by compare-and-set);
-   * `dataLost`: the key vanished while the old lease was valid (sessions must be registered anew, rule 9). Must not block:
-   * thousands of claims take longer than a renewal may wait.
+   * `dataLost`: the key vanished while the old lease was valid (sessions must be registered anew, rule 9, until `guardEndMs`).
+   * Must not block: thousands of claims take longer than a renewal may wait.
+   * @param guardEndMs monotonic, when the guard of the old incarnation ended or will end
    */
-  replaced(cause: 'ranOut' | 'dataLost'): void;
+  replaced(cause: 'ranOut' | 'dataLost', guardEndMs: number): void;
   warn(message: string, details: Record<string, unknown>): void;
 }
 
@@ -47,6 +48,8 @@ export class LeaseKeeper {
   #draining = false;
   #stopped = false;
   #mayTakeOverFromMs = 0;
+  #mayClaimFromMs = 0;
+  #connectionsLost = 0;
   #timer: Timer | undefined;
   #renewing: Promise<void> | undefined;
 
@@ -87,7 +90,36 @@ export class LeaseKeeper {
 
   /** Rule 5: who lapsed itself takes over from nobody else for one lease, so that owners claim back first. */
   mayTakeOver(): boolean {
-    return this.isValid() && !this.#draining && this.#options.clock.monotonicMs() >= this.#mayTakeOverFromMs;
+    return this.mayClaim() && !this.#draining && this.#options.clock.monotonicMs() >= this.#mayTakeOverFromMs;
+  }
+
+  /** Whether a session that nobody owns, or that this process owned before, may be claimed. */
+  mayClaim(): boolean {
+    return this.isValid() && this.#options.clock.monotonicMs() >= this.#mayClaimFromMs;
+  }
+
+  /** Grows when the connection to Redis is lost: what was asked before may have gone with the data. */
+  get connectionsLost(): number {
+    return this.#connectionsLost;
+  }
+
+  /** Until `forbidClaimsUntil` nothing is claimed. */
+  noteConnectionLost(): void {
+    this.#connectionsLost++;
+    this.#mayClaimFromMs = Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * Nothing that the directory calls free is claimed before `fromMs` (monotonic). After a reconnect the
+   * data may be older than what owners know, and they have to write their claims anew first (rule 10).
+   */
+  forbidClaimsUntil(fromMs: number): void {
+    this.#mayClaimFromMs = fromMs;
+  }
+
+  /** Monotonic, when the guard ends if no renewal succeeds; in the past if it has ended. */
+  get guardEndMs(): number {
+    return this.#options.clock.monotonicMs() + this.remainingMs();
   }
 
   /**
@@ -190,6 +222,7 @@ export class LeaseKeeper {
   }
 
   async #replace(cause: 'ranOut' | 'dataLost'): Promise<void> {
+    const { clock } = this.#options;
     this.#previousIds.add(this.#id);
     if (this.#previousIds.size > 1000) this.#previousIds.delete(this.#previousIds.values().next().value as WorkerId);
     if (this.isValid()) {
@@ -199,12 +232,13 @@ export class LeaseKeeper {
       this.#lossUntilWallMs = this.#validUntilWallMs;
       this.#validUntilMonotonicMs = 0;
     }
+    const guardEndMs = cause === 'dataLost' ? this.#lossUntilMonotonicMs : clock.monotonicMs();
     this.#id = mintWorkerId(this.#options.name);
     if (cause === 'ranOut') this.#tellLapse();
     // A failed opening leaves the new id without a lease; the next renewal finds none and comes here again.
     if (await this.#openLease()) {
       if (cause === 'ranOut') this.#forbidTakeOver();
-      this.#options.events.replaced(cause);
+      this.#options.events.replaced(cause, guardEndMs);
     }
   }
 

@@ -87,10 +87,11 @@ export class SessionOpener {
   }
 
   async #write(session: Session): Promise<boolean> {
-    const { directory, clock, idleTimeoutMs } = this.#parts;
+    const { directory, clock, keeper, idleTimeoutMs } = this.#parts;
     const { facts, token } = session;
     // The guard: Redis may have answered the reservations only after our lease ran out.
     if (!session.mayAct()) return false;
+    const { connectionsLost } = keeper;
     const record = {
       owner: token.owner as Exclude<OwnerToken['owner'], ''>,
       epoch: token.epoch,
@@ -105,7 +106,8 @@ export class SessionOpener {
     // Race: Redis lost its data, our lease with it, and we have not noticed: whoever reads this record would find a dead owner.
     if (!(await directory.readLease(record.owner))) return false;
     await directory.touchSessions([{ ref: facts.ref, untilMs: clock.wallMs() + idleTimeoutMs }]);
-    return session.mayAct();
+    // Race: the connection was lost after the record was written, and the record perhaps with the data.
+    return session.mayAct() && keeper.connectionsLost === connectionsLost;
   }
 }
 

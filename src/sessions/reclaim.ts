@@ -1,32 +1,48 @@
-// After a lapse or a loss of data the worker has a new incarnation; every session it still holds must become its own again before it
-// is served: by compare-and-set from exactly its own old token, or by registering it anew (rules 5 and 9).
-import { type Directory, DirectoryUnavailable } from '../directory/directory.js';
+// After a lapse, a loss of data or a reconnect, what this worker holds in memory must be its own in the directory again before it is
+// served (rules 5, 9, 10).
+import { type Directory, DirectoryUnavailable, type Verdict } from '../directory/directory.js';
 import { GatewayError } from '../errors/gateway-error.js';
-import type { Clock } from '../lifecycle/clock.js';
-import { pause } from '../lifecycle/clock.js';
-import { type Epoch, mintNonce, type WorkerId } from '../protocol/ids.js';
+import { type Clock, pause, type Timer } from '../lifecycle/clock.js';
+import { mintNonce, type WorkerId } from '../protocol/ids.js';
+import type { SessionEnder } from './end-session.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import type { Regain } from './regain.js';
 import type { Session } from './session.js';
 import type { SessionTable } from './session-table.js';
+
+/** Why: the lease ran out; Redis lost its data under a valid lease; the connection to Redis was opened anew. */
+export type ReclaimCause = 'ranOut' | 'dataLost' | 'reconnected';
 
 export interface ReclaimParts {
   readonly directory: Directory;
   readonly clock: Clock;
   readonly keeper: LeaseKeeper;
   readonly table: SessionTable;
+  readonly regain: Regain;
+  readonly ender: SessionEnder;
   readonly leaseMs: number;
-  readonly idleTimeoutMs: number;
-  readonly onReclaimed: (counts: { readonly kept: number; readonly dropped: number; readonly cause: string }) => void;
+  /** Sessions that had to be made ours again; those that a verification found in order are not counted. */
+  readonly onReclaimed: (counts: { readonly kept: number; readonly dropped: number; readonly cause: ReclaimCause }) => void;
 }
 
 /** Claims in flight at once: thousands of sessions come back within a second without flooding Redis. */
-const BATCH = 64;
+const PARALLEL = 64;
+/** Records that are verified with one round trip. */
+const BATCH = 500;
 /** A suspended worker keeps children and streams for this long, then gives them up. */
 const KEEP_MS = 60_000;
 const RETRY_MS = 200;
 
 export class Reclaim {
   readonly #parts: ReclaimParts;
+  /** Sessions whose records were not looked at since the connection was opened anew. */
+  #unverified = new Set<Session>();
+  /** Monotonic, when the guard under which it was last served ends: until then its record is written anew where it is missing. */
+  readonly #guardEnds = new WeakMap<Session, number>();
+  /** A later run or verification takes over what an earlier one has not done; they never work at the same time. */
+  #turn = 0;
+  #working: Promise<void> = Promise.resolve();
+  #givingUp: Timer | undefined;
 
   constructor(parts: ReclaimParts) {
     this.#parts = parts;
@@ -34,43 +50,128 @@ export class Reclaim {
 
   /** The lease ran out: nothing is served from memory until it is ours again. */
   suspend(): void {
-    for (const session of this.#parts.table) if (session.state === 'active') session.state = 'reclaiming';
+    const { table, clock, keeper } = this.#parts;
+    for (const session of table) if (session.state === 'active') session.state = 'reclaiming';
+    this.#givingUp ??= clock.after(KEEP_MS, () => {
+      this.#givingUp = undefined;
+      // While Redis stays away: the records remain as they are, and whoever gets the next request goes on from them.
+      if (!keeper.isValid()) for (const session of [...table]) if (session.state === 'reclaiming') this.#drop(session);
+    });
   }
 
   /** The lease turned out never to have been gone: what was suspended under this incarnation goes on. */
   resume(): void {
     const { table, keeper } = this.#parts;
+    this.#keepAll();
     for (const session of table) {
-      if (session.state === 'reclaiming' && session.token.owner === keeper.id) session.settle('active');
+      if (session.state !== 'reclaiming' || session.token.owner !== keeper.id) continue;
+      if (!this.#unverified.has(session)) session.settle('active');
     }
   }
 
-  /** A new lease is held: get back what nobody took. Sessions are served one by one as they come back. */
-  async run(cause: 'ranOut' | 'dataLost'): Promise<void> {
-    const { keeper, table, clock, onReclaimed } = this.#parts;
-    const incarnation = keeper.id;
+  /**
+   * A new lease is held: get back what nobody took. Sessions are served one by one as they come back.
+   * @param guardEndMs of the incarnation before, monotonic: until then a missing record is written anew
+   */
+  run(cause: 'ranOut' | 'dataLost', guardEndMs: number): Promise<void> {
+    const { keeper, table, ender } = this.#parts;
     this.suspend();
-    await this.#rememberGeneration(incarnation);
-    const waiting = [...table].filter((session) => session.state === 'reclaiming');
-    const untilMs = clock.monotonicMs() + KEEP_MS;
+    this.#keepAll();
+    this.#unverified.clear();
+    for (const session of table) this.#guardEnds.set(session, cause === 'dataLost' ? guardEndMs : Number.NEGATIVE_INFINITY);
+    return this.#takeTurn(keeper.id, async (isCurrent) => {
+      await this.#rememberGeneration(isCurrent);
+      if (cause === 'dataLost') ender.endAgain();
+      const suspended = [...table].filter((session) => session.state === 'reclaiming');
+      await this.#reclaimAll(suspended, isCurrent, cause);
+    });
+  }
+
+  /**
+   * The connection to Redis was opened anew: it may have come back without our last writes. Sessions are served on meanwhile, until
+   * the guard as it was before ends: by then others may claim what the directory calls free (see reconnect.ts).
+   * @param guardEndMs monotonic
+   * @param isSameData the data is known to be the same: then only what was on its way may differ
+   */
+  verify(guardEndMs: number, isSameData: Promise<boolean>): Promise<void> {
+    const { keeper, table, clock, ender } = this.#parts;
+    const unverified = new Set([...table].filter(({ state }) => state === 'active' || state === 'reclaiming'));
+    this.#unverified = unverified;
+    // What is suspended already was served under an earlier guard.
+    for (const session of unverified) if (session.state === 'active') this.#guardEnds.set(session, guardEndMs);
+    const timer = clock.after(Math.max(0, guardEndMs - clock.monotonicMs()), () => {
+      for (const session of unverified) if (session.state === 'active') session.state = 'reclaiming';
+    });
+    return this.#takeTurn(keeper.id, async (isCurrent) => {
+      try {
+        await this.#rememberGeneration(isCurrent);
+        const wrong: Session[] = [];
+        const rest = [...unverified];
+        while (rest.length > 0 && isCurrent()) wrong.push(...(await this.#verifyBatch(rest.splice(0, BATCH), isCurrent)));
+        await this.#reclaimAll(wrong, isCurrent, 'reconnected');
+        if (isCurrent() && !(await isSameData)) ender.endAgain();
+      } finally {
+        timer.cancel();
+      }
+    });
+  }
+
+  #takeTurn(incarnation: WorkerId, work: (isCurrent: () => boolean) => Promise<void>): Promise<void> {
+    const turn = ++this.#turn;
+    const isCurrent = () => this.#turn === turn && this.#parts.keeper.id === incarnation;
+    this.#working = this.#working.then(() => work(isCurrent));
+    return this.#working;
+  }
+
+  /** @returns those that are not ours as they should be; suspended */
+  async #verifyBatch(batch: Session[], isCurrent: () => boolean): Promise<Session[]> {
+    const { directory, clock } = this.#parts;
+    const held = batch.map((session) => ({
+      ref: session.facts.ref,
+      token: session.token,
+      generations: Object.fromEntries(Object.entries(session.savedBackends()).map(([name, saved]) => [name, saved.generation])),
+    }));
+    let verdicts: readonly Verdict[] | undefined;
+    while (!verdicts && isCurrent()) {
+      verdicts = await directory.verifySessions(held).catch(() => undefined);
+      if (!verdicts) await pause(clock, RETRY_MS);
+    }
+    if (!verdicts || !isCurrent()) return [];
+    const wrong: Session[] = [];
+    batch.forEach((session, i) => {
+      if (session.state !== 'active' && session.state !== 'reclaiming') return;
+      // Race: it was claimed back or changed while Redis answered.
+      if (session.token !== held[i]?.token) return;
+      if (verdicts[i] === 'valid') {
+        this.#goOn(session);
+        return;
+      }
+      if (verdicts[i] !== 'outdated') session.state = 'reclaiming';
+      wrong.push(session);
+    });
+    return wrong;
+  }
+
+  async #reclaimAll(sessions: Session[], isCurrent: () => boolean, cause: ReclaimCause): Promise<void> {
+    const total = sessions.length;
+    const waiting = [...sessions];
     let kept = 0;
     const work = async () => {
       for (let session = waiting.pop(); session; session = waiting.pop()) {
-        if (await this.#reclaim(session, incarnation, cause, untilMs)) kept++;
+        if (await this.#reclaim(session, isCurrent)) kept++;
       }
     };
-    const total = waiting.length;
-    await Promise.all(Array.from({ length: BATCH }, work));
-    if (total > 0) onReclaimed({ kept, dropped: total - kept, cause });
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+    if (total > 0) this.#parts.onReclaimed({ kept, dropped: total - kept, cause });
   }
 
   /**
    * Whatever the cause: Redis may have come back empty after an outage of any length. Until somebody has created the generation
    * anew, no missing session could ever be called gone.
    */
-  async #rememberGeneration(incarnation: WorkerId): Promise<void> {
-    const { keeper, directory, clock, leaseMs } = this.#parts;
-    while (keeper.id === incarnation) {
+  async #rememberGeneration(isCurrent: () => boolean): Promise<void> {
+    const { directory, clock, leaseMs } = this.#parts;
+    while (isCurrent()) {
       try {
         await directory.checkGeneration(leaseMs);
         return;
@@ -81,66 +182,74 @@ export class Reclaim {
     }
   }
 
-  async #reclaim(session: Session, incarnation: WorkerId, cause: 'ranOut' | 'dataLost', untilMs: number): Promise<boolean> {
-    const { keeper, clock } = this.#parts;
+  /** @returns whether it is still ours */
+  async #reclaim(session: Session, isCurrent: () => boolean): Promise<boolean> {
+    const { keeper, clock, regain, leaseMs, ender } = this.#parts;
+    const incarnation = keeper.id;
     const nonce = mintNonce();
-    // Race: another lapse starts another run with another incarnation; this one leaves the session to it.
-    while (session.state === 'reclaiming' && keeper.id === incarnation) {
+    const startedMs = clock.monotonicMs();
+    const mayWriteAnew = () => clock.monotonicMs() < (this.#guardEnds.get(session) ?? Number.NEGATIVE_INFINITY);
+    // Race: another lapse or reconnect starts another run; this one leaves the session to it.
+    const isOurs = () => isCurrent() && (session.state === 'reclaiming' || session.state === 'active');
+    while (isOurs()) {
       try {
-        const epoch =
-          cause === 'dataLost'
-            ? await this.#register(session, incarnation, nonce)
-            : await this.#claim(session, incarnation, nonce);
-        if (session.state !== 'reclaiming' || keeper.id !== incarnation) return false;
-        if (epoch === undefined) break;
-        session.settle('active', { owner: incarnation, epoch });
-        return true;
+        if (session.state === 'active') {
+          // Its token is in force, only its backend sessions are not all saved: served on meanwhile.
+          await this.#saveAgain(session);
+          if (isOurs()) this.#goOn(session);
+          return isOurs();
+        }
+        const outcome = await regain.regain(session, incarnation, nonce, mayWriteAnew);
+        if (!isOurs()) return false;
+        switch (outcome.kind) {
+          case 'kept':
+            session.token = { owner: incarnation, epoch: outcome.epoch };
+            this.#goOn(session);
+            return true;
+          case 'ended':
+            ender.finishElsewhere(session);
+            return false;
+          case 'missing':
+            ender.abandon(session);
+            return false;
+          case 'older':
+            if (clock.monotonicMs() < startedMs + leaseMs) {
+              await pause(clock, RETRY_MS);
+              continue;
+            }
+            break;
+          case 'taken':
+        }
       } catch (error) {
-        if (!(error instanceof DirectoryUnavailable)) break;
-        if (clock.monotonicMs() > untilMs) break;
-        await pause(clock, RETRY_MS);
+        if (error instanceof DirectoryUnavailable && clock.monotonicMs() < startedMs + KEEP_MS) {
+          await pause(clock, RETRY_MS);
+          continue;
+        }
       }
+      break;
     }
-    if (session.state === 'reclaiming' && keeper.id === incarnation) this.#drop(session);
+    if (isOurs()) this.#drop(session);
     return false;
   }
 
-  async #claim(session: Session, incarnation: WorkerId, nonce: string): Promise<Epoch | undefined> {
-    const { directory, keeper } = this.#parts;
-    let outcome = await directory.claimSession(session.facts.ref, session.token, incarnation, nonce);
-    // Race: an earlier run claimed it, its answer was lost, and the lease ran out again. Still nobody else has touched it: while a
-    // session is in our table, no other part of this process claims it.
-    if (outcome.kind === 'ownedByOther' && keeper.isOwn(outcome.token.owner) && keeper.id === incarnation) {
-      outcome = await directory.claimSession(session.facts.ref, outcome.token, incarnation, nonce);
-    }
-    // A record that is missing for us went with Redis' data while we were suspended: a suspended worker registers nothing.
-    return outcome.kind === 'claimed' ? outcome.epoch : undefined;
+  async #saveAgain(session: Session): Promise<void> {
+    const { directory, regain } = this.#parts;
+    const read = await directory.readSession(session.facts.ref);
+    if (read.kind === 'found') await regain.reconcile(session, session.token, read.record.backends);
   }
 
-  async #register(session: Session, incarnation: WorkerId, nonce: string): Promise<Epoch | undefined> {
-    const { directory, clock, idleTimeoutMs } = this.#parts;
-    const { facts, token } = session;
-    const epoch = (token.epoch + 1) as Epoch;
-    const record = {
-      owner: incarnation,
-      epoch,
-      serverId: facts.server.id,
-      principal: facts.principal,
-      protocolVersion: facts.protocolVersion,
-      client: facts.client,
-      createdMs: facts.createdMs,
-      backends: session.savedBackends(),
-    };
-    const outcome = await directory.createSession(facts.ref, record, nonce, true);
-    if (outcome !== 'created') return this.#claim(session, incarnation, nonce);
-    // A cap never refuses a session that lives already.
-    const untilMs = clock.wallMs() + idleTimeoutMs;
-    await directory.reserveTotal(facts.ref, untilMs, Number.MAX_SAFE_INTEGER);
-    await directory.touchSessions([{ ref: facts.ref, untilMs }]);
-    return epoch;
+  /** Its record is as it should be. While the lease is away it waits for that alone. */
+  #goOn(session: Session): void {
+    this.#unverified.delete(session);
+    if (session.state === 'reclaiming' && this.#parts.keeper.isValid()) session.settle('active');
   }
 
-  /** Somebody else has it: memory closes, the record stays as it is. */
+  #keepAll(): void {
+    this.#givingUp?.cancel();
+    this.#givingUp = undefined;
+  }
+
+  /** Somebody else has it, or it is given up: memory closes, the record stays as it is. */
   #drop(session: Session): void {
     session.close('released', new GatewayError('OUTCOME_UNKNOWN', { message: 'the session moved to another worker' }));
     this.#parts.table.remove(session);

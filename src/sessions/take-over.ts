@@ -49,12 +49,15 @@ export class TakeOver {
     const server = findServer(seen.serverId);
     if (!server) return undefined;
     const claimant = keeper.id;
+    const { connectionsLost } = keeper;
     const ref = referenceOf(id);
     const outcome = await directory.claimSession(ref, from, claimant, mintNonce());
     if (outcome.kind !== 'claimed') return undefined;
     // Race: our incarnation changed while Redis answered. The claim stands for the old one; decided again, it is claimed from that.
     // And a claim under a lease that is gone without our knowing (lost data) would be free for everybody.
     if (keeper.id !== claimant || !(await directory.readLease(claimant)) || keeper.id !== claimant) return undefined;
+    // Race: the connection was lost in between, and the claim perhaps with the data: what is verified then does not know it yet.
+    if (keeper.connectionsLost !== connectionsLost) return undefined;
     const { record } = outcome;
     const facts = {
       id,

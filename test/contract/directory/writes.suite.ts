@@ -52,17 +52,22 @@ export function describeWrites(use: () => Harness): void {
 
   describe('verifySessions', () => {
     it('answers every verdict in the order asked', async () => {
-      const { ref: valid, token } = await use().openSession();
+      const backends = { a: backendSession(2) };
+      const generations = { a: 2 };
+      const { ref: valid, token } = await use().openSession({ backends });
       const { ref: fenced, stale } = await takenOver();
       const { ref: closing, token: ending } = await use().openSession();
       await directory().closeSession(closing, ending);
+      const { ref: behind, token: known } = await use().openSession({ backends });
       const verdicts = await directory().verifySessions([
-        { ref: newRef(), token },
-        { ref: closing, token: ending },
-        { ref: valid, token },
-        { ref: fenced, token: stale },
+        { ref: newRef(), token, generations },
+        { ref: closing, token: ending, generations: {} },
+        { ref: valid, token, generations },
+        { ref: fenced, token: stale, generations: {} },
+        { ref: behind, token: known, generations: { a: 3 } },
+        { ref: behind, token: known, generations: { ...generations, b: 1 } },
       ]);
-      expect(verdicts).toEqual(['missing', 'closing', 'valid', 'fenced']);
+      expect(verdicts).toEqual(['missing', 'closing', 'valid', 'fenced', 'outdated', 'outdated']);
       expect(await directory().verifySessions([])).toEqual([]);
     });
   });

@@ -19,6 +19,8 @@ import { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
 import { Liveness } from '../../../src/sessions/liveness.js';
 import { SessionOpener } from '../../../src/sessions/open-session.js';
 import { Reclaim } from '../../../src/sessions/reclaim.js';
+import { Reconnect } from '../../../src/sessions/reconnect.js';
+import { Regain } from '../../../src/sessions/regain.js';
 import type { Session } from '../../../src/sessions/session.js';
 import { SessionBackends } from '../../../src/sessions/session-backends.js';
 import { SessionTable } from '../../../src/sessions/session-table.js';
@@ -39,6 +41,8 @@ export class World {
   readonly prefix = `t-${randomUUID().slice(0, 8)}:`;
   readonly keys = makeKeys(this.prefix);
   readonly clock = new FakeClock();
+  /** What `identifyData` answers: another value after a restart. */
+  data = 'as it was';
 
   private constructor(readonly redis: Redis) {}
 
@@ -56,8 +60,28 @@ export class World {
     const worker = new TestWorker(this, name, caps);
     await worker.directory.checkGeneration(LEASE_MS);
     await this.redis.del(this.keys.settling);
+    await worker.reconnect.start(false);
     await worker.keeper.start();
     return worker;
+  }
+
+  /** What Redis holds now; `restore` brings it back, as a restart from a file of now would. */
+  async snapshot(): Promise<Snapshot> {
+    const names = await this.redis.keys(`${this.prefix}*`);
+    return Promise.all(
+      names.map(async (name) => ({
+        name,
+        dump: (await this.redis.dumpBuffer(name)) as Buffer,
+        ttlMs: await this.redis.pttl(name),
+      })),
+    );
+  }
+
+  async restore(snapshot: Snapshot): Promise<void> {
+    const now = await this.redis.keys(`${this.prefix}*`);
+    if (now.length > 0) await this.redis.del(...now);
+    for (const { name, dump, ttlMs } of snapshot) await this.redis.restore(name, Math.max(ttlMs, 0), dump);
+    this.data = randomUUID();
   }
 
   /** Every key that speaks of sessions. */
@@ -75,6 +99,8 @@ export class World {
     return this.redis.hget(this.keys.session(ref), name);
   }
 }
+
+export type Snapshot = ReadonlyArray<{ readonly name: string; readonly dump: Buffer; readonly ttlMs: number }>;
 
 export interface Caps {
   readonly maxSessions?: number;
@@ -110,6 +136,7 @@ export class TestWorker {
   readonly directory: Directory;
   readonly keeper: LeaseKeeper;
   readonly reclaim: Reclaim;
+  readonly reconnect: Reconnect;
   readonly ender: SessionEnder;
   readonly takeOver: TakeOver;
   readonly sweep: Sweep;
@@ -139,18 +166,12 @@ export class TestWorker {
       events: {
         lapsed: () => this.reclaim.suspend(),
         recovered: () => this.reclaim.resume(),
-        replaced: (cause) => void this.reclaim.run(cause),
+        replaced: (cause, guardEndMs) => void this.reclaim.run(cause, guardEndMs),
         warn,
       },
     });
     const { keeper } = this;
     const shared = { directory, clock, keeper, table };
-    this.reclaim = new Reclaim({
-      ...shared,
-      leaseMs: LEASE_MS,
-      idleTimeoutMs: IDLE_MS,
-      onReclaimed: (counts) => void this.reclaimed.push(counts),
-    });
     this.ender = new SessionEnder({
       directory,
       clock,
@@ -160,6 +181,14 @@ export class TestWorker {
       warn,
     });
     const { ender } = this;
+    this.reclaim = new Reclaim({
+      ...shared,
+      ender,
+      regain: new Regain({ ...shared, idleTimeoutMs: IDLE_MS, isCapped: () => true }),
+      leaseMs: LEASE_MS,
+      onReclaimed: (counts) => void this.reclaimed.push(counts),
+    });
+    this.reconnect = new Reconnect({ ...shared, reclaim: this.reclaim, leaseMs: LEASE_MS, onReturn: () => undefined });
     const sessionBackends = new SessionBackends({
       directory,
       clock,
@@ -249,6 +278,7 @@ export class TestWorker {
         const verb = target[name] as (...args: unknown[]) => Promise<unknown>;
         return async (...args: unknown[]) => {
           this.verbs.push(name);
+          if (name === 'identifyData') return this.world.data;
           await this.before?.(name);
           return verb.apply(target, args);
         };

@@ -110,6 +110,7 @@ class Fixture {
         return lease.draining;
       },
       isValid: () => lease.valid,
+      mayClaim: () => lease.valid,
       isOwn: (id: string) => id === 'self',
       mayTakeOver: () => lease.valid && !lease.draining,
     };

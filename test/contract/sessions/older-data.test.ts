@@ -1,0 +1,199 @@
+// Redis comes back without its last writes: whoever owned a session then owns it still, whatever an older record says, nobody else
+// begins before, and what was ended stays ended (rule 10).
+import type { Session } from '../../../src/sessions/session.js';
+import { waitFor } from '../../support/wait-for.js';
+import { useWorld } from './fixture.js';
+import { backendRecord, backendSession, LEASE_MS, type Snapshot, type TestWorker, type World } from './world.js';
+
+const use = useWorld();
+
+/** The connections break, the data goes back, the connections are opened anew. */
+async function comeBackWith(world: World, snapshot: Snapshot, workers: readonly TestWorker[]): Promise<void> {
+  for (const worker of workers) worker.reconnect.lost();
+  await world.restore(snapshot);
+  for (const worker of workers) worker.reconnect.back();
+}
+
+/** While time goes on a little, by `stepMs` for each look. */
+const eventually = (world: World, what: string, look: () => boolean, stepMs = 10) =>
+  waitFor(what, () => {
+    world.clock.advance(stepMs);
+    return look();
+  });
+
+const verified = (worker: TestWorker) =>
+  waitFor(
+    () => `a verification by ${worker.keeper.id}`,
+    () => worker.reclaimed.some(({ cause }) => cause === 'reconnected'),
+  );
+
+/** b took over from a, after the snapshot that Redis comes back with. */
+async function takenOverSince(world: World) {
+  const [a, b, c] = [await world.worker('a'), await world.worker('b'), await world.worker('c')];
+  const opened = await a.open();
+  const snapshot = await world.snapshot();
+  await a.die();
+  const session = (await b.claim(opened)) as Session;
+  return { a, b, c, session, snapshot };
+}
+
+it('leaves a session to its owner when the record names the dead one before him', async () => {
+  const world = use();
+  const { a, b, c, session, snapshot } = await takenOverSince(world);
+  await comeBackWith(
+    world,
+    snapshot.filter(({ name }) => !name.includes(a.keeper.id)),
+    [b, c],
+  );
+  await verified(b);
+  expect(session.token).toEqual({ owner: b.keeper.id, epoch: 3 });
+  expect(session.mayAct()).toBe(true);
+  expect(await c.route(session)).toMatchObject({ kind: 'forward', owner: { token: session.token } });
+});
+
+it('suspends it while the lease of the one before seems to live, and then goes on', async () => {
+  const world = use();
+  const { a, b, c, session, snapshot } = await takenOverSince(world);
+  await comeBackWith(world, snapshot, [b, c]);
+  await waitFor('the session to be suspended', () => session.state === 'reclaiming');
+  expect(session.mayAct()).toBe(false);
+  await world.redis.del(world.keys.lease(a.keeper.id));
+  await eventually(world, 'the session to be served again', () => session.mayAct());
+  expect(session.token).toEqual({ owner: b.keeper.id, epoch: 3 });
+});
+
+it('lets nobody claim what the older record calls free before every owner could verify', async () => {
+  const world = use();
+  const { a, b, c, session, snapshot } = await takenOverSince(world);
+  // b is slower to come back.
+  for (const worker of [b, c]) worker.reconnect.lost();
+  await world.restore(snapshot.filter(({ name }) => !name.includes(a.keeper.id)));
+  expect(await c.route(session)).toEqual({ kind: 'hold', cause: 'lease' });
+  c.reconnect.back();
+  await waitFor('c to know that the data is another', () => c.verbs.includes('identifyData'));
+  expect(await c.route(session)).toEqual({ kind: 'hold', cause: 'lease' });
+  expect(session.mayAct()).toBe(true);
+});
+
+it('suspends what could not be verified before the guard of the time before ended', async () => {
+  const world = use();
+  const { b, c, session, snapshot } = await takenOverSince(world);
+  b.before = (verb) => (verb === 'verifySessions' ? new Promise(() => undefined) : undefined);
+  await comeBackWith(world, snapshot, [b, c]);
+  world.clock.advance((LEASE_MS * 5) / 6 - 1);
+  expect(b.keeper.isValid() || session.state === 'active').toBe(true);
+  await eventually(world, 'the session to be suspended', () => session.state === 'reclaiming', 1);
+  expect(session.mayAct()).toBe(false);
+});
+
+it('claims freely again when the server is the one it was', async () => {
+  const world = use();
+  const [a, b] = [await world.worker('a'), await world.worker('b')];
+  const session = await a.open();
+  await a.die();
+  b.reconnect.lost();
+  expect(await b.route(session)).toEqual({ kind: 'hold', cause: 'lease' });
+  b.reconnect.back();
+  await waitFor('claims to be allowed', () => b.keeper.mayTakeOver());
+  expect(await b.route(session)).toMatchObject({ kind: 'takeOver' });
+});
+
+it('writes a session anew that the older data does not know, with its places', async () => {
+  const world = use();
+  const b = await world.worker('b');
+  const snapshot = await world.snapshot();
+  const session = await b.open();
+  session.backends.set('tickets', backendSession(false, backendRecord(2)));
+  await comeBackWith(world, snapshot, [b]);
+  await verified(b);
+  expect(session.mayAct()).toBe(true);
+  const read = await b.directory.readSession(session.facts.ref);
+  expect(read).toMatchObject({ kind: 'found', record: { ...session.token, backends: { tickets: backendRecord(2) } } });
+  expect(await b.directory.countSessions()).toBe(1);
+  expect(await world.redis.zcard(world.keys.principal(session.facts.principal))).toBe(1);
+});
+
+it('saves a backend session again that the older record does not know, and serves the session meanwhile', async () => {
+  const world = use();
+  const b = await world.worker('b');
+  const session = await b.open();
+  const snapshot = await world.snapshot();
+  session.backends.set('tickets', backendSession(false, backendRecord(1)));
+  await b.directory.saveBackendSession(session.facts.ref, session.token, 'tickets', 0, backendRecord(1));
+  await comeBackWith(world, snapshot, [b]);
+  expect(session.mayAct()).toBe(true);
+  await verified(b);
+  const read = await b.directory.readSession(session.facts.ref);
+  expect(read).toMatchObject({ kind: 'found', record: { ...session.token, backends: { tickets: backendRecord(1) } } });
+  expect(session.mayAct()).toBe(true);
+});
+
+it('drops a session that the older data gave to a living worker', async () => {
+  const world = use();
+  const [a, b] = [await world.worker('a'), await world.worker('b')];
+  const opened = await a.open();
+  const snapshot = await world.snapshot();
+  // a released it, as in a drain that was called off.
+  await a.directory.releaseSession(opened.facts.ref, opened.token);
+  a.table.remove(opened);
+  const session = (await b.claim(opened)) as Session;
+  await comeBackWith(world, snapshot, [a, b]);
+  await waitFor('the session to be suspended', () => session.state === 'reclaiming');
+  await eventually(world, 'the session to be dropped', () => session.state === 'released', LEASE_MS / 20);
+  expect(b.table.get(session.facts.id)).toBeUndefined();
+  expect(await a.route(session)).toMatchObject({ kind: 'takeOver', from: { owner: a.keeper.id, epoch: 1 } });
+});
+
+it('ends again what was ended, also where the older data has it taken over', async () => {
+  const world = use();
+  const [a, b] = [await world.worker('a'), await world.worker('b')];
+  const session = await a.open();
+  const snapshot = await world.snapshot();
+  await a.ender.end(session, 'deleted');
+  await a.ender.settle(1000);
+  await comeBackWith(world, snapshot, [a, b]);
+  await waitFor('the record to be gone', async () => (await b.route(session)).kind === 'gone');
+  await waitFor('nothing to be left', async () => (await world.sessionKeys()).length === 0);
+});
+
+it('forgets what was ended more than a minute ago', async () => {
+  const world = use();
+  const a = await world.worker('a');
+  const old = await a.open();
+  await a.ender.end(old, 'deleted');
+  await a.ender.settle(1000);
+  world.clock.advance(61_000);
+  await waitFor('the lease', () => a.keeper.isValid());
+  const late = await a.open();
+  await a.ender.end(late, 'deleted');
+  await a.ender.settle(1000);
+  a.verbs.length = 0;
+  a.ender.endAgain();
+  await a.ender.settle(1000);
+  expect(a.verbs.filter((verb) => verb === 'closeSession')).toHaveLength(1);
+});
+
+it('queues the jobs of a session whose record went while the worker was suspended', async () => {
+  const world = use();
+  const a = await world.worker('a');
+  const session = await a.open();
+  session.backends.set('tickets', backendSession(false, backendRecord(4)));
+  await world.redis.flushall();
+  await a.lapse();
+  await waitFor('a job', () => a.queue.jobs.length > 0);
+  expect(a.queue.jobs).toMatchObject([{ backend: 'tickets', sessionRef: session.facts.ref, generation: 4 }]);
+});
+
+it('gives up what is suspended for a minute, and leaves the record to whoever comes', async () => {
+  const world = use();
+  const a = await world.worker('a');
+  const session = await a.open();
+  a.before = (verb) => (verb === 'renewLease' ? new Promise(() => undefined) : undefined);
+  world.clock.stepWall(LEASE_MS);
+  world.clock.advance(LEASE_MS / 3);
+  await waitFor('the lapse to be told', () => session.state === 'reclaiming');
+  world.clock.advance(60_000);
+  expect(session.state).toBe('released');
+  const read = await a.directory.readSession(session.facts.ref);
+  expect(read).toMatchObject({ kind: 'found', record: { state: 'active', epoch: 1 } });
+});
