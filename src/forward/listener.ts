@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createPlainServer, type ListenOptions
 import { createServer as createTlsServer } from 'node:tls';
 import { EXIT, StartError } from '../errors/start-error.js';
 import type { Clock } from '../lifecycle/clock.js';
+import { PauseWatch } from '../lifecycle/pause-watch.js';
 import type { Keyring } from '../secrets/keyring.js';
 import { HopConnection } from './connection.js';
 import type { ExchangeHandler, InternalListener, ReadMessage } from './forward.js';
@@ -41,6 +42,16 @@ export async function listenInternally(options: InternalListenOptions): Promise<
   const tcpSockets = new Set<Socket>();
   let draining = false;
   let onEmpty: (() => void) | undefined;
+  let pauses: PauseWatch | undefined;
+
+  /**
+   * A greeting that was cut off or came too late, unless that was our own doing. Race: who was being greeted when we were stopped, or
+   * was accepted by our kernel alone, gave up meanwhile; by our clock it was silent, and a worker would pass for an attacker.
+   */
+  const onUngreeted = (reason: string) => {
+    // A greeting may take `lingerMs`; half as much again for what the kernel had accepted and we read only after the pause.
+    if (!pauses?.pausedSince(clock.monotonicMs() - 1.5 * limits.lingerMs)) onRefused(reason);
+  };
 
   const accept = (socket: Socket) => {
     const connection: HopConnection = new HopConnection(socket, {
@@ -54,7 +65,8 @@ export async function listenInternally(options: InternalListenOptions): Promise<
         onIdle: () => {},
         onClose: ({ kind, reason }) => {
           connections.delete(connection);
-          if (kind === 'fault' || reason === 'hello_timeout') onRefused(reason);
+          if (kind === 'fault') onRefused(reason);
+          else if (reason === 'hello_timeout') onUngreeted(reason);
           if (connections.size === 0) onEmpty?.();
         },
       },
@@ -82,7 +94,10 @@ export async function listenInternally(options: InternalListenOptions): Promise<
     const { host, ports } = options.tcp;
     const server = createTlsServer({ ...pskServerOptions(keyring, limits.lingerMs), allowHalfOpen: true }, accept);
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-      onRefused(handshakeReason(error.code));
+      const reason = handshakeReason(error.code);
+      // A wrong key is told by what the stranger sent, whatever the time.
+      if (reason === 'handshake_timeout' || reason === 'handshake_reset') onUngreeted(reason);
+      else onRefused(reason);
       // Node leaves a socket open whose handshake timed out, for good.
       socket.destroy();
     });
@@ -103,6 +118,7 @@ export async function listenInternally(options: InternalListenOptions): Promise<
     servers.push(server);
     tcp = { host, port: (server.address() as AddressInfo).port };
   }
+  pauses = new PauseWatch(clock, limits.lingerMs / 2);
   for (const server of servers) {
     server.maxConnections = MAX_CONNECTIONS;
     server.on('drop', () => onRefused('too_many_connections'));
@@ -135,6 +151,7 @@ export async function listenInternally(options: InternalListenOptions): Promise<
       }
       for (const connection of [...connections]) connection.close({ kind: 'closed', reason: 'closing' });
       for (const socket of tcpSockets) socket.destroy();
+      pauses?.stop();
     },
   };
 }
