@@ -27,13 +27,18 @@ export interface InternalParts {
   readonly log: Logger;
 }
 
-/** A Unix socket for siblings; where Redis is shared, a TCP port for other pods. @throws StartError 69 */
-export function listenForWorkers({ start, config, keyring, handler, metrics, log }: InternalParts): Promise<InternalListener> {
+/**
+ * A Unix socket for siblings; where Redis is shared, a TCP port for other pods.
+ * @param turn how often this process has listened before: each time has a path of its own
+ * @throws StartError 69
+ */
+export function listenForWorkers(parts: InternalParts, turn = 0): Promise<InternalListener> {
+  const { start, config, keyring, handler, metrics, log } = parts;
   const { host, port } = config.internal;
   // Each of two lives of each worker has a port of its own: the successor of a crashed one must not wait for its socket.
   const ports = port === 0 ? [0] : Array.from({ length: 2 * start.workers }, (_, index) => port + index);
   return listenInternally({
-    unixSocket: join(start.socketDir, `${start.index}-${process.pid}.sock`),
+    unixSocket: join(start.socketDir, `${start.index}-${process.pid}${turn === 0 ? '' : `-${turn}`}.sock`),
     ...(config.redis.url === '' ? {} : { tcp: { host, ports } }),
     keyring,
     handler,

@@ -13,6 +13,7 @@ import { McpEndpoint } from '../edge/mcp-endpoint.js';
 import { makePublicServer } from '../edge/public-server.js';
 import { EXIT, StartError } from '../errors/start-error.js';
 import type { ExchangeHandler } from '../forward/forward.js';
+import { DEFAULT_HOP_LIMITS } from '../forward/limits.js';
 import { Peers } from '../forward/peers.js';
 import { pause, systemClock } from '../lifecycle/clock.js';
 import { makeLogger } from '../observability/log.js';
@@ -46,11 +47,13 @@ import { TakeOver } from '../sessions/take-over.js';
 import type { Exchange } from '../streams/exchange.js';
 import { KeepAlive } from '../streams/keep-alive.js';
 import { endGuarded } from './end-guarded.js';
+import { KeptListener } from './kept-listener.js';
 import { makeBackends } from './make-backends.js';
 import { noteNotification } from '../sessions/note-notification.js';
 import { makeRequestLog } from './request-log.js';
 import { makeTeardown } from './make-teardown.js';
 import { Readiness } from './readiness.js';
+import { SelfProbe } from './self-probe.js';
 import { describeFailure, type StartMessage, WorkerChannel } from './worker-channel.js';
 import { hopLimits, listenForWorkers, listenPublicly } from './worker-listeners.js';
 
@@ -81,7 +84,7 @@ export function runWorker(worker: NodeJS.Process, exit: (code: number) => never)
   const channel = new WorkerChannel(worker, {
     start(message) {
       own.guarded = message.guardedProcesses;
-      startWorker(message, channel, own).then((started) => {
+      startWorker(message, channel, own, exit).then((started) => {
         running = started;
       }, fail);
     },
@@ -107,7 +110,12 @@ export class OwnProcesses {
   readonly groups = new Map<number, StartMessage['guardedProcesses'][number]>();
 }
 
-async function startWorker(start: StartMessage, channel: WorkerChannel, own: OwnProcesses): Promise<Running> {
+async function startWorker(
+  start: StartMessage,
+  channel: WorkerChannel,
+  own: OwnProcesses,
+  exit: (code: number) => never,
+): Promise<Running> {
   const config = start.config as Config;
   const clock = systemClock;
   const log = makeLogger({
@@ -217,7 +225,11 @@ async function startWorker(start: StartMessage, channel: WorkerChannel, own: Own
 
   // --- the lease; its address facts come from the internal listener, which hands requests to the execution path
   let handle: ExchangeHandler = () => undefined;
-  const listener = await listenForWorkers({ start, config, keyring, handler: (exchange) => handle(exchange), metrics, log });
+  const internal = { start, config, keyring, handler: (exchange: Exchange) => handle(exchange), metrics, log };
+  const listener = await KeptListener.open({
+    listen: (turn) => listenForWorkers(internal, turn),
+    publish: (addresses) => keeper.moveTo(addresses),
+  });
   const keeper: LeaseKeeper = new LeaseKeeper({
     directory,
     clock,
@@ -228,8 +240,7 @@ async function startWorker(start: StartMessage, channel: WorkerChannel, own: Own
       pid: process.pid,
       pod: start.pod,
       host: start.host,
-      unixSocket: listener.unixSocket,
-      ...(listener.tcp ? { tcp: listener.tcp } : {}),
+      ...listener.addresses,
       startedMs: clock.wallMs(),
     },
     acknowledge: (id) => channel.acknowledge(id),
@@ -366,6 +377,24 @@ async function startWorker(start: StartMessage, channel: WorkerChannel, own: Own
   liveness.start();
   sweep.start();
   teardown.start();
+  const probe = new SelfProbe({
+    leaseMs,
+    keyring,
+    clock,
+    limits: { ...DEFAULT_HOP_LIMITS, ...hopLimits(config) },
+    addresses: () => listener.addresses,
+    listenAnew: () => listener.renew(),
+    onBroken: async (reason) => {
+      log.error({ reason }, 'the internal listener cannot be reached: the worker ends');
+      // Rule 6: children end before anybody can take over what they work on.
+      endGuarded(own.groups.values());
+      await Promise.race([keeper.stop(), pause(clock, STEP_BUDGET_MS)]);
+      log.flush();
+      exit(EXIT.forced);
+    },
+    warn,
+  });
+  probe.start();
   const readiness = new Readiness(keeper, clock, leaseMs);
   const hostGuard = makeHostGuard(config, config.listen);
   const endpoint = new McpEndpoint({
@@ -426,6 +455,7 @@ async function startWorker(start: StartMessage, channel: WorkerChannel, own: Own
       sweep.stop();
       await ender.settle(STEP_BUDGET_MS);
       await teardown.close(STEP_BUDGET_MS);
+      probe.stop();
       await Promise.all([listener.close(STEP_BUDGET_MS), forwarder.close(STEP_BUDGET_MS)]);
       await keeper.stop();
       for (const backend of backends.values()) await backend.close();

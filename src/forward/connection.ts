@@ -55,6 +55,7 @@ export class HopConnection implements StreamHome {
   #ended = false;
   #closed = false;
   #linger: Timer | undefined;
+  #onPong: (() => void) | undefined;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
@@ -117,6 +118,13 @@ export class HopConnection implements StreamHome {
     stream.receiver = receiver;
     this.#streams.set(stream.id, stream);
     return stream;
+  }
+
+  /** Asks once for a sign that the peer reads and answers. */
+  ping(answered: () => void): void {
+    if (this.#closed || this.#ended) return;
+    this.#onPong = answered;
+    this.outbox.byte(FRAME.PING, 0, 0);
   }
 
   forget(stream: HopStream): void {
@@ -189,6 +197,7 @@ export class HopConnection implements StreamHome {
       case FRAME.PING:
         // A peer that does not read needs no sign of life, and must not make us collect them.
         if (payload[0] === 0 && !this.outbox.isBacked) this.outbox.byte(FRAME.PING, 0, 1);
+        else if (payload[0] === 1) this.#onPong?.();
         return undefined;
       case FRAME.GOAWAY:
         return this.#takeGoAway(payload.readUInt32BE(0));

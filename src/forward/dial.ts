@@ -26,11 +26,14 @@ export type DialOutcome =
 
 const failed = (reason: DialFailure): DialOutcome => ({ kind: 'failed', reason });
 
+/** The part of a lease that tells the way to its worker. */
+export type WorkerAddress = Pick<Lease, 'pod' | 'unixSocket' | 'tcp'>;
+
 /**
  * Never rejects. A stopped worker still accepts (its kernel does), so only its HELLO counts as being there.
  * Over TLS the newest key is tried first; a worker that has not got it yet knows the other one.
  */
-export async function dial(to: Lease, options: DialOptions, events: ConnectionEvents): Promise<DialOutcome> {
+export async function dial(to: WorkerAddress, options: DialOptions, events: ConnectionEvents): Promise<DialOutcome> {
   const dueMs = options.clock.monotonicMs() + options.connectTimeoutMs;
   if (to.pod === options.ownPod) return attempt(() => connectPlain({ path: to.unixSocket, allowHalfOpen: true }), 'connect');
   const { tcp } = to;

@@ -37,6 +37,7 @@ export interface LeaseKeeperOptions {
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
   readonly #marginMs: number;
+  #facts: LeaseFacts;
   #id: WorkerId;
   #previousIds = new Set<WorkerId>();
   #validUntilMonotonicMs = 0;
@@ -56,6 +57,7 @@ export class LeaseKeeper {
   constructor(options: LeaseKeeperOptions) {
     this.#options = options;
     this.#marginMs = options.leaseMs / 6;
+    this.#facts = options.facts;
     this.#id = mintWorkerId(options.name);
   }
 
@@ -144,6 +146,14 @@ export class LeaseKeeper {
     await this.#renew();
   }
 
+  /** Tells the others where the worker is to be reached from now on, with a renewal that is sent at once. */
+  async moveTo(addresses: Pick<LeaseFacts, 'unixSocket' | 'tcp'>): Promise<void> {
+    this.#facts = { ...this.#facts, ...addresses };
+    // Race: a renewal that is on its way still names the old addresses.
+    await this.#renewing;
+    if (!this.#stopped) await this.#renew();
+  }
+
   /** Deletes the lease: everything this worker still owned is free from now on. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -154,7 +164,7 @@ export class LeaseKeeper {
   }
 
   #lease(): Lease {
-    return { ...this.#options.facts, id: this.#id, draining: this.#draining };
+    return { ...this.#facts, id: this.#id, draining: this.#draining };
   }
 
   #schedule(delayMs: number): void {

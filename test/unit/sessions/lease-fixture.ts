@@ -11,7 +11,7 @@ export const RETRY_MS = LEASE_MS / 12;
 
 export interface LeaseCall {
   readonly kind: 'open' | 'renew' | 'remove';
-  readonly lease: Pick<Lease, 'id' | 'draining'>;
+  readonly lease: Pick<Lease, 'id' | 'draining' | 'unixSocket'>;
   /** Answers a call that waits. */
   answer(outcome: 'ok' | 'no' | 'unavailable'): Promise<void>;
 }
@@ -38,7 +38,7 @@ export class LeaseDirectory {
   }
 
   removeLease(id: WorkerId): Promise<boolean> {
-    return this.#call('remove', { id, draining: false }, () => this.leases.delete(id));
+    return this.#call('remove', { id, draining: false, unixSocket: '' }, () => this.leases.delete(id));
   }
 
   last(): LeaseCall {
@@ -54,7 +54,7 @@ export class LeaseDirectory {
     });
     this.calls.push({
       kind,
-      lease: { id: lease.id, draining: lease.draining },
+      lease: { id: lease.id, draining: lease.draining, unixSocket: lease.unixSocket },
       answer: (value) => {
         answered(value);
         return settle();

@@ -101,6 +101,24 @@ describe('renewals', () => {
     await told;
   });
 
+  it('tells new addresses at once and keeps to them, also when a renewal is on its way and when Redis is away', async () => {
+    const { clock, directory, keeper } = await new LeaseFixture().start();
+    directory.waits = true;
+    clock.advance(RENEWAL_MS);
+    await settle();
+    const told = keeper.moveTo({ unixSocket: '/tmp/anew.sock' });
+    expect(directory.last().lease.unixSocket).toBe('/tmp/none.sock');
+    await directory.last().answer('ok');
+    expect(directory.last()).toMatchObject({ kind: 'renew', lease: { unixSocket: '/tmp/anew.sock' } });
+    await directory.last().answer('unavailable');
+    await told;
+    clock.advance(RETRY_MS);
+    await settle();
+    expect(directory.last()).toMatchObject({ kind: 'renew', lease: { unixSocket: '/tmp/anew.sock' } });
+    await directory.last().answer('ok');
+    expect(directory.mostAtOnce).toBe(1);
+  });
+
   it('are tried again soon while Redis is away, and succeed without a lapse if it is back in time', async () => {
     const fixture = await new LeaseFixture().start();
     fixture.directory.away = true;
