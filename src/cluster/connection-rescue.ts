@@ -5,6 +5,9 @@
 // looked different, nothing would be found to rescue, and a test in the cluster lane would fail.
 import type { Worker } from 'node:cluster';
 
+/** Connections that wait while nobody listens: each holds a descriptor. Beyond that the one that came last is closed. */
+const MAX_HOMELESS = 1024;
+
 interface NewConnection {
   readonly cmd: 'NODE_CLUSTER';
   readonly act: 'newconn';
@@ -76,7 +79,8 @@ export class ConnectionRescue {
       .filter(({ worker, isListening }) => isListening && worker.isConnected() && !worker.exitedAfterDisconnect)
       .sort((a, b) => a.pending.size - b.pending.size);
     if (!to) {
-      this.#homeless.push({ message, handle });
+      if (this.#homeless.length < MAX_HOMELESS) this.#homeless.push({ message, handle });
+      else handle.close();
       return;
     }
     // Through the wrapped send, so that it is pending there: this worker may die as well.

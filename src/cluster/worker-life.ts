@@ -4,6 +4,9 @@ import { killGroup } from '../lifecycle/process-group.js';
 import type { WorkerId } from '../protocol/ids.js';
 import type { FromWorker, StdioGroup, ToWorker } from './messages.js';
 
+/** Of one life: only the last few can have a lease, the others' are gone for good (rule 2). */
+const MAX_INCARNATIONS = 1000;
+
 export type Failure = Extract<FromWorker, { kind: 'failed' }>;
 
 export interface LifeEvents {
@@ -73,6 +76,8 @@ export class WorkerLife {
       case 'incarnation':
         // Recorded first: once acknowledged it may write a lease, and that has to be deleted when it dies.
         this.incarnations.add(message.incarnation);
+        if (this.incarnations.size > MAX_INCARNATIONS)
+          this.incarnations.delete(this.incarnations.values().next().value as WorkerId);
         if (this.#hasExited) this.#events.onLateIncarnation(message.incarnation);
         else this.send({ kind: 'acknowledged', incarnation: message.incarnation });
         return;

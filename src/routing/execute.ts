@@ -9,7 +9,7 @@ import type { Session } from '../sessions/session.js';
 import type { ServeOutcome } from '../sessions/serve-session.js';
 import type { Exchange, Hop } from '../streams/exchange.js';
 import { writeError } from './write-error.js';
-import type { HoldRoom } from './hold-room.js';
+import { type HoldRoom, MAX_TICK_MS } from './hold-room.js';
 import type { KnownOwner } from './owner-cache.js';
 import { type Decision, findStayingWorker, type RoutingView, routeFromDirectory, routeFromMemory } from './route-session.js';
 import type { SessionRecord } from '../directory/directory.js';
@@ -148,9 +148,11 @@ export class Execution {
 
   /** Bounded in number and time: who forwarded counts the hold from its own side, and a lapsed lease may stay away for long. */
   async #waitUntilSettled(exchange: Exchange, session: Session): Promise<void> {
-    const leave = this.#parts.hold.enter(bodyBytesOf(exchange));
+    const { clock, hold, holdMs } = this.#parts;
+    const leave = hold.enter(bodyBytesOf(exchange));
     try {
-      await Promise.race([session.settled(), pause(this.#parts.clock, this.#parts.holdMs)]);
+      const leftMs = Math.max(0, exchange.deadlineMs - clock.monotonicMs());
+      await session.settled(pause(clock, Math.min(holdMs, leftMs)));
     } finally {
       leave();
     }
@@ -259,7 +261,9 @@ export class Execution {
       throw error;
     }
     progress.wasHeld = true;
-    await hold.tick(cause);
+    const leftMs = Math.min(progress.heldSinceMs + holdMs, exchange.deadlineMs) - now;
+    // The last look comes when the time is up, not a tick later. Few have a timer of their own: only those that are about to leave.
+    await (leftMs < MAX_TICK_MS ? Promise.race([hold.tick(cause), pause(clock, leftMs + 1)]) : hold.tick(cause));
     leave();
   }
 }

@@ -7,7 +7,8 @@ const MAX_REQUESTS = 1000;
 const MAX_BYTES = 32 * 1024 * 1024;
 /** The first look comes soon: a crashed worker's lease is deleted within milliseconds. */
 const FIRST_TICK_MS = 20;
-const MAX_TICK_MS = 400;
+/** Between two looks at one cause, ms. */
+export const MAX_TICK_MS = 400;
 /** A cause that nobody waited for so long starts from the first tick again. */
 const FORGET_MS = 2000;
 

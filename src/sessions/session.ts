@@ -50,7 +50,7 @@ export class Session {
   inFlight = 0;
   standalone: StandaloneStream | undefined;
   #keeper: LeaseKeeper;
-  #settled: Array<() => void> = [];
+  readonly #settled = new Set<() => void>();
 
   constructor(facts: SessionFacts, token: OwnerToken, keeper: LeaseKeeper, nowMs: number) {
     this.facts = facts;
@@ -68,13 +68,29 @@ export class Session {
   settle(state: SessionState, token: OwnerToken = this.token): void {
     this.state = state;
     this.token = token;
-    for (const wake of this.#settled.splice(0)) wake();
+    const waiting = [...this.#settled];
+    this.#settled.clear();
+    for (const wake of waiting) wake();
   }
 
-  /** Resolves when the session is no longer `reclaiming`. */
-  settled(): Promise<void> {
-    if (this.state !== 'reclaiming') return Promise.resolve();
-    return new Promise((resolve) => this.#settled.push(resolve));
+  /**
+   * Resolves when the session is no longer `reclaiming`, or when `givenUp` does. A lapse may last: whoever has stopped waiting must
+   * leave nothing behind here.
+   */
+  async settled(givenUp?: Promise<void>): Promise<void> {
+    if (this.state !== 'reclaiming') return;
+    let wake: () => void = () => undefined;
+    const done = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    this.#settled.add(wake);
+    await (givenUp ? Promise.race([done, givenUp]) : done);
+    this.#settled.delete(wake);
+  }
+
+  /** How many wait for that. */
+  get waiting(): number {
+    return this.#settled.size;
   }
 
   /** Something of it lives only in this process (a stdio child): it cannot be passed on. */
