@@ -20,6 +20,10 @@ import type { HttpTransport } from './transport.js';
 const NOTIFY_MS = 10_000;
 /** Answers under way to one backend session; a backend that asks faster than it reads gets no more. */
 const MAX_ANSWERS = 32;
+/** Notifications under way to one backend session: the client was told 202 long ago, so nothing slows it down. */
+const MAX_TOLD = 128;
+/** Their text, in characters; one always fits. */
+const MAX_TOLD_LENGTH = 8 * 1024 * 1024;
 
 export class HttpBackendSession implements BackendSession, CallSession, ListeningSession {
   readonly backend: string;
@@ -33,6 +37,9 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   readonly #calls = new Bag<SessionCall>('call');
   readonly #listen: ListenStream;
   #answers = 0;
+  #told = 0;
+  #toldLength = 0;
+  #isFlooded = false;
   /** The last failed recovery: calls that were sent before it share its outcome instead of trying one each (S65). */
   #failure: { readonly generation: number; readonly atMs: number; readonly error: GatewayError } | undefined;
 
@@ -72,7 +79,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   async notify(message: JsonRpcNotification, headers: Headers): Promise<void> {
     const { current } = this;
     if (!current || this.#closedWith) return;
-    await this.#post(current, JSON.stringify(message), headers, message.method);
+    await this.#tell(current, message, headers);
   }
 
   setListening(listening: boolean): void {
@@ -143,7 +150,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
 
   tellCancelled(state: OpenState, requestId: RequestId, reason: string, headers: Headers): void {
     const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId, reason } };
-    void this.#post(state, JSON.stringify(message), headers, message.method);
+    void this.#tell(state, message, headers);
   }
 
   answer(state: OpenState, id: RequestId, method: string, headers: Headers): void {
@@ -211,6 +218,23 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     this.current = outcome;
     this.transport.lastInfo = outcome.info;
     this.#listen.sessionOpened();
+  }
+
+  /** Drops it where the backend takes too few: a notification may be lost, the worker's memory may not. */
+  async #tell(state: OpenState, message: { readonly method: string }, headers: Headers): Promise<void> {
+    const text = JSON.stringify(message);
+    if (this.#told >= MAX_TOLD || (this.#told > 0 && this.#toldLength + text.length > MAX_TOLD_LENGTH)) {
+      // One line for a flood.
+      if (!this.#isFlooded) this.#logFailed(message.method, 'busy');
+      this.#isFlooded = true;
+      return;
+    }
+    this.#told++;
+    this.#toldLength += text.length;
+    await this.#post(state, text, headers, message.method);
+    this.#told--;
+    this.#toldLength -= text.length;
+    if (this.#told === 0) this.#isFlooded = false;
   }
 
   /** Sends what has no answer. Never rejects: a failure is only worth a line in the log. */

@@ -127,6 +127,30 @@ describe('reaching a backend', () => {
     expect(logged).toMatchObject([{ what: 'notifications/y', reason: 'http_500' }]);
   });
 
+  test('notifications that the backend does not take are dropped beyond a bound, told once, and calls go on', async () => {
+    const logged: object[] = [];
+    const { strict, session } = await open({}, {}, { logged });
+    await callTool(session, 'echo');
+    const unanswered: Array<() => void> = [];
+    const hold = (text: string) =>
+      strict.always(text, (_request, response) => void unanswered.push(() => response.writeHead(202).end()));
+    hold('notifications/x');
+    const told = Array.from({ length: 1000 }, () => session.notify({ jsonrpc: '2.0', method: 'notifications/x' }, {}));
+    // What was dropped is over at once; the rest waits for the backend.
+    let over = 0;
+    for (const one of told) void one.then(() => over++);
+    await waitFor('all but the bound to be over', () => over === 1000 - 128);
+    expect(logged).toMatchObject([{ what: 'notifications/x', reason: 'busy' }]);
+    await callTool(session, 'echo');
+    await waitFor('those under way to be taken', () => {
+      for (const answer of unanswered.splice(0)) answer();
+      return over === 1000;
+    });
+    expect(strict.of('notifications/x')).toHaveLength(128);
+    await session.notify({ jsonrpc: '2.0', method: 'notifications/y' }, {});
+    expect(strict.of('notifications/y')).toHaveLength(1);
+  });
+
   test('end() sends one DELETE with id, version and headers, and tells what came of it', async () => {
     const { strict, session, backend } = await open();
     await callTool(session, 'echo');

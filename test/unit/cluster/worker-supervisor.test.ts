@@ -71,6 +71,15 @@ describe('the supervisor of workers', () => {
     expect(at(0).received.map(({ kind }) => kind)).toEqual(['start', 'collect']);
   });
 
+  it('keeps a bounded number of incarnations of one life, the latest, and removes their leases', () => {
+    const { supervisor, at, removed } = setUp({ count: 1 });
+    supervisor.start();
+    for (let n = 0; n < 1200; n++) at(0).says({ kind: 'incarnation', incarnation: id(`w.${n}`) });
+    at(0).die();
+    expect(removed).toHaveLength(1000);
+    expect(removed.at(-1)).toBe('w.1199');
+  });
+
   it('tells once that all are ready', () => {
     const { supervisor, at, events } = setUp();
     supervisor.start();
