@@ -265,8 +265,12 @@ export class LeaseKeeper {
         return false;
       }
     } catch (error) {
-      if (error instanceof DirectoryUnavailable) return false;
-      throw error;
+      if (!(error instanceof DirectoryUnavailable)) throw error;
+      // Race: it may have been written, unheard. A renewal that found it would go on as if nothing had been replaced, and what waits
+      // to be claimed back would wait for ever.
+      this.#previousIds.add(this.#id);
+      this.#id = mintWorkerId(this.#options.name);
+      return false;
     }
     this.#setValid(sentMonotonicMs, sentWallMs);
     return true;

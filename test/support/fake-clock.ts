@@ -52,6 +52,12 @@ export class FakeClock implements Clock {
     this.#nowMs = endMs;
   }
 
+  /** The process was stopped for `ms`: time went on without it, and what fell due meanwhile runs late, all of it now. */
+  jump(ms: number): void {
+    this.#nowMs += ms;
+    this.advance(0);
+  }
+
   /** The wall clock steps alone, as by an operator or NTP. */
   stepWall(ms: number): void {
     this.#wallOffsetMs += ms;
