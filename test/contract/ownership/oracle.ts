@@ -18,11 +18,13 @@ export interface Known {
 
 export class Oracle {
   readonly sessions: Known[] = [];
-  /** Acts that were begun, for tests of the simulation itself. */
-  acts = 0;
   #problem: string | undefined;
 
-  constructor(private readonly redis: RedisWorld) {}
+  constructor(
+    private readonly redis: RedisWorld,
+    /** Every worker's lease is looked at, not only those of workers that may act. */
+    private readonly watchesLeases: boolean,
+  ) {}
 
   get sessionCount(): number {
     return this.sessions.length;
@@ -37,10 +39,6 @@ export class Oracle {
     this.sessions.push({ id, ref, mayEnd: false, epoch: 0, closing: false, twoSinceMs: undefined });
   }
 
-  acted(_worker: SimWorker, _session: Session, _method: string): void {
-    this.acts++;
-  }
-
   answered(session: Known, status: number): void {
     if (status === 404 && !session.mayEnd && this.redis.losses === 0) this.#report(`live session ${session.ref} was called gone`);
   }
@@ -53,6 +51,13 @@ export class Oracle {
   async check(workers: readonly SimWorker[]): Promise<void> {
     if (this.#problem) throw new Error(this.#problem);
     for (const session of this.sessions) await this.#checkSession(session, workers);
+    if (this.watchesLeases) for (const worker of workers) await this.#checkLease(worker);
+  }
+
+  async #checkLease({ isRunning, parts: { keeper } }: SimWorker): Promise<void> {
+    if (isRunning && keeper.isValid() && !(await this.redis.hasLease(keeper.id))) {
+      throw new Error(`${keeper.id} calls its lease valid, but it is gone`);
+    }
   }
 
   async #checkSession(session: Known, workers: readonly SimWorker[]): Promise<void> {

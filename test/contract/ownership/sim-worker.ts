@@ -28,7 +28,6 @@ export interface Machine {
 export interface Cluster {
   /** By the socket that its lease names. */
   findBySocket(socket: string): SimWorker | undefined;
-  onAct(worker: SimWorker, session: Session, method: Exchange['method']): void;
 }
 
 export class SimWorker {
@@ -125,7 +124,6 @@ export class SimWorker {
       return 'done';
     }
     if (!session.mayAct()) return 'notOwner';
-    this.cluster.onAct(this, session, exchange.method);
     if (exchange.method === 'DELETE' && (await this.parts.ender.end(session, 'deleted')) === 'fenced') return 'notOwner';
     exchange.answer.send(200, {});
     return 'done';

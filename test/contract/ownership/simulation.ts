@@ -1,8 +1,6 @@
 // A cluster of simulated workers on one real Redis: carries out steps one by one, lets what is free to move move, and asks the oracle
 // after each whether all still holds.
 import type { Redis } from 'ioredis';
-import type { Session } from '../../../src/sessions/session.js';
-import type { Exchange } from '../../../src/streams/exchange.js';
 import { LEASE_MS } from '../sessions/world.js';
 import { Oracle } from './oracle.js';
 import { RedisWorld, type RedisWorldOptions } from './redis-world.js';
@@ -15,6 +13,7 @@ const PIECE_MS = LEASE_MS / 24;
 export interface SimulationOptions extends RedisWorldOptions {
   /** A planted bug: done to each worker before it starts. */
   readonly spoil?: (worker: SimWorker) => void;
+  readonly watchLeases?: boolean;
 }
 
 export class Simulation {
@@ -26,7 +25,7 @@ export class Simulation {
     readonly redis: RedisWorld,
     private readonly options: SimulationOptions,
   ) {
-    this.oracle = new Oracle(redis);
+    this.oracle = new Oracle(redis, options.watchLeases === true);
   }
 
   /** Runs the steps, then lets faults end and asks whether all recovers. @throws Error with what does not hold */
@@ -127,7 +126,6 @@ export class Simulation {
   #start(machine: Machine, instead?: SimWorker): void {
     const worker: SimWorker = new SimWorker(`w${++this.#started}`, machine, this.redis, {
       findBySocket: (socket) => this.#workers.find((one) => one.socket === socket),
-      onAct: (actor: SimWorker, session: Session, method: Exchange['method']) => this.oracle.acted(actor, session, method),
     });
     this.options.spoil?.(worker);
     this.#workers = instead ? this.#workers.map((one) => (one === instead ? worker : one)) : [...this.#workers, worker];

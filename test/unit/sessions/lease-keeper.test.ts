@@ -302,6 +302,29 @@ describe('an incarnation', () => {
     await started;
     expect(directory.last().lease.id).toBe(keeper.id);
   });
+
+  it('whose lease was written unheard is not renewed: what it replaced would never be claimed back', async () => {
+    const { keeper, directory, clock, events } = await new LeaseFixture().start();
+    directory.leases.clear();
+    clock.advance(LEASE_MS);
+    await settle();
+    directory.leases.clear();
+    events.length = 0;
+    directory.waits = true;
+    clock.advance(RENEWAL_MS);
+    await settle();
+    await directory.last().answer('no');
+    expect(directory.last().kind).toBe('open');
+    const unheard = keeper.id;
+    await directory.last().answer('unavailable');
+    clock.advance(RENEWAL_MS);
+    await settle();
+    expect(directory.last().lease.id).not.toBe(unheard);
+    expect(keeper.isOwn(unheard)).toBe(true);
+    await directory.last().answer('no');
+    await directory.last().answer('ok');
+    expect(events.at(-1)).toMatch(/^replaced/);
+  });
 });
 
 it('a start that finds Redis away waits for it, and forbids take-overs for one lease', async () => {
