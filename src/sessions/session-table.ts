@@ -5,6 +5,7 @@ import type { Session } from './session.js';
 export class SessionTable {
   readonly #byId = new Map<SessionId, Session>();
   readonly #byRef = new Map<SessionRef, Session>();
+  readonly #claiming = new Set<SessionRef>();
 
   get(id: SessionId): Session | undefined {
     return this.#byId.get(id);
@@ -24,6 +25,21 @@ export class SessionTable {
     if (this.#byId.get(session.facts.id) !== session) return;
     this.#byId.delete(session.facts.id);
     this.#byRef.delete(session.facts.ref);
+  }
+
+  /** A take-over is on its way: until it is over, the record may name this worker although the session is not in the table. */
+  async whileClaiming<T>(ref: SessionRef, claim: () => Promise<T>): Promise<T> {
+    this.#claiming.add(ref);
+    try {
+      return await claim();
+    } finally {
+      this.#claiming.delete(ref);
+    }
+  }
+
+  /** Served here, or about to be. */
+  concerns(ref: SessionRef): boolean {
+    return this.#byRef.has(ref) || this.#claiming.has(ref);
   }
 
   get size(): number {

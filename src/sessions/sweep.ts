@@ -62,7 +62,7 @@ export class Sweep {
 
   async #endExpired(ref: SessionRef): Promise<void> {
     const { directory, keeper, table, ender } = this.#parts;
-    if (table.getByRef(ref)) return;
+    if (table.concerns(ref)) return;
     const read = await directory.readSession(ref);
     if (read.kind === 'settling') return;
     if (read.kind === 'gone') return directory.removeSession(ref, '');
@@ -70,6 +70,8 @@ export class Sweep {
     if (record.state === 'closing') return ender.finishClosing(ref);
     const alive = record.owner !== '' && !keeper.isOwn(record.owner) && (await directory.readLease(record.owner));
     if (alive || !keeper.mayTakeOver()) return;
+    // Race: a request made this worker take it over meanwhile; claimed from that, it would be ended and still be served here.
+    if (table.concerns(ref)) return;
     // Claimed first, so that a request that arrives now finds an owner that ends it, not a session to take over.
     const claim = await directory.claimSession(ref, { owner: record.owner, epoch: record.epoch }, keeper.id, mintNonce());
     if (claim.kind === 'claimed') await ender.endOrphan(ref, { owner: keeper.id, epoch: claim.epoch }, 'idle');

@@ -34,7 +34,8 @@ export class TakeOver {
   takeOver(id: SessionId, from: OwnerToken, record: SessionRecord): Promise<Session | undefined> {
     let running = this.#running.get(id);
     if (!running) {
-      running = this.#claim(id, from, record)
+      running = this.#parts.table
+        .whileClaiming(referenceOf(id), () => this.#claim(id, from, record))
         .catch(() => undefined)
         .finally(() => this.#running.delete(id));
       this.#running.set(id, running);

@@ -60,8 +60,8 @@ const faults: fc.WeightedArbitrary<Step>[] = [
 const lives: fc.WeightedArbitrary<Step>[] = [
   { weight: 1, arbitrary: ofWorker('crash', 'kill', 'drain') },
   { weight: 1, arbitrary: ofWorker('start') },
-  { weight: 1, arbitrary: ofWorker('sweep') },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('expire' as const), session }) },
+  { weight: 2, arbitrary: ofWorker('sweep') },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('expire' as const), session }) },
 ];
 const losses: fc.WeightedArbitrary<Step>[] = [{ weight: 1, arbitrary: fc.constant<Step>({ do: 'flush' }) }];
 
