@@ -12,8 +12,17 @@ export interface Known {
   mayEnd: boolean;
   epoch: number;
   closing: boolean;
+  /** A client was told that there is no such session, although nobody had ended it. */
+  toldGone: boolean;
   /** Since when two could act, in model time. */
   twoSinceMs: number | undefined;
+}
+
+export interface OracleOptions {
+  /** Every worker's lease is looked at, not only those of workers that may act. */
+  readonly watchLeases?: boolean;
+  /** After a loss of data: nobody may act for a session of which a client was told that it is gone. */
+  readonly goneIsGone?: boolean;
 }
 
 export class Oracle {
@@ -22,8 +31,7 @@ export class Oracle {
 
   constructor(
     private readonly redis: RedisWorld,
-    /** Every worker's lease is looked at, not only those of workers that may act. */
-    private readonly watchesLeases: boolean,
+    private readonly options: OracleOptions,
   ) {}
 
   get sessionCount(): number {
@@ -36,11 +44,13 @@ export class Oracle {
 
   opened({ facts }: Session): void {
     const { id, ref } = facts;
-    this.sessions.push({ id, ref, mayEnd: false, epoch: 0, closing: false, twoSinceMs: undefined });
+    this.sessions.push({ id, ref, mayEnd: false, epoch: 0, closing: false, toldGone: false, twoSinceMs: undefined });
   }
 
   answered(session: Known, status: number): void {
-    if (status === 404 && !session.mayEnd && this.redis.losses === 0) this.#report(`live session ${session.ref} was called gone`);
+    if (status !== 404 || session.mayEnd) return;
+    if (this.redis.losses === 0) this.#problem ??= `live session ${session.ref} was called gone`;
+    session.toldGone = true;
   }
 
   recovered(session: Known, status: number): void {
@@ -51,7 +61,7 @@ export class Oracle {
   async check(workers: readonly SimWorker[]): Promise<void> {
     if (this.#problem) throw new Error(this.#problem);
     for (const session of this.sessions) await this.#checkSession(session, workers);
-    if (this.watchesLeases) for (const worker of workers) await this.#checkLease(worker);
+    if (this.options.watchLeases) for (const worker of workers) await this.#checkLease(worker);
   }
 
   async #checkLease({ isRunning, parts: { keeper } }: SimWorker): Promise<void> {
@@ -88,14 +98,13 @@ export class Oracle {
 
   /** Rules 9 and 10 bound it, they do not exclude it. */
   #checkAfterLoss(session: Known, actors: number, tellActors: () => string): void {
+    if (this.options.goneIsGone && session.toldGone && actors > 0) {
+      throw new Error(`session ${session.ref} was called gone and lives: ${tellActors()}`);
+    }
     if (actors < 2) session.twoSinceMs = undefined;
     else session.twoSinceMs ??= this.redis.nowMs;
     if (session.twoSinceMs !== undefined && this.redis.nowMs - session.twoSinceMs > LEASE_MS) {
       throw new Error(`for more than a lease two may act for ${session.ref}: ${tellActors()}`);
     }
-  }
-
-  #report(problem: string): void {
-    this.#problem ??= problem;
   }
 }

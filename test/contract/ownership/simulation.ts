@@ -2,7 +2,7 @@
 // after each whether all still holds.
 import type { Redis } from 'ioredis';
 import { LEASE_MS } from '../sessions/world.js';
-import { Oracle } from './oracle.js';
+import { Oracle, type OracleOptions } from './oracle.js';
 import { RedisWorld, type RedisWorldOptions } from './redis-world.js';
 import { HOLD_MS, type Machine, SimWorker } from './sim-worker.js';
 import type { Step } from './steps.js';
@@ -10,10 +10,9 @@ import type { Step } from './steps.js';
 /** Time passes in pieces no longer than this: what the workers do at once, they do within one piece. */
 const PIECE_MS = LEASE_MS / 24;
 
-export interface SimulationOptions extends RedisWorldOptions {
+export interface SimulationOptions extends RedisWorldOptions, OracleOptions {
   /** A planted bug: done to each worker before it starts. */
   readonly spoil?: (worker: SimWorker) => void;
-  readonly watchLeases?: boolean;
 }
 
 export class Simulation {
@@ -25,7 +24,7 @@ export class Simulation {
     readonly redis: RedisWorld,
     private readonly options: SimulationOptions,
   ) {
-    this.oracle = new Oracle(redis, options.watchLeases === true);
+    this.oracle = new Oracle(redis, options);
   }
 
   /** Runs the steps, then lets faults end and asks whether all recovers. @throws Error with what does not hold */
@@ -112,6 +111,7 @@ export class Simulation {
     method: 'POST' | 'DELETE',
   ): Promise<number> {
     const { status } = await worker.request(session.id, method);
+    this.options.trace?.(`${worker.name} answers ${method} ${session.ref}: ${status}`);
     this.oracle.answered(session, status);
     return status;
   }
