@@ -132,9 +132,9 @@ export class Simulation {
     void worker.boot();
   }
 
-  async #pass(ms: number): Promise<void> {
-    for (let leftMs = ms; leftMs > 0; leftMs -= PIECE_MS) {
-      const pieceMs = Math.min(leftMs, PIECE_MS);
+  async #pass(ms: number, atMostMs = PIECE_MS): Promise<void> {
+    for (let leftMs = ms; leftMs > 0; leftMs -= atMostMs) {
+      const pieceMs = Math.min(leftMs, atMostMs);
       for (const worker of this.#workers) worker.advance(pieceMs);
       await this.redis.advance(pieceMs);
       await this.#flow();
@@ -173,7 +173,7 @@ export class Simulation {
       worker.wire.isUp = true;
     }
     await this.#flow();
-    await this.#pass(4 * LEASE_MS);
+    await this.#pass(4 * LEASE_MS, 2 * PIECE_MS);
     for (const session of this.oracle.sessions) {
       for (const worker of this.#workers.filter((one) => one.isRunning)) {
         let status = 0;
