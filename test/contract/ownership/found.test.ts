@@ -36,9 +36,8 @@ it('sweeps no session that this worker is taking over', () =>
 /** One command of worker 0 at a time, each at a time of its own. */
 const moveOne: readonly Step[] = [{ do: 'run', worker: 0, count: 1 }, { do: 'answer', worker: 0, count: 1 }, pass(1)];
 
-// Known and open: each of these has to pass once rule 10 is whole (verified after a reconnect, nothing registered after the old guard).
-describe('open after a loss of data', () => {
-  it.failing('a failover that forgets a claim leaves two owners', () =>
+describe('after a loss of data', () => {
+  it('has one owner where a failover forgot a claim', () =>
     replay([
       { do: 'open', worker: 0 },
       pass(LEASE_MS / 3),
@@ -51,7 +50,7 @@ describe('open after a loss of data', () => {
       pass(2 * LEASE_MS),
     ]));
 
-  it.failing('a failover that forgets a session makes others call it gone while its owner serves it', () =>
+  it('calls no session gone that a failover forgot', () =>
     replay(
       [
         pass(2 * LEASE_MS),
@@ -64,7 +63,24 @@ describe('open after a loss of data', () => {
       { goneIsGone: true },
     ));
 
-  it.failing('a session is registered anew after its old guard ended, and after it was called gone', () =>
+  // Open: `gone` is believed right after a reconnect, when owners have yet to write anew what Redis forgot.
+  it.failing('calls no session gone that a failover forgot, not even while its owner has not verified', () =>
+    replay(
+      [
+        pass(2 * LEASE_MS),
+        { do: 'remember' },
+        { do: 'open', worker: 0 },
+        { do: 'hold', worker: 0 },
+        { do: 'failOver' },
+        { do: 'request', worker: 1, session: 0 },
+        pass(1000),
+        { do: 'free', worker: 0 },
+        pass(1),
+      ],
+      { goneIsGone: true },
+    ));
+
+  it('registers nothing after the old guard ended, when it was called gone', () =>
     replay(
       [
         { do: 'open', worker: 0 },

@@ -14,7 +14,7 @@ it(
       fc.asyncProperty(anyMachine, anyStepsOfLeases, (machine, steps) =>
         Simulation.run(use(), [machine], steps, { watchLeases: true }),
       ),
-      runs(100),
+      runs(60),
     ),
   LONG_MS,
 );

@@ -12,7 +12,7 @@ it(
   () =>
     fc.assert(
       fc.asyncProperty(anyMachines, anyStepsWithLosses, (machines, steps) => Simulation.run(use(), machines, steps)),
-      runs(60),
+      runs(50),
     ),
   LONG_MS,
 );

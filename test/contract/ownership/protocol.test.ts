@@ -11,7 +11,7 @@ it(
   () =>
     fc.assert(
       fc.asyncProperty(anyMachines, anySteps, (machines, steps) => Simulation.run(use(), machines, steps)),
-      runs(150),
+      runs(100),
     ),
   LONG_MS,
 );

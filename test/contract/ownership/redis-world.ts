@@ -36,6 +36,8 @@ export class RedisWorld {
   readonly keys = makeKeys(this.prefix);
   /** Model time, ms. */
   nowMs = 0;
+  /** Which data this is, as a worker may tell after a reconnect. */
+  data = 0;
   /** How often the data was lost or went back. */
   losses = 0;
   #expiry = new Map<string, number>();
@@ -86,6 +88,7 @@ export class RedisWorld {
 
   async failOver(): Promise<void> {
     await this.flush();
+    this.data++;
     const { dumps, expiry } = this.#snapshot;
     for (const [key, dump] of dumps) await this.redis.restore(key, 0, dump);
     this.#expiry = new Map(expiry);

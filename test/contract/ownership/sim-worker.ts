@@ -38,6 +38,7 @@ export class SimWorker {
   state: 'running' | 'paused' | 'dead' = 'running';
   #missedMs = 0;
   #woken: Array<() => void> = [];
+  #missed: Array<() => void> = [];
 
   constructor(
     readonly name: string,
@@ -47,7 +48,12 @@ export class SimWorker {
   ) {
     this.wire = new Wire(redis.run);
     const { clock } = this;
-    const world = { clock, redis: this.wire.connection as RedisConnection, prefix: redis.prefix, keys: redis.keys };
+    const world = {
+      ...{ clock, redis: this.wire.connection as RedisConnection, prefix: redis.prefix, keys: redis.keys },
+      get data() {
+        return `data ${redis.data}`;
+      },
+    };
     this.parts = new TestWorker(world as unknown as World, name, {});
     const { table, owners, directory, keeper, takeOver } = this.parts;
     this.execution = new Execution({
@@ -79,6 +85,7 @@ export class SimWorker {
       away = true;
       await pause(this.clock, LEASE_MS / 12);
     }
+    await this.parts.reconnect.start(false);
     await this.parts.keeper.start(away);
   }
 
@@ -97,7 +104,29 @@ export class SimWorker {
     if (this.machine.suspends) this.clock.stepWall(this.#missedMs);
     else this.clock.jump(this.#missedMs);
     this.#missedMs = 0;
+    for (const happened of this.#missed.splice(0)) happened();
     for (const wake of this.#woken.splice(0)) wake();
+  }
+
+  disconnect(late = false): void {
+    if (!this.wire.isUp) return;
+    const tell = this.wire.break(late);
+    this.#happens(() => {
+      tell();
+      this.parts.reconnect.lost();
+    });
+  }
+
+  connect(): void {
+    if (this.wire.isUp || this.state === 'dead') return;
+    this.wire.isUp = true;
+    this.#happens(() => this.parts.reconnect.back());
+  }
+
+  /** A stopped process hears of it when it runs again. */
+  #happens(event: () => void): void {
+    if (this.state === 'paused') this.#missed.push(event);
+    else event();
   }
 
   /** Never runs again. What waits for it hears of it. */

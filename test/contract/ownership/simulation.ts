@@ -52,9 +52,10 @@ export class Simulation {
     if (step.do === 'remember') return this.redis.remember();
     if (step.do === 'flush') return this.redis.flush();
     if (step.do === 'failOver') {
-      for (const one of this.#workers) one.wire.break();
+      const connected = this.#workers.filter(({ wire }) => wire.isUp);
+      for (const one of connected) one.disconnect();
       await this.redis.failOver();
-      for (const one of this.#workers) one.wire.isUp = true;
+      for (const one of connected) one.connect();
       return;
     }
     if (step.do === 'expire') {
@@ -67,13 +68,13 @@ export class Simulation {
       if (worker.state === 'dead') this.#start(worker.machine, worker);
       return;
     }
-    if (step.do === 'connect') worker.wire.isUp = worker.state !== 'dead';
+    if (step.do === 'connect') worker.connect();
     else if (step.do === 'resume') worker.resume();
     else if (step.do === 'crash' || step.do === 'kill') {
       worker.crash();
       // Its primary saw it die; or the pod went with it, and the lease has to run out.
       if (step.do === 'crash') await this.redis.redis.del(this.redis.keys.lease(worker.parts.keeper.id));
-    } else if (step.do === 'break') worker.wire.break(step.stray);
+    } else if (step.do === 'break') worker.disconnect(step.stray);
     else if (step.do === 'stray') await worker.wire.strays.shift()?.();
     else if (step.do === 'lose') worker.wire.lose(step.after, step.loss);
     else if (step.do === 'hold') worker.wire.held = true;
@@ -170,7 +171,7 @@ export class Simulation {
       if (worker.state === 'dead') this.#start(worker.machine, worker);
       worker.resume();
       worker.wire.held = false;
-      worker.wire.isUp = true;
+      worker.connect();
     }
     await this.#flow();
     await this.#pass(4 * LEASE_MS, 2 * PIECE_MS);

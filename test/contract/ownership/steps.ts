@@ -63,7 +63,9 @@ const lives: fc.WeightedArbitrary<Step>[] = [
   { weight: 2, arbitrary: ofWorker('sweep') },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('expire' as const), session }) },
 ];
-const losses: fc.WeightedArbitrary<Step>[] = [{ weight: 1, arbitrary: fc.constant<Step>({ do: 'flush' }) }];
+const losses: fc.WeightedArbitrary<Step>[] = [
+  { weight: 2, arbitrary: fc.constantFrom<Step>({ do: 'remember' }, { do: 'failOver' }, { do: 'flush' }) },
+];
 
 const list = (...kinds: fc.WeightedArbitrary<Step>[][]) =>
   fc.array(fc.oneof({ weight: 10, arbitrary: time }, ...kinds.flat()), { minLength: 5, maxLength: 60, size: 'max' });

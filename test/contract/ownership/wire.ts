@@ -96,14 +96,20 @@ export class Wire {
     this.#sent = this.#sent.map((command) => ({ ...command, resolve: () => undefined, reject: () => undefined }));
   }
 
-  /** The connection breaks, and nothing is heard any more. `late`: what had been sent lies in a buffer before Redis. */
-  break(late = false): void {
+  /**
+   * The connection breaks, and nothing is heard any more.
+   * @param late what had been sent lies in a buffer before Redis
+   * @returns tells the worker, as soon as it runs
+   */
+  break(late = false): () => void {
     this.isUp = false;
     const unheard = [...this.#ran, ...this.#sent];
     if (late) this.strays.push(...this.#sent.map((command) => this.#stray(command)));
     this.#ran = [];
     this.#sent = [];
-    for (const command of unheard) command.reject(new Error('Connection is closed.'));
+    return () => {
+      for (const command of unheard) command.reject(new Error('Connection is closed.'));
+    };
   }
 
   #method(name: string) {
