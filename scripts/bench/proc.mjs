@@ -28,6 +28,32 @@ export function commandOf(pid) {
   }
 }
 
+/** Ended, or a zombie of which only the entry is left. */
+export function isGone(pid) {
+  const state = statOf(pid)?.[0];
+  return state === undefined || state === 'X' || state === 'Z';
+}
+
+/** Live processes that were started with a TMPDIR below `dir`: also those whose parent has died, which a walk over the tree misses. */
+export function processesUnder(dir) {
+  const mark = `TMPDIR=${dir}/`;
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return (
+          !isGone(pid) &&
+          readFileSync(`/proc/${pid}/environ`, 'latin1')
+            .split('\0')
+            .some((entry) => entry.startsWith(mark))
+        );
+      } catch {
+        return false;
+      }
+    });
+}
+
 /** Which of `pids` holds the accepted end of this client socket; undefined while it is handed over. */
 export function holderOf(socket, pids) {
   const key = `${hex(socket.remoteAddress, socket.remotePort)} ${hex(socket.localAddress, socket.localPort)}`;

@@ -1,6 +1,6 @@
-// The processes that the bench started, each bound to a core where that is possible, and all of them ended by their pids.
+// The processes that the bench (or another program of scripts/) started, each bound to a core where that is possible, and all of them ended by their pids.
 import { fork, spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { resolve as resolvePath } from 'node:path';
 
 const here = import.meta.dirname;
 const STOP_WITHIN_MS = 30_000;
@@ -8,18 +8,18 @@ const STOP_WITHIN_MS = 30_000;
 export class Processes {
   #running = [];
 
-  /** A script of this folder that sends `{ port }` when it listens. */
+  /** A script (of this folder unless the path is absolute) that sends `{ port }` when it listens. */
   async start(script, args, core) {
     const child = this.fork(script, args, core);
     const { port } = await new Promise((resolve, reject) => {
       child.once('message', resolve);
       child.once('exit', (code) => reject(new Error(`${script} ended with ${code}`)));
     });
-    return { pid: child.pid, port };
+    return { pid: child.pid, port, child };
   }
 
   fork(script, args, core) {
-    const child = fork(join(here, script), args, {
+    const child = fork(resolvePath(here, script), args, {
       execPath: core.command,
       execArgv: core.args,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -1,15 +1,10 @@
 // What is measured: each subject is a set of processes with a way in. All are started before the first round and stay to the end,
 // so that the rounds can be interleaved; all are ended by their pids.
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { childrenOf, commandOf } from './proc.mjs';
-
-const here = import.meta.dirname;
-const MAIN = join(here, '../../dist/main.js');
-const READY_WITHIN_MS = 30_000;
+import { freePort, startPod } from './pod.mjs';
 
 /** In the order of a round: the reference first and, as the control, last. */
 export const SUBJECTS = {
@@ -44,14 +39,18 @@ export async function startSubject(name, { processes, backendPort, core, otherCo
         core,
         dir: join(dir, `${name}-${i}`),
         host,
-        redisUrl,
-        prefix,
-        secret,
-        backendPort,
-        workers: subject.workers,
+        config: {
+          workers: subject.workers,
+          redis: { url: redisUrl, prefix },
+          internal: { host, secret },
+          sessions: { max: 100_000, maxPerPrincipal: 100_000 },
+          drain: { timeout: '2s' },
+          mcpServers: { bench: { type: 'http', url: `http://127.0.0.1:${backendPort}/mcp` } },
+        },
       }),
     );
   }
+  await Promise.all(pods.map((pod) => pod.ready()));
   const workers = pods.flatMap((pod) => pod.workers());
   return {
     openAt: pods[0],
@@ -71,57 +70,4 @@ async function startRedis(processes, dir, core) {
   const args = ['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--save', '', '--appendonly', 'no'];
   processes.spawn('redis-server', args, { stdio: 'ignore' }, core);
   return `redis://127.0.0.1:${port}`;
-}
-
-async function startPod({ processes, core, dir, host, redisUrl, prefix, secret, backendPort, workers }) {
-  if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first');
-  mkdirSync(dir, { recursive: true });
-  const port = await freePort(host);
-  const adminPort = await freePort(host);
-  const config = {
-    listen: `${host}:${port}`,
-    hosts: ['*'],
-    auth: { mode: 'none' },
-    admin: { listen: `${host}:${adminPort}`, token: 'bench' },
-    workers,
-    dataDir: join(dir, 'data'),
-    redis: { url: redisUrl, prefix },
-    internal: { host, secret },
-    sessions: { max: 100_000, maxPerPrincipal: 100_000 },
-    drain: { timeout: '2s' },
-    log: { level: 'info', format: 'json' },
-    mcpServers: { bench: { type: 'http', url: `http://127.0.0.1:${backendPort}/mcp` } },
-  };
-  const file = join(dir, 'berth.json');
-  writeFileSync(file, JSON.stringify(config, undefined, 2));
-  // Logs are on, as in production, and go where nobody has to read them.
-  const child = processes.spawn(
-    process.execPath,
-    [MAIN, 'serve', '--config', file],
-    { cwd: dir, stdio: ['ignore', 'ignore', 'inherit'] },
-    core,
-  );
-  const admin = `http://${host}:${adminPort}`;
-  await untilReady(`${admin}/readyz`, child);
-  const workerPids = () => childrenOf(child.pid).filter((pid) => commandOf(pid).includes('main.js'));
-  return { pid: child.pid, host, port, admin, workers: workerPids };
-}
-
-async function untilReady(url, child) {
-  const deadline = performance.now() + READY_WITHIN_MS;
-  while (performance.now() < deadline && child.exitCode === null) {
-    const answer = await fetch(url).catch(() => undefined);
-    await answer?.body?.cancel();
-    if (answer?.status === 200) return;
-    await new Promise((wake) => setTimeout(wake, 50));
-  }
-  throw new Error(`the pod did not become ready: ${url}, exit code ${child.exitCode}`);
-}
-
-export async function freePort(host) {
-  const probe = createServer();
-  await new Promise((resolve, reject) => probe.once('error', reject).listen(0, host, resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
