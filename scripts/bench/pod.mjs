@@ -2,17 +2,20 @@
 import { existsSync, mkdirSync, openSync, writeFileSync, closeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { childrenOf, commandOf } from './proc.mjs';
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
+const FOLLOW = pathToFileURL(join(import.meta.dirname, '../start-follow.mjs')).href;
 const READY_WITHIN_MS = 60_000;
 
 /**
- * @param options `{ processes, core, dir, host, config, ports, logFile }`; `ports` ({ port, adminPort }) default to free ones.
- *   Logs are on, as in production; without `logFile` they go where nobody has to read them
+ * @param options `{ processes, core, dir, host, config, ports, logFile, follows }`; `ports` ({ port, adminPort }) default to free ones.
+ *   Logs are on, as in production; without `logFile` they go where nobody has to read them. `follows`: a process group of its own, so
+ *   that a Ctrl-C is for us alone, and an orderly end when we die without a word
  * @returns at once; `ready()` waits until it serves
  */
-export async function startPod({ processes, core, dir, host, config, ports, logFile }) {
+export async function startPod({ processes, core, dir, host, config, ports, logFile, follows = false }) {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first');
   const temporary = join(dir, 't');
   mkdirSync(temporary, { recursive: true });
@@ -32,10 +35,16 @@ export async function startPod({ processes, core, dir, host, config, ports, logF
   const log = logFile === undefined ? 'ignore' : openSync(logFile, 'a');
   const child = processes.spawn(
     process.execPath,
-    [MAIN, 'serve', '--config', file],
-    { cwd: dir, env: { ...process.env, TMPDIR: temporary }, stdio: ['ignore', log, logFile === undefined ? 'inherit' : log] },
+    [...(follows ? ['--import', FOLLOW] : []), MAIN, 'serve', '--config', file],
+    {
+      cwd: dir,
+      env: { ...process.env, TMPDIR: temporary },
+      detached: follows,
+      stdio: ['ignore', log, logFile === undefined ? 'inherit' : log, ...(follows ? ['pipe'] : [])],
+    },
     core,
   );
+  child.stdio[3]?.on('error', () => undefined);
   if (logFile !== undefined) closeSync(log);
   const admin = `http://${host}:${adminPort}`;
   return {

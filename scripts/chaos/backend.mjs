@@ -108,4 +108,6 @@ process.on('message', ({ ask }) => {
   if (ask === 'record') process.send({ runs: [...runs], sessions: [...sessions.values()], breaches });
 });
 process.on('disconnect', () => process.exit(0));
+// A Ctrl-C is for whoever started us: the teardown still needs us.
+process.on('SIGINT', () => undefined);
 server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));

@@ -66,10 +66,12 @@ export class Balancer {
 
 export class Failure extends Error {
   /** @param kind refused (certainly not begun), lost (the connection broke), hung (no end by its deadline) */
-  constructor(kind, message, edge) {
+  constructor(kind, message, edge, begun = false) {
     super(message);
     this.kind = kind;
     this.edge = edge;
+    /** Some of the answer had come. */
+    this.begun = begun;
   }
 }
 
@@ -77,15 +79,17 @@ function exchange(pod, { method, path, headers, body, timeoutMs, signal, onHead,
   return new Promise((resolve, reject) => {
     const { host, port } = pod;
     const outgoing = request({ host, port, method, path, agent: false, headers: withLength(headers, body) });
+    let begun = false;
     const fail = (kind, message) => {
       clearTimeout(late);
-      reject(new Failure(kind, message, pod.name));
+      reject(new Failure(kind, message, pod.name, begun));
       outgoing.destroy();
     };
     const late = timeoutMs ? setTimeout(() => fail('hung', `no end within ${timeoutMs} ms`), timeoutMs) : undefined;
     signal?.addEventListener('abort', () => fail('lost', 'left by the client'), { once: true });
     outgoing.on('error', (error) => fail(error.code === 'ECONNREFUSED' ? 'refused' : 'lost', error.code ?? error.message));
     outgoing.on('response', (answer) => {
+      begun = true;
       onHead?.(answer);
       answer.setEncoding('utf8');
       answer.on('data', (text) => onData?.(text, answer));

@@ -16,6 +16,7 @@ import { Load } from './load.mjs';
 import { Probes } from './probes.mjs';
 import { makeTakeovers, makeText } from './report.mjs';
 import { KINDS, makeSchedule } from './schedule.mjs';
+import { Stalls } from './stalls.mjs';
 import { judge } from './verdict.mjs';
 import { countDeaths } from './worker-deaths.mjs';
 
@@ -65,6 +66,8 @@ async function main() {
   );
   began = performance.now();
 
+  const stalls = new Stalls(places, () => ledger.now());
+  stalls.start();
   const running = [load.run(clientServers(options.clients)), probes.run(PROBES)];
   const progress = setInterval(() => say(`${ledger.entries.length} requests so far`), 20_000);
   await Promise.all([faults.run(schedule), new Promise((wake) => setTimeout(wake, options.runMs))]);
@@ -74,13 +77,14 @@ async function main() {
   load.stop();
   probes.stop();
   await Promise.all(running);
+  stalls.stop();
   await untilTornDown(backend);
   const keys = await findLeftKeys({ url: redis.url, prefix: PREFIX, lostOpenings: countLostOpenings() });
   const record = await ask(backend, 'record');
   say('stopping the pods');
   for (const place of places) faults.drains.push({ pod: place.name, ...(await place.drain()) });
   balancer.close();
-  return report({ record, keys, places, load, probes });
+  return report({ record, keys, places, load, probes, stalls: stalls.seen });
 }
 
 async function startWorld() {
@@ -123,23 +127,16 @@ function ask(backend, what) {
   });
 }
 
-function report({ record, keys, places, load, probes }) {
+function report({ record, keys, places, load, probes, stalls }) {
   const file = join(dir, 'stdio-calls');
   const stdioNonces = existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : [];
   const leftovers = [...places.flatMap((place) => place.leftovers), ...processesUnder(dir)];
-  const verdict = judge({
-    ledger,
-    faults: faults.done,
-    record,
-    stdioNonces,
-    leftovers,
-    keys,
-    drains: faults.drains,
-    unended: load.unended,
-  });
+  const all = [...faults.done, ...stalls];
+  const { drains } = faults;
+  const verdict = judge({ ledger, faults: all, record, stdioNonces, leftovers, keys, drains, unended: load.unended });
   const counts = {};
   for (const { kind } of faults.done) counts[kind] = (counts[kind] ?? 0) + 1;
-  const deaths = countDeaths(join(dir), places, faults.done);
+  const deaths = countDeaths(dir, places, faults.done);
   const result = {
     seed: options.seed,
     minutes: options.minutes,
@@ -148,12 +145,12 @@ function report({ record, keys, places, load, probes }) {
     skipped: faults.skipped,
     wrong: ledger.wrong.length,
     deaths,
-    takeovers: makeTakeovers(probes.times),
+    takeovers: makeTakeovers(probes.times, all),
+    stalls: stalls.length,
     ...verdict,
   };
   process.stdout.write(`\n${makeText(result)}\n`);
-  if (options.json)
-    writeFileSync(options.json, JSON.stringify({ ...result, log: faults.done, drains: faults.drains }, undefined, 2));
+  if (options.json) writeFileSync(options.json, JSON.stringify({ ...result, log: all, drains }, undefined, 2));
   const isBroken = verdict.breaches.length > 0;
   if (isBroken) options.keep = true;
   return isBroken ? 1 : 0;

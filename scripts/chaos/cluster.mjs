@@ -30,7 +30,8 @@ export class RedisServer {
 
   /** @returns when it answers */
   async startAgain() {
-    this.#child = spawn('redis-server', this.#args, { stdio: 'ignore' });
+    // A group of its own: a Ctrl-C must not end it before the pods.
+    this.#child = spawn('redis-server', this.#args, { stdio: 'ignore', detached: true });
     // A crash of this program must not leave it behind.
     const child = this.#child;
     const killWithUs = () => child.kill('SIGKILL');
@@ -106,7 +107,7 @@ export class PodPlace {
     const ports = this.#pod && { port: this.#pod.port, adminPort: this.#pod.adminPort };
     mkdirSync(dir, { recursive: true });
     const logFile = join(dir, 'log.jsonl');
-    this.#pod = await startPod({ processes, core: coreOf(undefined), dir, host, config, ports, logFile });
+    this.#pod = await startPod({ processes, core: coreOf(undefined), dir, host, config, ports, logFile, follows: true });
     this.port = this.#pod.port;
     this.readyUrl = `${this.#pod.admin}/readyz`;
     await this.#pod.ready();

@@ -36,8 +36,8 @@ export class Ledger {
   }
 
   /** @param outcome ok, wrong, gone, refused, lost, unanswered, hung, `stream broken`, or `<status> <code>` */
-  end(entry, outcome, { detail, edge, retryAfter } = {}) {
-    Object.assign(entry, { endMs: this.now(), outcome, detail, edge, retryAfter });
+  end(entry, outcome, { detail, edge, retryAfter, begun } = {}) {
+    Object.assign(entry, { endMs: this.now(), outcome, detail, edge, retryAfter, begun });
   }
 
   reportWrong(what, detail, server) {

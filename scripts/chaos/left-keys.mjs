@@ -28,6 +28,10 @@ async function look(redis, prefix, lostOpenings) {
   const records = await redis.keys(`${prefix}{*}:session`);
   if (records.length > lostOpenings)
     left.push(`${records.length} records, ${lostOpenings} openings were lost: ${records.slice(0, 3)}`);
+  for (const record of records) {
+    // Closed, and nobody goes on with it: only the idle limit would find it.
+    if ((await redis.hget(record, 'state')) === 'closing') left.push(`a record that stays closing: ${record}`);
+  }
   const ending = await redis.zcard(`${prefix}ending`);
   if (ending > 0) left.push(`${ending} sessions in ending`);
   // Members without a record are the sweep's to remove, once a minute; they are bounded by the same count.

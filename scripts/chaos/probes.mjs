@@ -11,7 +11,7 @@ const SAME_FAULT_MS = 30_000;
 const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
 export class Probes {
-  /** `{ kind, ms }`: from a fault of the owner to the first good answer to a call that began after it. */
+  /** `{ kind, startMs, ms }`: from a fault of the owner to the first good answer to a call that began after it. */
   times = [];
   #parts;
   #prefix;
@@ -67,7 +67,7 @@ export class Probes {
   #note(probe, begunMs) {
     const now = this.#parts.ledger.now();
     for (const { kind, startMs } of probe.waiting.filter((wait) => wait.startMs <= begunMs)) {
-      if (now - startMs < SAME_FAULT_MS) this.times.push({ kind, ms: now - startMs });
+      if (now - startMs < SAME_FAULT_MS) this.times.push({ kind, startMs, ms: now - startMs });
     }
     probe.waiting = probe.waiting.filter((wait) => wait.startMs > begunMs);
   }

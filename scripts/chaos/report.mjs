@@ -1,15 +1,33 @@
 // The table that is printed, and the numbers of the JSON file.
 
-export function makeTakeovers(times) {
+/** What an earlier fault caused may last so long after its end. */
+const AFTER_MS = 6000;
+
+/**
+ * @param times of the probes; @param faults with their times, stalls among them
+ * @returns by kind of fault: `{ alone, all }` with `{ count, p50, p99, max }` in ms; `alone`: no other fault was under way
+ */
+export function makeTakeovers(times, faults) {
   const byKind = {};
-  for (const { kind, ms } of times) byKind[kind] = [...(byKind[kind] ?? []), ms];
+  for (const time of times) byKind[time.kind] = [...(byKind[time.kind] ?? []), time];
   return Object.fromEntries(
-    Object.entries(byKind).map(([kind, list]) => {
-      const sorted = list.sort((a, b) => a - b);
-      const quantile = (q) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]);
-      return [kind, { count: sorted.length, p50: quantile(0.5), p99: quantile(0.99), max: Math.round(sorted.at(-1)) }];
-    }),
+    Object.entries(byKind).map(([kind, list]) => [
+      kind,
+      { alone: quantiles(list.filter((time) => !isDisturbed(time, faults))), all: quantiles(list) },
+    ]),
   );
+}
+
+function isDisturbed({ startMs, ms }, faults) {
+  const others = faults.filter((fault) => fault.startMs !== startMs);
+  return others.some((fault) => fault.startMs < startMs + ms && (fault.endMs ?? Number.POSITIVE_INFINITY) + AFTER_MS > startMs);
+}
+
+function quantiles(times) {
+  const sorted = times.map(({ ms }) => ms).sort((a, b) => a - b);
+  if (sorted.length === 0) return undefined;
+  const quantile = (q) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]);
+  return { count: sorted.length, p50: quantile(0.5), p99: quantile(0.99), max: Math.round(sorted.at(-1)) };
 }
 
 export function makeText(result) {
@@ -26,9 +44,13 @@ export function makeText(result) {
     ['lost sessions', `${result.lostSessions} of http`],
     ['backend sessions', `${result.backendSessions}, leaked ${result.leaked}, orphaned unused ${result.orphaned}`],
     ['workers died', `${result.deaths.ours} by us, ${result.deaths.own} by themselves`],
+    ['stalls', `${result.stalls} times a worker got no processor for a second`],
     ['longest call', result.longest ? `${(result.longest.ms / 1000).toFixed(1)} s: ${result.longest.what}` : '-'],
   ];
-  const times = Object.entries(result.takeovers).map(([kind, { count, p50, p99, max }]) => [kind, count, p50, p99, max]);
+  const times = Object.entries(result.takeovers).flatMap(([kind, { alone, all }]) => [
+    ...(alone ? [[kind, ...Object.values(alone)]] : []),
+    [`${kind}, with others`, ...Object.values(all)],
+  ]);
   const verdict = result.breaches.length === 0 ? 'every invariant held' : 'INVARIANTS BROKEN';
   return [
     grid(rows),

@@ -211,7 +211,7 @@ export class ClientSession {
       const left = signal?.aborted === true;
       // A stream that broke after it had begun is told apart from one that never began.
       const outcome = left ? 'ok' : method === 'GET' && entry.outcome === 'ok' ? 'stream broken' : error.kind;
-      ledger.end(entry, outcome, { detail: error.message, edge: error.edge });
+      ledger.end(entry, outcome, { detail: error.message, edge: error.edge, begun: error.begun });
       return undefined;
     }
   }

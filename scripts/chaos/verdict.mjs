@@ -4,28 +4,39 @@
 const NOTICE = 3000;
 const LEASE_AND_HOLD = 20_000;
 const WORKER_LOST = ['kill', 'primary', 'pod'];
-const STATE_LOST = [...WORKER_LOST, 'pause', 'drain'];
+/** A worker that stands still is lost to its peers; `stall`: it got no processor (stalls.mjs). */
+const SILENT = ['pause', 'stall'];
+const STATE_LOST = [...WORKER_LOST, ...SILENT, 'drain'];
 
 /**
- * Failure by failure: which faults justify it, for how long after their end; `edge`: only for requests that entered at that pod.
+ * Failure by failure: which faults justify it, for how long after their end; `edge`: only for requests that entered at that pod;
+ * `begun`: only where some of the answer had come; `methods`, `servers`: only for those.
  * An outcome that is not here is never right.
  */
 const ALLOWED = {
   // The worker that ran it, or passed it on, was lost in the middle of it.
   '200 -32012': [
-    { kinds: [...WORKER_LOST, 'pause'], afterMs: NOTICE },
+    { kinds: [...WORKER_LOST, ...SILENT], afterMs: NOTICE },
     // A stdio backend that is still busy at the end of the drain ends with its worker.
     { kinds: ['drain'], afterMs: 0, servers: ['again', 'mortal'] },
   ],
   // Redis is away, or an owner is, for longer than a request is held.
-  '503 -32000': [{ kinds: ['redis-pause', 'redis-restart', 'primary', 'pod', 'pause'], afterMs: LEASE_AND_HOLD }],
+  '503 -32000': [{ kinds: ['redis-pause', 'redis-restart', 'primary', 'pod', ...SILENT], afterMs: LEASE_AND_HOLD }],
   // The connection of the client ended with the worker that held it.
-  lost: [{ kinds: WORKER_LOST, afterMs: NOTICE, edge: true }],
+  lost: [
+    { kinds: WORKER_LOST, afterMs: NOTICE, edge: true },
+    // Half of a JSON answer had come from the owner when it was lost: nothing true can be added to it.
+    { kinds: [...WORKER_LOST, ...SILENT], afterMs: NOTICE, begun: true },
+  ],
   'stream broken': [{ kinds: WORKER_LOST, afterMs: NOTICE, edge: true }],
   // Nobody listens in either pod.
   refused: [{ kinds: ['primary', 'pod', 'drain'], afterMs: NOTICE }],
   // The state of a stdio backend is gone: its session ends truthfully.
-  gone: [{ kinds: STATE_LOST, afterMs: LEASE_AND_HOLD, servers: ['mortal'], sinceOpen: true }],
+  gone: [
+    { kinds: STATE_LOST, afterMs: LEASE_AND_HOLD, servers: ['mortal'], sinceOpen: true },
+    // The owner ended the session and died before it had said so; the edge asked the next one.
+    { kinds: [...WORKER_LOST, ...SILENT], afterMs: NOTICE, methods: ['DELETE'] },
+  ],
 };
 
 /**
@@ -57,8 +68,9 @@ function judgeEntry(entry, faults, breaches) {
   if (!(ALLOWED[outcome] ?? []).some((rule) => isJustified(entry, rule, faults))) breaches.add(what, describe(entry));
 }
 
-function isJustified(entry, { kinds, afterMs, edge, servers, sinceOpen }, faults) {
-  if (servers && !servers.includes(entry.server)) return false;
+function isJustified(entry, { kinds, afterMs, edge, begun, methods, servers, sinceOpen }, faults) {
+  if ((servers && !servers.includes(entry.server)) || (methods && !methods.includes(entry.method))) return false;
+  if (begun && !entry.begun) return false;
   const fromMs = sinceOpen ? entry.sinceMs : entry.startMs;
   return faults.some(
     (fault) =>
@@ -131,7 +143,8 @@ function summarize(entries) {
     sessions: calls.filter(({ method, outcome }) => method === 'initialize' && outcome === 'ok').length,
     streams: entries.length - calls.length,
     failures,
-    lostSessions: entries.filter(({ outcome, server }) => outcome === 'gone' && server === 'http').length,
+    lostSessions: entries.filter(({ outcome, server, method }) => outcome === 'gone' && server === 'http' && method !== 'DELETE')
+      .length,
     longest: longest && { ms: longest.endMs - longest.startMs, what: describe(longest) },
   };
 }
