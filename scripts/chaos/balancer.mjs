@@ -81,12 +81,17 @@ function exchange(pod, { method, path, headers, body, timeoutMs, signal, onHead,
     const outgoing = request({ host, port, method, path, agent: false, headers: withLength(headers, body) });
     let begun = false;
     const fail = (kind, message) => {
-      clearTimeout(late);
+      settle();
       reject(new Failure(kind, message, pod.name, begun));
       outgoing.destroy();
     };
     const late = timeoutMs ? setTimeout(() => fail('hung', `no end within ${timeoutMs} ms`), timeoutMs) : undefined;
-    signal?.addEventListener('abort', () => fail('lost', 'left by the client'), { once: true });
+    const leave = () => fail('lost', 'left by the client');
+    signal?.addEventListener('abort', leave);
+    const settle = () => {
+      clearTimeout(late);
+      signal?.removeEventListener('abort', leave);
+    };
     outgoing.on('error', (error) => fail(error.code === 'ECONNREFUSED' ? 'refused' : 'lost', error.code ?? error.message));
     outgoing.on('response', (answer) => {
       begun = true;
@@ -95,7 +100,7 @@ function exchange(pod, { method, path, headers, body, timeoutMs, signal, onHead,
       answer.on('data', (text) => onData?.(text, answer));
       answer.on('error', (error) => fail('lost', error.code ?? error.message));
       answer.on('end', () => {
-        clearTimeout(late);
+        settle();
         resolve({ status: answer.statusCode, headers: answer.headers, edge: pod.name });
       });
     });
