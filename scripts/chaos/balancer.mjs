@@ -49,10 +49,12 @@ export class Balancer {
    * @throws Failure
    */
   async send(options) {
-    const ready = this.#pods.filter((pod) => !this.#out.has(pod));
+    // A pod that was told to end gets nothing new, even if it is the only one: its listener is about to close.
+    const staying = this.#pods.filter((pod) => !pod.isEnding);
+    const ready = staying.filter((pod) => !this.#out.has(pod));
     const from = this.#next++;
-    const order = (ready.length > 0 ? ready : this.#pods).map((_, i, all) => all[(from + i) % all.length]);
-    for (const pod of this.#pods) if (!order.includes(pod)) order.push(pod);
+    const order = (ready.length > 0 ? ready : staying).map((_, i, all) => all[(from + i) % all.length]);
+    for (const pod of staying) if (!order.includes(pod)) order.push(pod);
     for (const pod of order) {
       try {
         return await exchange(pod, options);

@@ -4,6 +4,8 @@ import { EventReader } from './sse.mjs';
 
 const VERSION = '2025-11-25';
 const STREAM_PAUSE_MS = 500;
+/** While no pod accepts connections nothing is learned from asking again at once. */
+const REFUSED_PAUSE_MS = 1000;
 const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
 export class ClientSession {
@@ -212,6 +214,7 @@ export class ClientSession {
       // A stream that broke after it had begun is told apart from one that never began.
       const outcome = left ? 'ok' : method === 'GET' && entry.outcome === 'ok' ? 'stream broken' : error.kind;
       ledger.end(entry, outcome, { detail: error.message, edge: error.edge, begun: error.begun });
+      if (error.kind === 'refused') await sleep(REFUSED_PAUSE_MS);
       return undefined;
     }
   }
