@@ -67,7 +67,8 @@ async function decide(view: RoutingView, request: RoutingRequest): Promise<Decis
   // Race: while we read, a take-over on this worker may have put it into the table.
   const session = view.table.get(request.id);
   if (session) return { kind: 'local', session };
-  if (read.kind === 'gone') return { kind: 'gone' };
+  // After a reconnect to data that may be older, its owner may not have written it anew yet.
+  if (read.kind === 'gone') return view.keeper.isDataSettled() ? { kind: 'gone' } : { kind: 'hold', cause: 'settling' };
   if (read.kind === 'settling') return { kind: 'hold', cause: 'settling' };
   const { record } = read;
   if (record.state === 'closing') return { kind: 'gone' };

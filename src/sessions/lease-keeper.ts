@@ -97,7 +97,12 @@ export class LeaseKeeper {
 
   /** Whether a session that nobody owns, or that this process owned before, may be claimed. */
   mayClaim(): boolean {
-    return this.isValid() && this.#options.clock.monotonicMs() >= this.#mayClaimFromMs;
+    return this.isValid() && this.isDataSettled();
+  }
+
+  /** False while the data may be older than what owners know: what it calls free or gone may be neither. */
+  isDataSettled(): boolean {
+    return this.#options.clock.monotonicMs() >= this.#mayClaimFromMs;
   }
 
   /** Grows when the connection to Redis is lost: what was asked before may have gone with the data. */

@@ -63,8 +63,7 @@ describe('after a loss of data', () => {
       { goneIsGone: true },
     ));
 
-  // Open: `gone` is believed right after a reconnect, when owners have yet to write anew what Redis forgot.
-  it.failing('calls no session gone that a failover forgot, not even while its owner has not verified', () =>
+  it('calls no session gone that a failover forgot, not even while its owner has not verified', () =>
     replay(
       [
         pass(2 * LEASE_MS),

@@ -111,6 +111,7 @@ class Fixture {
       },
       isValid: () => lease.valid,
       mayClaim: () => lease.valid,
+      isDataSettled: () => true,
       isOwn: (id: string) => id === 'self',
       mayTakeOver: () => lease.valid && !lease.draining,
     };
