@@ -343,11 +343,13 @@ async function startWorker(
     warn,
   });
   const execute = async (exchange: Exchange) => {
-    openExchanges++;
+    // A stream of another worker's edge goes on elsewhere when its session is released: a drain does not wait for its end.
+    const counts = exchange.method === 'GET' ? 0 : 1;
+    openExchanges += counts;
     try {
       await execution.execute(exchange);
     } finally {
-      openExchanges--;
+      openExchanges -= counts;
     }
   };
   handle = (exchange) => void execute(exchange);

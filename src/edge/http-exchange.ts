@@ -100,6 +100,10 @@ export class HttpExchange implements Exchange {
     this.note = newNote(facts.method, facts.body);
   }
 
+  get isReattached(): boolean {
+    return this.answer.started;
+  }
+
   get aborted(): boolean {
     return this.#abandoned || (this.#response.destroyed && !this.#response.writableFinished);
   }

@@ -16,6 +16,8 @@ import {
 import { MAX_DATA_BYTES } from './limits.js';
 import type { HopStream, StreamLoss, StreamReceiver } from './stream.js';
 
+const LF = 0x0a;
+
 export class ForwardedCall implements StreamReceiver {
   readonly #exchange: Exchange;
   readonly #resolve: (outcome: ForwardOutcome) => void;
@@ -29,6 +31,8 @@ export class ForwardedCall implements StreamReceiver {
   /** Written to a caller who then said that it reads slowly; its credit stays back until it drains. */
   #withheldBytes = 0;
   #stalled = false;
+  /** What was passed on so far ends where an event ends. */
+  #atBoundary = true;
   #ended = false;
   #done = false;
 
@@ -117,7 +121,9 @@ export class ForwardedCall implements StreamReceiver {
     } else if (this.#mode === 'whole') {
       const parts = this.#parts;
       const body = parts.length > 1 ? Buffer.concat(parts) : parts[0] && detachSmall(parts[0]);
-      this.#exchange.answer.send(head.status, withoutInternal(head.headers), body);
+      // A stream that was attached again, and whose session has ended: its client asks anew and is told then.
+      if (this.#exchange.answer.started) this.#exchange.answer.end();
+      else this.#exchange.answer.send(head.status, withoutInternal(head.headers), body);
       this.#finish({ kind: 'answered', status: head.status });
     } else {
       this.#ended = true;
@@ -127,13 +133,26 @@ export class ForwardedCall implements StreamReceiver {
   }
 
   onLoss(loss: StreamLoss, reason: string): void {
+    if (this.#done) return;
+    if (this.#exchange.method === 'GET' && this.#mode === 'stream' && !this.#passRest()) {
+      // Cut in the middle of an event: nothing may follow it. The clean end makes the client drop it and come again.
+      this.#complete();
+      return;
+    }
     // Race: the connection may be lost while the request still waits in this tick's outbox, or for credit. An owner begins nothing
     // before it has END, so what we still hold has not begun.
     const begun = loss !== 'unserved' && this.#stream?.isHandedOver !== false;
     this.#finish(begun ? { kind: 'broken', reason } : { kind: 'notBegun', reason });
   }
 
+  /** @returns whether it ends where an event ends, so that another owner can go on */
+  #passRest(): boolean {
+    for (const part of this.#parts) this.#pass(part);
+    return this.#atBoundary;
+  }
+
   #pass(part: Buffer): void {
+    this.#atBoundary = part.length > 1 ? part.at(-1) === LF && part.at(-2) === LF : this.#atBoundary && part[0] === LF;
     if (this.#exchange.answer.write(part)) {
       this.#stream?.giveBack(part.length);
     } else {

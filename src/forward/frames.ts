@@ -30,6 +30,8 @@ export const CANCEL_REASON = {
   brokenOff: 2,
   /** Owner: not begun, and never will be (too many open requests, body over the limit or not a message). */
   refused: 3,
+  /** Owner: a stream goes on at the session's next owner; everything before it was sent. To who does not know it, the hop broke. */
+  moved: 4,
 } as const;
 export type CancelReason = (typeof CANCEL_REASON)[keyof typeof CANCEL_REASON];
 

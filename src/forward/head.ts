@@ -15,6 +15,8 @@ export interface RequestHead {
   /** Milliseconds until the answer is due; Infinity where nothing is. */
   readonly leftMs: number;
   readonly bodyBytes: number;
+  /** See Exchange. */
+  readonly isReattached: boolean;
   readonly hop: Hop;
 }
 
@@ -58,6 +60,7 @@ export function encodeRequestHead(exchange: Exchange, hop: Hop, nowMs: number): 
     // JSON has no Infinity: null stands for it.
     d: left > 0 ? Math.round(left) : 0,
     b: exchange.body ? exchange.body.bytes.length : 0,
+    a: exchange.isReattached || undefined,
     o: named ? hop.token.owner : undefined,
     e: named ? hop.token.epoch : undefined,
     h: headers,
@@ -82,7 +85,8 @@ export function parseRequestHead(payload: Buffer): RequestHead | undefined {
   }
   if (head.h[FORWARDED_HEADER] !== 'true') return undefined;
   const headers = readHeaders(head.h);
-  return headers && { method, serverId, headers, principal: { name, digest }, leftMs, bodyBytes, hop };
+  const isReattached = head.a === true;
+  return headers && { method, serverId, headers, principal: { name, digest }, leftMs, bodyBytes, isReattached, hop };
 }
 
 export function encodeAnswerHead(status: number, headers: Headers, wholeBytes: number | undefined): string {

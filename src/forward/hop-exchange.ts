@@ -47,6 +47,12 @@ export class HopAnswer implements Answer {
     this.#stream.end();
   }
 
+  moved(): void {
+    if (this.#state !== 'started') return;
+    this.#state = 'finished';
+    this.#stream.move();
+  }
+
   destroy(): void {
     if (this.#state === 'finished') return;
     this.#state = 'finished';
@@ -83,6 +89,7 @@ export class HopExchange implements Exchange {
   readonly body: RequestBody | undefined;
   readonly principal: Exchange['principal'];
   readonly deadlineMs: number;
+  readonly isReattached: boolean;
   readonly hop: Exchange['hop'];
   readonly answer: HopAnswer;
   readonly startedMs: number;
@@ -98,6 +105,7 @@ export class HopExchange implements Exchange {
     this.body = body;
     this.principal = head.principal;
     this.deadlineMs = arrivedMs + head.leftMs;
+    this.isReattached = head.isReattached;
     this.hop = head.hop;
     this.answer = new HopAnswer(stream);
     this.startedMs = arrivedMs;

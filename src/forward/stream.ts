@@ -4,8 +4,8 @@ import { FLOOR_BYTES, RETURN_BYTES } from './limits.js';
 import type { Outbox } from './outbox.js';
 import type { SendBudget } from './send-budget.js';
 
-/** How a stream ended other than by END: `unserved` says that the peer has certainly not begun it. */
-export type StreamLoss = 'cancelled' | 'unserved' | 'lost';
+/** How a stream ended other than by END: `unserved` says that the peer has certainly not begun it; `moved`: see CANCEL_REASON. */
+export type StreamLoss = 'cancelled' | 'unserved' | 'moved' | 'lost';
 
 /** What arrives on a stream. Nothing is called after `onEnd` or `onLoss`. Returning a text is a fault: it closes the connection. */
 export interface StreamReceiver {
@@ -37,6 +37,7 @@ export class HopStream {
   #pending: Buffer[] = [];
   #ending = false;
   #stays = false;
+  #moves = false;
   /** The flush after which END is out of our hands. */
   #endFlush = -1;
   #wantsDrain = false;
@@ -88,6 +89,13 @@ export class HopStream {
     if (this.#pending.length === 0) this.#sendEnd();
   }
 
+  /** As END of an answer, but the edge asks the next owner for the rest. */
+  move(): void {
+    if (this.#closed || this.#ending) return;
+    this.#moves = true;
+    this.end();
+  }
+
   onDrain(listener: () => void): void {
     this.#onDrain = listener;
   }
@@ -127,10 +135,14 @@ export class HopStream {
   }
 
   takeCancel(reason: number): void {
-    this.lose(
-      reason === CANCEL_REASON.refused ? 'unserved' : 'cancelled',
-      reason === CANCEL_REASON.refused ? 'refused' : 'cancelled',
-    );
+    switch (reason) {
+      case CANCEL_REASON.refused:
+        return this.lose('unserved', 'refused');
+      case CANCEL_REASON.moved:
+        return this.lose('moved', 'moved');
+      default:
+        return this.lose('cancelled', 'cancelled');
+    }
   }
 
   /** END of the answer arrived: nothing is left to say or to hear. */
@@ -203,6 +215,7 @@ export class HopStream {
   }
 
   #sendEnd(): void {
+    if (this.#moves) return this.cancel(CANCEL_REASON.moved);
     this.#endFlush = this.#home.outbox.flushes;
     this.#home.outbox.empty(FRAME.END, this.id);
     if (!this.#stays) this.#close();

@@ -108,12 +108,12 @@ export class Execution {
         return decision.cause;
       case 'local':
         exchange.note.route = exchange.note.route === 'takeover' ? 'takeover' : 'local';
-        return (await serve(decision.session, exchange)) === 'notOwner' ? 'lease' : undefined;
+        return this.#afterServing(await serve(decision.session, exchange), progress);
       case 'takeOver': {
         const session = await takeOver(id, decision.from, decision.record);
         if (!session) return 'claim';
         exchange.note.route = 'takeover';
-        return (await serve(session, exchange)) === 'notOwner' ? 'lease' : undefined;
+        return this.#afterServing(await serve(session, exchange), progress);
       }
       case 'forward':
         return this.#forward(exchange, id, decision.owner, progress);
@@ -121,6 +121,13 @@ export class Execution {
         if (exchange.hop) return this.#refuse(exchange, undefined);
         return this.#delegate(exchange, id, decision.to.id, await this.#hop(exchange, decision, { kind: 'take' }));
     }
+  }
+
+  #afterServing(outcome: ServeOutcome, progress: Progress): string | undefined {
+    if (outcome === 'done') return undefined;
+    // As after a broken hop: a stream may have lasted for hours.
+    if (outcome === 'moved') progress.heldSinceMs = undefined;
+    return 'lease';
   }
 
   /** The owner's side of a hop that names its owner: exactly that token, or 421 with what we are. */
@@ -131,7 +138,7 @@ export class Execution {
     const { token } = session;
     if (token.owner !== named.owner || token.epoch !== named.epoch) return void this.#refuse(exchange, token);
     exchange.note.route = 'local';
-    if ((await this.#parts.serve(session, exchange)) === 'notOwner') this.#refuse(exchange, undefined);
+    if ((await this.#parts.serve(session, exchange)) !== 'done') this.#refuse(exchange, undefined);
   }
 
   /**
@@ -186,6 +193,8 @@ export class Execution {
   /** A hop that broke may have run. Requests are not repeated; what has no answer to lose, or is idempotent, goes to whoever owns now. */
   #afterBroken(exchange: Exchange, cause: string, reason: string): string | undefined {
     if (exchange.body?.kind !== 'request') return cause;
+    // It may have broken in the middle of an event, which would swallow the one that follows.
+    if (exchange.answer.startedAsEvents) exchange.answer.write('\n\n');
     const error = new GatewayError('OUTCOME_UNKNOWN', {
       message: 'the worker that ran it was lost',
       details: { reason: 'owner_lost' },
@@ -240,6 +249,10 @@ export class Execution {
 
   #refuse(exchange: Exchange, token: OwnerToken | undefined): undefined {
     exchange.note.outcome = 'NOT_OWNER';
+    if (exchange.answer.started) {
+      exchange.answer.moved?.();
+      return undefined;
+    }
     exchange.answer.send(421, { [REFUSED_HEADER]: token ? `${token.owner} ${token.epoch}` : '-' });
     return undefined;
   }

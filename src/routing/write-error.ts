@@ -16,7 +16,8 @@ export function writeError(exchange: Exchange, error: GatewayError): void {
     const version: Headers = protocolVersion === undefined ? {} : { [VERSION_HEADER]: protocolVersion };
     answer.send(error.status, { 'content-type': 'application/json', ...version, ...retryHeader(error) }, text);
   } else if (answer.startedAsEvents) {
-    writeEvent(answer, text);
+    // On a stream that answers no request the client cannot tell whom an error concerns; it comes again and is told then.
+    if (exchange.method !== 'GET') writeEvent(answer, text);
     answer.end();
   } else {
     answer.destroy();

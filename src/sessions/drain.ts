@@ -37,7 +37,6 @@ export class Drain {
   async run(timeoutMs: number): Promise<void> {
     const { clock, table, openExchanges } = this.#parts;
     const untilMs = clock.monotonicMs() + timeoutMs;
-    for (const session of table) session.standalone?.end();
     let released = 0;
     for (;;) {
       const somebodyStays = await this.#somebodyStays();

@@ -10,8 +10,11 @@ import type { Session } from './session.js';
 import { StandaloneStream } from './standalone-stream.js';
 import { versionHeader } from './version-header.js';
 
-/** `notOwner`: nothing has begun and the session is not (or not yet again) ours: back to routing. */
-export type ServeOutcome = 'done' | 'notOwner';
+/**
+ * `notOwner`: nothing has begun and the session is not (or not yet again) ours: back to routing. `moved`: a stream that was open here
+ * goes on wherever the session is served next, so it goes back to routing as well.
+ */
+export type ServeOutcome = 'done' | 'notOwner' | 'moved';
 
 /** DELETE waits so long for a silent Redis, like any request that is held. */
 const MAX_END_MS = 10_000;
@@ -97,19 +100,23 @@ export class SessionServer {
   /** Newest wins: the one before ends cleanly. Resolves when the stream is over, so that it is logged and counted as one request. */
   #openStandalone(session: Session, exchange: Exchange): Promise<ServeOutcome> {
     const { keepAlive } = this.#parts;
+    if (exchange.isReattached && session.standalone) {
+      exchange.answer.end();
+      return Promise.resolve('done');
+    }
     session.standalone?.end();
     return new Promise((resolve) => {
       const stream = new StandaloneStream(exchange);
       session.standalone = stream;
       keepAlive.add(stream);
       for (const backend of session.backends.values()) backend.setListening(true);
-      stream.open(versionHeader(session), () => {
+      stream.open(versionHeader(session), (how) => {
         keepAlive.remove(stream);
         if (session.standalone === stream) {
           session.standalone = undefined;
           for (const backend of session.backends.values()) backend.setListening(false);
         }
-        resolve('done');
+        resolve(how === 'moved' ? 'moved' : 'done');
       });
     });
   }

@@ -118,7 +118,10 @@ export class Session {
     call?.running?.cancel(typeof reason === 'string' ? reason : 'cancelled by the client', true);
   }
 
-  /** Memory closes: calls get `error`, streams end, children die. Nothing is sent to HTTP backends but cancellations. */
+  /**
+   * Memory closes: calls get `error`, children die, and the stream ends, or, if the session is `released`, goes on at its next owner.
+   * Nothing is sent to HTTP backends but cancellations.
+   */
   close(state: 'released' | 'ended', error: GatewayError): void {
     this.settle(state);
     for (const call of this.calls.toArray()) {
@@ -126,7 +129,8 @@ export class Session {
       call.fail(error);
     }
     this.calls.clear();
-    this.standalone?.end();
+    if (state === 'released') this.standalone?.move();
+    else this.standalone?.end();
     for (const backend of this.backends.values()) backend.close(error);
     this.backends.clear();
   }

@@ -7,6 +7,9 @@ import { startEventStream, writeComment, writeEvent } from '../streams/event-str
 /** Notifications kept for a reader that pauses. */
 const MAX_PENDING_BYTES = 1024 * 1024;
 
+/** `moved`: its session has another owner from now on, and whoever holds the stream goes on there. */
+export type StreamEnd = 'ended' | 'moved';
+
 export class StandaloneStream implements KeptAlive {
   nextCommentMs = 0;
   readonly #exchange: Exchange;
@@ -14,18 +17,18 @@ export class StandaloneStream implements KeptAlive {
   #pendingBytes = 0;
   #blocked = false;
   #ended = false;
-  #onEnd: (() => void) | undefined;
+  #onEnd: ((how: StreamEnd) => void) | undefined;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
   }
 
   /** Begins it. @param onEnd runs once, when the stream ended for whatever reason (at once if its reader has left already) */
-  open(headers: Headers, onEnd: () => void): void {
+  open(headers: Headers, onEnd: (how: StreamEnd) => void): void {
     this.#onEnd = onEnd;
     startEventStream(this.#exchange.answer, headers);
     this.#exchange.answer.onDrain(() => this.#drain());
-    this.#exchange.onAbort(() => this.#finish());
+    this.#exchange.onAbort(() => this.#finish('ended'));
   }
 
   /** One JSON-RPC message. */
@@ -49,7 +52,14 @@ export class StandaloneStream implements KeptAlive {
   end(): void {
     if (this.#ended) return;
     this.#exchange.answer.end();
-    this.#finish();
+    this.#finish('ended');
+  }
+
+  /** Leaves the answer open: it goes on elsewhere, after what waits here for a slow reader. */
+  move(): void {
+    if (this.#ended) return;
+    for (const json of this.#pending) writeEvent(this.#exchange.answer, json);
+    this.#finish('moved');
   }
 
   #drain(): void {
@@ -61,10 +71,10 @@ export class StandaloneStream implements KeptAlive {
     }
   }
 
-  #finish(): void {
+  #finish(how: StreamEnd): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#pending = [];
-    this.#onEnd?.();
+    this.#onEnd?.(how);
   }
 }

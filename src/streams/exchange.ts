@@ -46,6 +46,11 @@ export interface Answer {
   write(chunk: Buffer | string): boolean;
   /** The clean end. */
   end(): void;
+  /**
+   * The session has gone to another owner: the edge at the other end of the hop goes on with this stream there, after everything that
+   * was written. Only an answer over a hop has it.
+   */
+  moved?(): void;
   /** Breaks the answer off visibly (connection reset, CANCEL on the hop): for a body that cannot be completed. */
   destroy(): void;
   /** One listener; replaces an earlier one. */
@@ -63,6 +68,11 @@ export interface Exchange {
   readonly principal: Principal;
   /** Monotonic time by which an answer is due. */
   readonly deadlineMs: number;
+  /**
+   * A stream that an earlier owner had begun and that its edge attaches here again: the client has not asked anew, so it does not
+   * replace a stream that it asked for meanwhile.
+   */
+  readonly isReattached?: boolean;
   /** Present when it came over the internal listener. */
   readonly hop: Hop | undefined;
   readonly answer: Answer;

@@ -36,8 +36,8 @@ export function beginRaw(
     const call = request(new URL(raw.path, origin), {
       method: raw.method ?? 'POST',
       headers: raw.headers ?? {},
-      agent: false,
-      ...(socket && { createConnection: () => socket }),
+      // With `agent: false` node makes an agent, which ignores createConnection: the request would go to whichever worker is next.
+      ...(socket ? { createConnection: () => socket } : { agent: false }),
     });
     call.on('response', (answer) => resolve({ call, answer }));
     call.on('error', reject);
