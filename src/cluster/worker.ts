@@ -28,6 +28,8 @@ import { makeKeyring } from '../secrets/keyring.js';
 import { Exposer } from '../servers/exposer.js';
 import { makeServers } from '../servers/virtual-server.js';
 import { Drain } from '../sessions/drain.js';
+import { IdleRelease } from '../sessions/release-idle.js';
+import { SessionReleaser } from '../sessions/release-session.js';
 import { SessionEnder } from '../sessions/end-session.js';
 import { LeaseKeeper } from '../sessions/lease-keeper.js';
 import { ListChanges } from '../sessions/list-changes.js';
@@ -286,6 +288,16 @@ async function startWorker(
   });
   const sweep = new Sweep({ directory, clock, keeper, table, ender, idleTimeoutMs, warn });
   const liveness = new Liveness({ directory, clock, table, idleTimeoutMs, expire: (session) => ender.end(session, 'idle') });
+  const releaser = new SessionReleaser({ directory, table, idleTimeoutMs, onReleased: (session) => catalogs.forget(session) });
+  const idleRelease = new IdleRelease({
+    directory,
+    clock,
+    keeper,
+    table,
+    releaser,
+    releaseAfterMs: config.sessions.releaseAfter,
+    onReleased: (released) => log.debug({ released, left: table.size }, 'idle sessions were given up'),
+  });
   const opener = new SessionOpener({
     directory,
     clock,
@@ -377,6 +389,7 @@ async function startWorker(
   reconnect = reconnection;
   await keeper.start(clock.monotonicMs() - connectingMs > leaseMs / 3);
   liveness.start();
+  idleRelease.start();
   sweep.start();
   teardown.start();
   const probe = new SelfProbe({
@@ -433,6 +446,7 @@ async function startWorker(
     keeper,
     table,
     ender,
+    releaser,
     openExchanges: () => openExchanges,
     endsWithState: (session) =>
       [...session.backends.values()].some(
@@ -454,6 +468,7 @@ async function startWorker(
       // Its own steps may wait for a Redis that is away.
       await Promise.race([drain.run(config.drain.timeout), pause(clock, config.drain.timeout + STEP_BUDGET_MS)]);
       liveness.stop();
+      idleRelease.stop();
       sweep.stop();
       await ender.settle(STEP_BUDGET_MS);
       await teardown.close(STEP_BUDGET_MS);

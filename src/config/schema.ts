@@ -138,6 +138,11 @@ export const configSchema = z.strictObject({
         text: 'A session that nobody uses for so long ends; an open stream is use.',
         reason: 'Shorter where backends hold costly state per session.',
       }),
+      releaseAfter: doc(duration('60s'), {
+        text: 'A session that nobody uses for so long, without an open stream or stdio backend, is given up by its worker while another worker lives: whoever gets its next request goes on with it. Nothing is lost by it; `0s`: never.',
+        reason:
+          'Shorter: new pods get their share of the load sooner, and idle sessions take less memory. The next request of such a session asks Redis first.',
+      }),
       max: doc(z.int().min(1).default(10_000), {
         text: 'Sessions in the whole cluster; beyond it initialize gets 503.',
         reason: 'What the backends and the memory of the workers bear.',

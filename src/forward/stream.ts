@@ -135,14 +135,9 @@ export class HopStream {
   }
 
   takeCancel(reason: number): void {
-    switch (reason) {
-      case CANCEL_REASON.refused:
-        return this.lose('unserved', 'refused');
-      case CANCEL_REASON.moved:
-        return this.lose('moved', 'moved');
-      default:
-        return this.lose('cancelled', 'cancelled');
-    }
+    if (reason === CANCEL_REASON.refused) this.lose('unserved', 'refused');
+    else if (reason === CANCEL_REASON.moved) this.lose('moved', 'moved');
+    else this.lose('cancelled', 'cancelled');
   }
 
   /** END of the answer arrived: nothing is left to say or to hear. */
@@ -215,7 +210,10 @@ export class HopStream {
   }
 
   #sendEnd(): void {
-    if (this.#moves) return this.cancel(CANCEL_REASON.moved);
+    if (this.#moves) {
+      this.cancel(CANCEL_REASON.moved);
+      return;
+    }
     this.#endFlush = this.#home.outbox.flushes;
     this.#home.outbox.empty(FRAME.END, this.id);
     if (!this.#stays) this.#close();

@@ -1,10 +1,10 @@
 // A worker's orderly exit (DESIGN 6, "Drain"): sessions pass to workers that stay, calls in flight end here.
 import type { Directory } from '../directory/directory.js';
-import { GatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { pause } from '../lifecycle/clock.js';
 import type { SessionEnder } from './end-session.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import { cutShort, type SessionReleaser } from './release-session.js';
 import type { Session } from './session.js';
 import type { SessionTable } from './session-table.js';
 
@@ -14,6 +14,7 @@ export interface DrainParts {
   readonly keeper: LeaseKeeper;
   readonly table: SessionTable;
   readonly ender: SessionEnder;
+  readonly releaser: SessionReleaser;
   /** Requests that this worker passes on or serves, those of sessions it does not own included. */
   readonly openExchanges: () => number;
   /** True if a stdio backend of the session ends it when its state is lost. */
@@ -62,27 +63,16 @@ export class Drain {
     const quiet = [...this.#parts.table].filter(
       (session) => session.state === 'active' && session.isIdle && !session.isBoundToWorker,
     );
-    await Promise.all(quiet.map((session) => this.#release(session)));
+    await this.#parts.releaser.release(quiet);
     return quiet.length;
-  }
-
-  /** Memory closed, then record: between the two the session is in the table as `released`, and requests wait. */
-  async #release(session: Session): Promise<void> {
-    const { directory, table } = this.#parts;
-    session.close('released', cutShort());
-    await directory.releaseSession(session.facts.ref, session.token).catch(() => undefined);
-    table.remove(session);
   }
 
   /** What could not be passed on: a stdio child dies with its worker, and `onStateLoss` says what that means. */
   async #endBound(): Promise<void> {
-    const { table, ender, endsWithState } = this.#parts;
+    const { table, ender, releaser, endsWithState } = this.#parts;
     const bound = [...table].filter((session) => session.state === 'active' && session.isBoundToWorker);
-    await Promise.all(bound.map((session) => (endsWithState(session) ? ender.end(session, 'drain') : this.#release(session))));
+    await Promise.all(
+      bound.map((session) => (endsWithState(session) ? ender.end(session, 'drain') : releaser.release([session]))),
+    );
   }
-}
-
-/** To callers whose call outlasted the drain. */
-function cutShort(): GatewayError {
-  return new GatewayError('OUTCOME_UNKNOWN', { message: 'the worker that ran it was stopped', details: { reason: 'drained' } });
 }

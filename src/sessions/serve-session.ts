@@ -78,8 +78,15 @@ export class SessionServer {
         // The gateway made its own handshake with each backend, and told none of them of roots.
         return;
       default:
-        for (const backend of session.backends.values()) if (backend.isOpen) void backend.notify(message, headers);
+        for (const backend of session.backends.values())
+          if (backend.isOpen) this.#pass(session, backend.notify(message, headers));
     }
+  }
+
+  /** In flight like a request: a session that is released meanwhile would lose it. */
+  #pass(session: Session, sent: Promise<void>): void {
+    session.inFlight++;
+    void sent.finally(() => session.inFlight--);
   }
 
   async #end(session: Session, exchange: Exchange): Promise<ServeOutcome> {
@@ -99,7 +106,7 @@ export class SessionServer {
 
   /** Newest wins: the one before ends cleanly. Resolves when the stream is over, so that it is logged and counted as one request. */
   #openStandalone(session: Session, exchange: Exchange): Promise<ServeOutcome> {
-    const { keepAlive } = this.#parts;
+    const { keepAlive, clock } = this.#parts;
     if (exchange.isReattached && session.standalone) {
       exchange.answer.end();
       return Promise.resolve('done');
@@ -112,6 +119,7 @@ export class SessionServer {
       for (const backend of session.backends.values()) backend.setListening(true);
       stream.open(versionHeader(session), (how) => {
         keepAlive.remove(stream);
+        session.lastUsedMs = clock.wallMs();
         if (session.standalone === stream) {
           session.standalone = undefined;
           for (const backend of session.backends.values()) backend.setListening(false);

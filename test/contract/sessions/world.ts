@@ -18,6 +18,8 @@ import { type EndReason, SessionEnder } from '../../../src/sessions/end-session.
 import { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
 import { Liveness } from '../../../src/sessions/liveness.js';
 import { SessionOpener } from '../../../src/sessions/open-session.js';
+import { IdleRelease } from '../../../src/sessions/release-idle.js';
+import { SessionReleaser } from '../../../src/sessions/release-session.js';
 import { Reclaim } from '../../../src/sessions/reclaim.js';
 import { Reconnect } from '../../../src/sessions/reconnect.js';
 import { Regain } from '../../../src/sessions/regain.js';
@@ -33,6 +35,7 @@ import { waitFor } from '../../support/wait-for.js';
 
 export const LEASE_MS = 60_000;
 export const IDLE_MS = 7_200_000;
+export const RELEASE_MS = 4000;
 export const SERVER: VirtualServer = { id: 'support', backends: ['tickets'], tools: ALL_TOOLS, prefix: 'auto' };
 export const ALICE: Principal = { name: 'alice', digest: digestOf('alice') };
 export const BOB: Principal = { name: 'bob', digest: digestOf('bob') };
@@ -143,6 +146,7 @@ export class TestWorker {
   readonly opener: SessionOpener;
   readonly liveness: Liveness;
   readonly drain: Drain;
+  readonly idleRelease: IdleRelease;
 
   constructor(
     readonly world: World,
@@ -214,9 +218,19 @@ export class TestWorker {
       makeRoom: () => this.sweep.makeRoom(),
     });
     this.liveness = new Liveness({ ...shared, idleTimeoutMs: IDLE_MS, expire: (session) => ender.end(session, 'idle') });
+    const releaser = new SessionReleaser({ directory, table, idleTimeoutMs: IDLE_MS, onReleased: () => undefined });
+    this.idleRelease = new IdleRelease({
+      ...shared,
+      releaser,
+      releaseAfterMs: RELEASE_MS,
+      onReleased: (count) => {
+        this.released += count;
+      },
+    });
     this.drain = new Drain({
       ...shared,
       ender,
+      releaser,
       openExchanges: () => this.openExchanges,
       endsWithState: () => true,
       onReleased: (count) => {

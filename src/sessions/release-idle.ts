@@ -1,0 +1,87 @@
+// Lets load spread to new workers: a session that nobody used for a while is given up, and whoever gets its next request claims it
+// (DESIGN 6: only a session that can go on elsewhere, with nothing open here). Memory of idle sessions goes with it.
+import type { Directory } from '../directory/directory.js';
+import type { Clock, Timer } from '../lifecycle/clock.js';
+import type { LeaseKeeper } from './lease-keeper.js';
+import type { SessionReleaser } from './release-session.js';
+import type { Session } from './session.js';
+import type { SessionTable } from './session-table.js';
+
+export interface IdleReleaseParts {
+  readonly directory: Directory;
+  readonly clock: Clock;
+  readonly keeper: LeaseKeeper;
+  readonly table: SessionTable;
+  readonly releaser: SessionReleaser;
+  /** `sessions.releaseAfter`, ms; 0: never */
+  readonly releaseAfterMs: number;
+  readonly onReleased: (count: number) => void;
+}
+
+const MAX_TICK_MS = 1000;
+const MIN_TICK_MS = 20;
+/** Per tick: two commands each, beside the requests that are served. */
+const BATCH = 100;
+
+export class IdleRelease {
+  readonly #parts: IdleReleaseParts;
+  #timer: Timer | undefined;
+  #running = false;
+  /** Who is alone looks for others less often. */
+  #notBeforeMs = 0;
+
+  constructor(parts: IdleReleaseParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    const { clock, releaseAfterMs } = this.#parts;
+    if (releaseAfterMs === 0) return;
+    const periodMs = Math.max(MIN_TICK_MS, Math.min(releaseAfterMs / 4, MAX_TICK_MS));
+    this.#timer = clock.every(periodMs, () => void this.#tick());
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+  }
+
+  async #tick(): Promise<void> {
+    const { clock, releaser, releaseAfterMs, onReleased } = this.#parts;
+    if (this.#running || clock.monotonicMs() < this.#notBeforeMs || this.#quiet().length === 0) return;
+    this.#running = true;
+    try {
+      if (!(await this.#somebodyElseServes())) {
+        this.#notBeforeMs = clock.monotonicMs() + releaseAfterMs / 4;
+        return;
+      }
+      // Looked at again: a request may have come while Redis answered.
+      const quiet = this.#quiet();
+      await releaser.release(quiet);
+      if (quiet.length > 0) onReleased(quiet.length);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #somebodyElseServes(): Promise<boolean> {
+    const { directory, keeper } = this.#parts;
+    const workers = await directory.listWorkers().catch(() => []);
+    return workers.some((lease) => !lease.draining && lease.id !== keeper.id);
+  }
+
+  #quiet(): Session[] {
+    const { clock, keeper, table, releaseAfterMs } = this.#parts;
+    // A drain has its own order; and while Redis is away a release would only make work.
+    if (keeper.isDraining || !keeper.isValid()) return [];
+    const beforeMs = clock.wallMs() - releaseAfterMs;
+    const quiet: Session[] = [];
+    for (const session of table) {
+      if (session.lastUsedMs > beforeMs || !session.mayAct() || !session.isIdle) continue;
+      // A stream would be torn from where it is; a stdio child dies with its worker.
+      if (session.standalone || session.isBoundToWorker) continue;
+      quiet.push(session);
+      if (quiet.length === BATCH) break;
+    }
+    return quiet;
+  }
+}
