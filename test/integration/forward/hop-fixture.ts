@@ -111,6 +111,9 @@ export function makeCall(parts: CallParts = {}): Call {
       principal: { name: 'issuer alice', digest: 'd'.repeat(22) },
       deadlineMs: parts.deadlineMs ?? systemClock.monotonicMs() + 60_000,
       hop: undefined,
+      get isReattached() {
+        return answer.started;
+      },
       answer,
       startedMs: systemClock.monotonicMs(),
       note: { ...newNote('POST', undefined), method: 'tools/call' },

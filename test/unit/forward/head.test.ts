@@ -18,6 +18,7 @@ test('a request head is read; internal headers in it are dropped', () => {
     method: 'POST',
     serverId: 'support',
     headers: { accept: '*/*' },
+    isReattached: false,
     principal: { name: 'alice', digest: 'digest' },
     leftMs: 1000,
     bodyBytes: 10,

@@ -44,7 +44,7 @@ class Fixture {
   away = false;
   opens = 0;
   onHop: (hop: number) => ForwardOutcome = () => this.#answered();
-  onServe: () => 'done' | 'notOwner' = () => this.#served();
+  onServe: () => 'done' | 'notOwner' | 'moved' = () => this.#served();
   readonly execution = new Execution(this.#parts());
 
   async run(exchange: Exchange): Promise<void> {
@@ -321,7 +321,8 @@ describe('a hop', () => {
       return { kind: 'broken', reason: 'lost' };
     };
     await fixture.run(fixture.exchange());
-    expect(fixture.answer.log).toEqual(['start', 'write', 'end']);
+    // The first write ends an event that the hop may have broken within.
+    expect(fixture.answer.log).toEqual(['start', 'write', 'write', 'end']);
     expect(JSON.parse(fixture.answer.events[0] as string)).toMatchObject({ id: 'call', error: { code: -32012 } });
   });
 
@@ -448,4 +449,64 @@ it('an error after the answer is complete changes nothing', async () => {
   };
   await fixture.run(fixture.exchange());
   expect(fixture.answer.log).toEqual(['send']);
+});
+
+describe('a stream whose session is released', () => {
+  const stream = (fixture: Fixture) => fixture.exchange({ method: 'GET', body: undefined });
+
+  it('at this edge goes on at the next owner, however long it had lasted', async () => {
+    const fixture = new Fixture();
+    const session = fixture.addSession();
+    fixture.onServe = () => {
+      fixture.answer.start(200, { 'content-type': 'text/event-stream' });
+      fixture.clock.advance(10 * HOLD_MS);
+      fixture.table.remove(session);
+      fixture.owner = tokenOf('other', 2);
+      return 'moved';
+    };
+    fixture.onHop = () => {
+      fixture.answer.end();
+      return { kind: 'answered', status: 200 };
+    };
+    await fixture.run(stream(fixture));
+    expect(fixture.hops).toHaveLength(1);
+    expect(fixture.answer.log).toEqual(['start', 'end']);
+  });
+
+  it('of another edge is given back to it with the mark', async () => {
+    const fixture = new Fixture();
+    const token = tokenOf('self', 1);
+    fixture.addSession(token);
+    let moved = 0;
+    Object.assign(fixture.answer, { moved: () => moved++ });
+    fixture.onServe = () => {
+      fixture.answer.start(200, { 'content-type': 'text/event-stream' });
+      return 'moved';
+    };
+    await fixture.run({ ...stream(fixture), hop: { kind: 'named', token } });
+    expect(moved).toBe(1);
+    expect(fixture.answer.log).toEqual(['start']);
+  });
+
+  it('that finds no owner in time ends cleanly: its client comes again', async () => {
+    const fixture = new Fixture();
+    fixture.onHop = () => {
+      fixture.answer.start(200, { 'content-type': 'text/event-stream' });
+      fixture.away = true;
+      return { kind: 'broken', reason: 'moved' };
+    };
+    await fixture.run(stream(fixture));
+    expect(fixture.answer.log).toEqual(['start', 'end']);
+  });
+});
+
+it('an error after a hop that broke in the middle of an event is an event of its own', async () => {
+  const fixture = new Fixture();
+  fixture.onHop = () => {
+    fixture.answer.start(200, { 'content-type': 'text/event-stream' });
+    fixture.answer.write('data: {"cut');
+    return { kind: 'broken', reason: 'reset' };
+  };
+  await fixture.run(fixture.exchange());
+  expect(JSON.parse(fixture.answer.events.at(-1) as string)).toMatchObject({ id: 'call', error: { code: -32012 } });
 });

@@ -1,4 +1,5 @@
 // What an owned session does with a request, before any backend is asked: whose it is, whether it may act, DELETE, GET.
+import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { DirectoryUnavailable } from '../../../src/directory/directory.js';
 import { type Epoch, mintSessionId, type OwnerToken, referenceOf, type WorkerId } from '../../../src/protocol/ids.js';
 import type { SessionEnder } from '../../../src/sessions/end-session.js';
@@ -160,5 +161,41 @@ describe('GET', () => {
     session.close('ended', new Error('gone') as never);
     expect(await served).toBe('done');
     expect(exchange.answer.log.filter((step) => step === 'end')).toHaveLength(1);
+  });
+});
+
+describe('a stream whose session is released', () => {
+  it('goes back to routing, open, and its answer has what waited for a slow reader', async () => {
+    const { sessions, session, listening } = make();
+    const exchange = exchangeOf();
+    const serving = sessions.serve(session, exchange);
+    exchange.answer.takes = false;
+    for (const n of [1, 2, 3]) session.standalone?.push(`{"n":${n}}`);
+    session.close('released', new GatewayError('OUTCOME_UNKNOWN'));
+    expect(await serving).toBe('moved');
+    expect(exchange.answer.events).toEqual(['{"n":1}', '{"n":2}', '{"n":3}']);
+    expect(exchange.answer.finished).toBe(false);
+    expect(listening).toEqual([true, false]);
+  });
+
+  it('ends cleanly when the session ends', async () => {
+    const { sessions, session } = make();
+    const exchange = exchangeOf();
+    const serving = sessions.serve(session, exchange);
+    session.close('ended', new GatewayError('SESSION_NOT_FOUND'));
+    expect(await serving).toBe('done');
+    expect(exchange.answer.finished).toBe(true);
+  });
+
+  it('attached again, does not replace the one that its client opened meanwhile', async () => {
+    const { sessions, session } = make();
+    const newer = exchangeOf();
+    const serving = sessions.serve(session, newer);
+    const late = exchangeOf({ isReattached: true });
+    expect(await sessions.serve(session, late)).toBe('done');
+    expect(late.answer.finished).toBe(true);
+    expect(newer.answer.finished).toBe(false);
+    newer.leave();
+    expect(await serving).toBe('done');
   });
 });
