@@ -57,7 +57,7 @@ import { makeTeardown } from './make-teardown.js';
 import { Readiness } from './readiness.js';
 import { SelfProbe } from './self-probe.js';
 import { describeFailure, type StartMessage, WorkerChannel } from './worker-channel.js';
-import { hopLimits, listenForWorkers, listenPublicly } from './worker-listeners.js';
+import { closePublicly, hopLimits, listenForWorkers, listenPublicly } from './worker-listeners.js';
 
 /** Given to connections that the primary had accepted for us when we left: an exit at once leaves a few of them hanging. */
 const DISCONNECT_GRACE_MS = 500;
@@ -440,6 +440,7 @@ async function startWorker(
   });
   log.info({ id: keeper.id, pid: process.pid }, 'worker ready');
 
+  let mayCome = () => true;
   const drain = new Drain({
     directory,
     clock,
@@ -447,7 +448,7 @@ async function startWorker(
     table,
     ender,
     releaser,
-    openExchanges: () => openExchanges,
+    openExchanges: () => openExchanges + (mayCome() ? 1 : 0),
     endsWithState: (session) =>
       [...session.backends.values()].some(
         (backend) => backend.isBoundToWorker && config.mcpServers[backend.backend]?.onStateLoss === 'fail',
@@ -462,8 +463,7 @@ async function startWorker(
       channel.reportReady(false, ['draining']);
       readyTicker.cancel();
       await pause(clock, config.drain.delay);
-      publicServer.close();
-      publicServer.closeIdleConnections();
+      mayCome = closePublicly(publicServer, clock, config.drain.delay);
       endpoint.endStreams();
       // Its own steps may wait for a Redis that is away.
       await Promise.race([drain.run(config.drain.timeout), pause(clock, config.drain.timeout + STEP_BUDGET_MS)]);

@@ -5,11 +5,11 @@ import { newNote } from '../streams/exchange.js';
 
 export class HttpAnswer implements Answer {
   readonly #response: ServerResponse;
-  readonly #extra: Headers | undefined;
+  readonly #extra: () => Headers | undefined;
   #startedAsEvents = false;
 
-  /** @param extra headers of the edge itself (CORS, `connection: close`) */
-  constructor(response: ServerResponse, extra: Headers | undefined) {
+  /** @param extra headers of the edge itself (CORS, `connection: close`), asked when the answer begins: a drain may have begun */
+  constructor(response: ServerResponse, extra: () => Headers | undefined) {
     this.#response = response;
     this.#extra = extra;
   }
@@ -31,7 +31,7 @@ export class HttpAnswer implements Answer {
     if (response.headersSent || this.finished) return;
     // Without a length node would send chunks: more bytes, more writes.
     const length: Headers = status === 204 ? {} : { 'content-length': String(body === undefined ? 0 : Buffer.byteLength(body)) };
-    response.writeHead(status, { ...headers, ...this.#extra, ...length });
+    response.writeHead(status, { ...headers, ...this.#extra(), ...length });
     response.end(body);
   }
 
@@ -39,7 +39,8 @@ export class HttpAnswer implements Answer {
     const response = this.#response;
     if (response.headersSent || this.finished) return;
     this.#startedAsEvents = headers['content-type'] === 'text/event-stream';
-    response.writeHead(status, this.#extra ? { ...headers, ...this.#extra } : (headers as Record<string, string>));
+    const extra = this.#extra();
+    response.writeHead(status, extra ? { ...headers, ...extra } : (headers as Record<string, string>));
     // A stream may be silent for long: its reader must know at once that it is open.
     if (this.#startedAsEvents) response.flushHeaders();
   }

@@ -54,7 +54,7 @@ export class McpEndpoint {
   /** Answers the request, whatever it is. Never rejects. @param serverId undefined: a path below /servers that is no endpoint */
   async handle(request: IncomingMessage, response: ServerResponse, serverId: string | undefined): Promise<void> {
     const startedMs = this.#parts.clock.monotonicMs();
-    const answer = new HttpAnswer(response, this.#extraHeaders(request));
+    const answer = new HttpAnswer(response, () => this.#extraHeaders(request));
     try {
       const exchange = await this.#admit(request, response, answer, serverId, startedMs);
       if (exchange) await this.#execute(exchange);
