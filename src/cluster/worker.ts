@@ -448,6 +448,7 @@ async function startWorker(
     table,
     ender,
     releaser,
+    holdMs: config.limits.hold,
     openExchanges: () => openExchanges + (mayCome() ? 1 : 0),
     endsWithState: (session) =>
       [...session.backends.values()].some(

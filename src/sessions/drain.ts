@@ -19,29 +19,40 @@ export interface DrainParts {
   readonly openExchanges: () => number;
   /** True if a stdio backend of the session ends it when its state is lost. */
   readonly endsWithState: (session: Session) => boolean;
+  /** `limits.hold`, ms: how long a request waits elsewhere for the next owner. */
+  readonly holdMs: number;
   readonly onReleased: (count: number) => void;
 }
 
 const POLL_MS = 50;
+/** A held request gets its owner before it is given up. */
+const HOLD_SHARE = 0.8;
 
 export class Drain {
   readonly #parts: DrainParts;
+  #released = 0;
 
   constructor(parts: DrainParts) {
     this.#parts = parts;
   }
 
   /**
-   * Releases sessions as they become quiet, until nothing is in flight or `timeoutMs` went by. The last worker of the cluster
-   * releases nothing: its deleted lease frees the sessions.
+   * Releases sessions as they become quiet, until nothing is in flight or `timeoutMs` went by. A session that is never quiet, since
+   * its client calls without a pause, begins nothing in the last part of that time: what it has begun can end then, and what comes
+   * waits for its next owner. The last worker of the cluster releases nothing: its deleted lease frees the sessions.
    */
   async run(timeoutMs: number): Promise<void> {
-    const { clock, table, openExchanges } = this.#parts;
+    const { clock, table, openExchanges, holdMs } = this.#parts;
     const untilMs = clock.monotonicMs() + timeoutMs;
-    let released = 0;
+    const leaveMs = untilMs - Math.min(timeoutMs / 2, holdMs * HOLD_SHARE);
     for (;;) {
       const somebodyStays = await this.#somebodyStays();
-      if (somebodyStays) released += await this.#releaseQuiet();
+      if (somebodyStays) await this.#releaseQuiet();
+      for (const session of table) {
+        // A client that calls again at once is quiet for less than we look away.
+        session.onQuiet = somebodyStays ? () => setImmediate(() => this.#releaseNow(session)) : undefined;
+        session.isLeaving = somebodyStays && clock.monotonicMs() > leaveMs;
+      }
       if (openExchanges() === 0 && [...table].every((session) => session.isIdle)) break;
       if (clock.monotonicMs() > untilMs) break;
       await pause(clock, POLL_MS);
@@ -50,7 +61,7 @@ export class Drain {
     // What still runs would be cut off with the process: its callers are told that it may have run. Records stay as they are, the
     // lease that is deleted next frees them.
     for (const session of [...table]) if (session.state === 'active' && !session.isIdle) session.close('released', cutShort());
-    this.#parts.onReleased(released);
+    this.#parts.onReleased(this.#released);
   }
 
   async #somebodyStays(): Promise<boolean> {
@@ -59,12 +70,16 @@ export class Drain {
     return workers.some((lease) => !lease.draining && lease.id !== keeper.id);
   }
 
-  async #releaseQuiet(): Promise<number> {
-    const quiet = [...this.#parts.table].filter(
-      (session) => session.state === 'active' && session.isIdle && !session.isBoundToWorker,
-    );
+  async #releaseQuiet(): Promise<void> {
+    const quiet = [...this.#parts.table].filter(mayGo);
+    this.#released += quiet.length;
     await this.#parts.releaser.release(quiet);
-    return quiet.length;
+  }
+
+  #releaseNow(session: Session): void {
+    if (!mayGo(session)) return;
+    this.#released++;
+    void this.#parts.releaser.release([session]);
   }
 
   /** What could not be passed on: a stdio child dies with its worker, and `onStateLoss` says what that means. */
@@ -75,4 +90,8 @@ export class Drain {
       bound.map((session) => (endsWithState(session) ? ender.end(session, 'drain') : releaser.release([session]))),
     );
   }
+}
+
+function mayGo(session: Session): boolean {
+  return session.state === 'active' && session.isIdle && !session.isBoundToWorker;
 }

@@ -68,7 +68,7 @@ export class RequestServer {
     session.inFlight++;
     return new Promise((resolve) => {
       const answer = new LegacyCallAnswer(exchange.answer, accepts, versionHeader(session), body.message.id, (outcome, error) => {
-        session.inFlight--;
+        session.leave();
         session.lastUsedMs = clock.wallMs();
         keepAlive.remove(answer);
         exchange.note.outcome = outcome;

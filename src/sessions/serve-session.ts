@@ -45,7 +45,7 @@ export class SessionServer {
     note.owner = token.owner;
     note.epoch = token.epoch;
     note.protocolVersion = facts.protocolVersion;
-    if (!session.mayAct()) return 'notOwner';
+    if (!session.mayAct() || (session.isLeaving && body?.kind === 'request')) return 'notOwner';
     session.lastUsedMs = this.#parts.clock.wallMs();
     if (exchange.method === 'DELETE') return this.#end(session, exchange);
     if (exchange.method === 'GET') return this.#openStandalone(session, exchange);
@@ -86,7 +86,7 @@ export class SessionServer {
   /** In flight like a request: a session that is released meanwhile would lose it. */
   #pass(session: Session, sent: Promise<void>): void {
     session.inFlight++;
-    void sent.finally(() => session.inFlight--);
+    void sent.finally(() => session.leave());
   }
 
   async #end(session: Session, exchange: Exchange): Promise<ServeOutcome> {

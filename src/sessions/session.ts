@@ -48,6 +48,10 @@ export class Session {
   lastUsedMs: number;
   /** Requests being served, those not yet handed to a backend included. */
   inFlight = 0;
+  /** Its owner drains, and what it has begun has to end: requests that come now wait for the next owner. */
+  isLeaving = false;
+  /** Told when the last request has been answered; may begin another one before it runs. */
+  onQuiet: (() => void) | undefined;
   standalone: StandaloneStream | undefined;
   #keeper: LeaseKeeper;
   readonly #settled = new Set<() => void>();
@@ -108,6 +112,12 @@ export class Session {
 
   get isIdle(): boolean {
     return this.inFlight === 0 && this.calls.size === 0;
+  }
+
+  /** One request less is being served. */
+  leave(): void {
+    this.inFlight--;
+    if (this.inFlight === 0) this.onQuiet?.();
   }
 
   /** notifications/cancelled of the client: reaches the backend that has the call. Unknown ids are ignored (they race). */

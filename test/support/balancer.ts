@@ -1,6 +1,6 @@
 // A plain balancer without stickiness: every request goes to the next pod over a connection of its own, so that inside the
 // pod another worker may get it. It never repeats a request: what a pod refuses, the client sees.
-import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Agent, createServer, request, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
@@ -13,6 +13,8 @@ export interface BalancerTarget {
 export interface BalancerOptions {
   /** `round-robin` (default), or a seed for a repeatable random order, or who is next by the number of the request. */
   readonly order?: 'round-robin' | { readonly seed: number } | ((requestNumber: number) => number);
+  /** `kept`: connections to the pods are used again, as proxies do; they obey `connection: close`. Default `fresh`. */
+  readonly connections?: 'fresh' | 'kept';
 }
 
 export interface Balancer {
@@ -30,6 +32,7 @@ export async function startBalancer(targets: readonly BalancerTarget[], options:
   let sent = targets.map(() => 0);
   const pick = picker(options.order ?? 'round-robin');
   let requestNumber = 0;
+  const agent = options.connections === 'kept' ? new Agent({ keepAlive: true }) : undefined;
 
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (incoming, outgoing) => {
     const index = pick(requestNumber++, current.length) % current.length;
@@ -39,7 +42,7 @@ export async function startBalancer(targets: readonly BalancerTarget[], options:
       return;
     }
     sent[index] = (sent[index] ?? 0) + 1;
-    pass(incoming, outgoing, target);
+    pass(incoming, outgoing, target, agent);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -60,18 +63,19 @@ export async function startBalancer(targets: readonly BalancerTarget[], options:
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        agent?.destroy();
       }),
   };
 }
 
-function pass(incoming: IncomingMessage, outgoing: ServerResponse, target: BalancerTarget): void {
+function pass(incoming: IncomingMessage, outgoing: ServerResponse, target: BalancerTarget, agent: Agent | undefined): void {
   const onward = request({
     host: target.host,
     port: target.port,
     method: incoming.method,
     path: incoming.url,
     headers: endToEnd(incoming.headers),
-    agent: false, // a connection of its own
+    agent: agent ?? false, // false: a connection of its own
   });
   onward.on('response', (answer) => {
     outgoing.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers));

@@ -123,3 +123,50 @@ it('waits for requests of sessions that other workers own, up to its time-out', 
   await drain(worker, 3000);
   expect(world.clock.monotonicMs() - beginMs).toBeGreaterThanOrEqual(3000);
 });
+
+it('releases a session in the moment in which it is quiet, however soon its client calls again', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  await world.worker('b');
+  const session = await worker.open();
+  session.inFlight++;
+  await worker.keeper.setDraining();
+  const running = worker.drain.run(60_000);
+  await waitFor('the drain to have looked', () => session.onQuiet !== undefined);
+  // No time passes: no further look.
+  session.leave();
+  await waitFor('the session to be released', () => session.state === 'released');
+  await waitFor('the drain to end', () => {
+    world.clock.advance(50);
+    return worker.released === 1;
+  });
+  await running;
+});
+
+it.each([true, false])(
+  'lets a session that is never quiet begin nothing in the last part (somebody stays: %s)',
+  async (stays) => {
+    const world = use();
+    const worker = await world.worker('a');
+    if (stays) await world.worker('b');
+    const session = await worker.open();
+    session.inFlight++;
+    const beganMs = world.clock.monotonicMs();
+    await worker.keeper.setDraining();
+    let done = false;
+    const running = worker.drain.run(10_000).then(() => {
+      done = true;
+    });
+    let leftAfterMs: number | undefined;
+    await waitFor('the drain', () => {
+      world.clock.advance(50);
+      if (session.isLeaving) leftAfterMs ??= world.clock.monotonicMs() - beganMs;
+      return done;
+    });
+    await running;
+    if (stays) {
+      expect(leftAfterMs).toBeGreaterThan(5000);
+      expect(leftAfterMs).toBeLessThan(7000);
+    } else expect(leftAfterMs).toBeUndefined();
+  },
+);

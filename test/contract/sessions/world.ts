@@ -231,6 +231,7 @@ export class TestWorker {
       ...shared,
       ender,
       releaser,
+      holdMs: 10_000,
       openExchanges: () => this.openExchanges,
       endsWithState: () => true,
       onReleased: (count) => {

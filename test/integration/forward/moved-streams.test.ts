@@ -12,7 +12,12 @@ const ANSWER = JSON.stringify({ s: 200, h: EVENTS });
 
 test.each(['unix', 'tls'] as const)('the edge gets all of it and is told that it moved (%s)', async (over) => {
   let seen: Exchange | undefined;
-  const hop = await startHop({ over, handler: (exchange) => void (seen = exchange) });
+  const hop = await startHop({
+    over,
+    handler: (exchange) => {
+      seen = exchange;
+    },
+  });
   const call = makeCall({ method: 'GET' });
   const outcome = hop.forward(call);
   const { answer, isReattached } = await waitFor('the request to arrive', () => seen);
