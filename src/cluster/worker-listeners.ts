@@ -1,4 +1,5 @@
 // The two listeners of a worker: the internal one, which other workers reach, and its share of the public one.
+import { mkdirSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { addressOf } from '../config/address.js';
@@ -35,6 +36,8 @@ export interface InternalParts {
 export function listenForWorkers(parts: InternalParts, turn = 0): Promise<InternalListener> {
   const { start, config, keyring, handler, metrics, log } = parts;
   const { host, port } = config.internal;
+  // A cleaner of temporary files may have taken the directory with all that was in it.
+  mkdirSync(start.socketDir, { recursive: true, mode: 0o700 });
   // Each of two lives of each worker has a port of its own: the successor of a crashed one must not wait for its socket.
   const ports = port === 0 ? [0] : Array.from({ length: 2 * start.workers }, (_, index) => port + index);
   return listenInternally({
