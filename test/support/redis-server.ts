@@ -84,14 +84,14 @@ export interface RedisCluster {
 }
 
 /** Three masters on loopback, all slots served. */
-export async function startRedisCluster(): Promise<RedisCluster> {
+export async function startRedisCluster(options: Pick<RedisServerOptions, 'appendonly'> = {}): Promise<RedisCluster> {
   const host = '127.0.0.1';
   const members = await Promise.all(
     [0, 1, 2].map(async () => {
       // The bus port would be port + 10000, which may be beyond 65535 for a port the system chose.
       const busPort = await freePort(host);
       const clusterArgs = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-port', String(busPort)];
-      return { busPort, server: await startRedis({ host, args: clusterArgs }) };
+      return { busPort, server: await startRedis({ ...options, host, args: clusterArgs }) };
     }),
   );
   const servers = members.map(({ server }) => server);
