@@ -130,6 +130,8 @@ export function startLoad(sessions: readonly OpenSession[]): Load {
   const timer = setInterval(() => {
     for (const session of sessions) begin(session);
   }, CALL_EVERY_MS);
+  // A test that fails halfway stops nothing; the run has to end all the same.
+  timer.unref();
   return {
     answers,
     untilAllServed: async (withinMs) => {
