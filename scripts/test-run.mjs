@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { obtainRedis } from './obtain-redis.mjs';
 import { ensureBuilt, ensureInstalled, root, runNode } from './start-prepare.mjs';
 
-const LANES = ['unit', 'contract', 'integration', 'cluster'];
+const LANES = ['unit', 'contract', 'integration', 'cluster', 'reliability'];
+/** Real processes, signals and time-outs: beside other test files they would measure the load of the machine. */
+const SERIAL = ['cluster', 'reliability'];
 const bin = (...path) => join(root, 'node_modules', ...path);
 
 const CHECKS = [
@@ -71,8 +73,7 @@ function runLane(lane, rest) {
   process.stdout.write(`\n── ${lane} tests\n`);
   const directory = mkdtempSync(join(tmpdir(), 'berth-test-'));
   const report = join(directory, 'report.json');
-  // Real processes, signals and time-outs: beside other test files they would measure the load of the machine.
-  const serial = lane === 'cluster' ? ['--runInBand'] : [];
+  const serial = SERIAL.includes(lane) ? ['--runInBand'] : [];
   const options = ['--selectProjects', lane, '--passWithNoTests', '--json', '--outputFile', report, ...serial, ...rest];
   // Only the file is wanted: the same JSON on stdout would bury the messages, which go to stderr.
   const command = [bin('jest', 'bin', 'jest.js'), ...options];

@@ -16,8 +16,9 @@ import { systemClock } from '../lifecycle/clock.js';
 import { inheritedEnvironment } from '../lifecycle/inherited-environment.js';
 import { type Logger, makeLogger } from '../observability/log.js';
 import { openOwnershipConnection } from '../redis/connect.js';
-import { checkEviction } from '../redis/eviction.js';
 import { closeConnection, waitForRedis, whenUp } from '../redis/ready.js';
+import { checkServers } from '../redis/server-checks.js';
+import { checkVersion } from '../redis/version.js';
 import { checkHosts } from './check-hosts.js';
 import { ConnectionRescue } from './connection-rescue.js';
 import { MetricsCollector } from './collect-metrics.js';
@@ -186,9 +187,12 @@ class Primary {
     this.#stages.push({ name: 'directory', end: () => closeConnection(connection) });
     await this.#unlessInterrupted(whenUp(connection, redis.startTimeout));
     const directory = new RedisDirectory({ connection, prefix: redis.prefix, idleTimeoutMs: sessions.idleTimeout });
-    if (redis.url === '') return directory;
-    const warning = await this.#unlessInterrupted(checkEviction(connection));
-    if (warning) this.#log.warn(warning);
+    if (redis.url === '') {
+      await this.#unlessInterrupted(checkVersion(connection));
+      return directory;
+    }
+    const warnings = await this.#unlessInterrupted(checkServers(connection, url, redis.waitReplicas));
+    for (const warning of warnings) this.#log.warn(warning);
     await this.#unlessInterrupted(this.#checkHosts(directory));
     return directory;
   }

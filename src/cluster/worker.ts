@@ -19,7 +19,7 @@ import { pause, systemClock } from '../lifecycle/clock.js';
 import { makeLogger } from '../observability/log.js';
 import { Metrics } from '../observability/metrics.js';
 import { Broadcast } from '../redis/broadcast.js';
-import { openOwnershipConnection, openSubscriberConnection } from '../redis/connect.js';
+import { openOwnershipConnection, openSubscriberConnection, waitTimeoutMs } from '../redis/connect.js';
 import { whenUp } from '../redis/ready.js';
 import { Execution } from '../routing/execute.js';
 import { HoldRoom } from '../routing/hold-room.js';
@@ -149,7 +149,8 @@ async function startWorker(
     onError: (error) => log.debug({ error: error.message }, 'redis connection'),
   });
   const subscriber = openSubscriberConnection(start.redisUrl, { onCommand });
-  const directory = new RedisDirectory({ connection: redis, prefix: config.redis.prefix, idleTimeoutMs, clock });
+  const waitReplicas = { count: config.redis.waitReplicas, timeoutMs: waitTimeoutMs(leaseMs) };
+  const directory = new RedisDirectory({ connection: redis, prefix: config.redis.prefix, idleTimeoutMs, clock, waitReplicas });
 
   // --- sessions
   const table = new SessionTable();

@@ -95,8 +95,8 @@ export const configSchema = z.strictObject({
         { text: 'Begins every key.', reason: 'Several gateways on one Redis.' },
       ),
       waitReplicas: doc(z.int().min(0).max(5).default(0), {
-        text: 'How many replicas must confirm a claim or a renewal before it counts. Not with Cluster.',
-        reason: '1 with Sentinel, so that a failover loses no claim.',
+        text: 'How many replicas must confirm a claim or a renewal before it counts. Not with Cluster. With fewer replicas than that no session is served.',
+        reason: '1 with Sentinel and two replicas, so that a failover loses no claim.',
       }),
       startTimeout: doc(duration('15s', { min: '100ms' }), {
         text: 'How long the start waits for Redis before it gives up (exit code 69).',

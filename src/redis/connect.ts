@@ -25,9 +25,19 @@ export interface QueueOptions extends OpenOptions {
   readonly commandTimeoutMs?: number;
 }
 
+/** Every server that takes writes: one, or the masters of a Cluster. */
+export function serversOf(connection: RedisConnection): Redis[] {
+  return connection instanceof Redis ? [connection] : connection.nodes('master');
+}
+
 /** Below the renewal interval (lease / 3), so that a renewal that got no answer is over before the next is due. */
 export function commandTimeoutMs(leaseMs: number): number {
   return Math.max(50, Math.floor(leaseMs / 4));
+}
+
+/** For WAIT: the commands behind it on the connection must not run out of their own time. */
+export function waitTimeoutMs(leaseMs: number): number {
+  return Math.floor(commandTimeoutMs(leaseMs) / 2);
 }
 
 /** Back-off between attempts to connect, in ms: doubles up to a second, never ends; jitter keeps workers from coming at once. */

@@ -1,7 +1,6 @@
 // A Redis that evicts keys would end sessions and leases at random: refused at start.
-import { Redis } from 'ioredis';
 import { EXIT, StartError } from '../errors/start-error.js';
-import type { RedisConnection } from './connect.js';
+import { type RedisConnection, serversOf } from './connect.js';
 import { plainError } from './watch.js';
 
 const REMEDY = 'redis-cli CONFIG SET maxmemory-policy noeviction (and the same in its configuration file)';
@@ -12,8 +11,7 @@ const REMEDY = 'redis-cli CONFIG SET maxmemory-policy noeviction (and the same i
  * @throws StartError 78 naming the policy and the command that corrects it
  */
 export async function checkEviction(connection: RedisConnection): Promise<string | undefined> {
-  const servers = connection instanceof Redis ? [connection] : connection.nodes('master');
-  for (const server of servers) {
+  for (const server of serversOf(connection)) {
     let policy: unknown;
     try {
       [, policy] = (await server.config('GET', 'maxmemory-policy')) as unknown[];

@@ -6,13 +6,16 @@ import { describeAddress, parseRedisUrl } from './address.js';
 import { openOwnershipConnection, type RedisConnection } from './connect.js';
 import { watchConnection } from './watch.js';
 
+/** Why the certificate of a server is not believed: no waiting cures that either. */
+const DISTRUSTED = /^(SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_|CERT_|ERR_TLS_CERT_)/;
+
 /** Replies that no waiting cures. */
 const REFUSED = /^(WRONGPASS|NOAUTH|NOPERM|ERR invalid password|ERR DB index)/;
 
 /**
  * Waits until Redis answers (on a Cluster: every master is connected).
  * @param startTimeoutMs `redis.startTimeout`
- * @throws StartError 69 if it does not in time; 78 if the address is unreadable or the credentials are refused
+ * @throws StartError 69 if it does not in time; 78 if the address is unreadable, the credentials are refused or the certificate is not trusted
  */
 export async function waitForRedis(url: string, startTimeoutMs: number, clock: Clock = systemClock): Promise<void> {
   const where = describeAddress(parseRedisUrl(url));
@@ -26,6 +29,7 @@ export async function waitForRedis(url: string, startTimeoutMs: number, clock: C
     onError: (error) => {
       last = error;
       if (REFUSED.test(error.message)) refuse(refusedBy(where, error));
+      else if (DISTRUSTED.test((error as NodeJS.ErrnoException).code ?? '')) refuse(distrusted(where, error));
     },
   });
   try {
@@ -48,6 +52,14 @@ function refusedBy(where: string, error: Error): StartError {
   return new StartError(
     EXIT.config,
     `Redis at ${where} refuses us: ${error.message}.\nCorrect user, password or database in redis.url (BERTH_REDIS_URL).`,
+  );
+}
+
+function distrusted(where: string, error: Error): StartError {
+  return new StartError(
+    EXIT.config,
+    `The certificate of Redis at ${where} is not trusted: ${error.message}.\n` +
+      'Set NODE_EXTRA_CA_CERTS to a file (PEM) with the certificate of the authority that signed it, and use a host name that it holds.',
   );
 }
 

@@ -50,12 +50,15 @@ function watchCluster(cluster: Cluster, up: () => void, down: () => void, hooks:
     const masters = cluster.nodes('master');
     if (cluster.status === 'ready' && masters.length > 0 && masters.every((server) => server.status === 'ready')) up();
   };
+  const connect = (server: Redis) => {
+    // Race: before it says `ready`, ioredis asks one of them whether the Cluster is all right. It would ask an idle one; it gives up
+    // and begins anew when the one it chose is connecting, and with busy servers it never got any further.
+    if (cluster.status === 'ready' && server.status === 'wait') server.connect().catch(() => undefined);
+  };
   const adopt = (server: Redis) => {
     server.on('ready', check);
     // Deferred by a tick: the redirection that made this connection known sends its command first, on the idle connection.
-    process.nextTick(() => {
-      if (server.status === 'wait') server.connect().catch(() => undefined);
-    });
+    process.nextTick(connect, server);
   };
   for (const server of cluster.nodes('all')) adopt(server);
   cluster.on('+node', adopt);
@@ -64,7 +67,10 @@ function watchCluster(cluster: Cluster, up: () => void, down: () => void, hooks:
   });
   // Also after a fail-over: a promoted replica was connected before and says nothing by itself.
   cluster.on('refresh', () => process.nextTick(check));
-  cluster.on('ready', check);
+  cluster.on('ready', () => {
+    for (const server of cluster.nodes('all')) connect(server);
+    check();
+  });
   cluster.on('node error', (error: unknown) => hooks.onError?.(plainError(error)));
 }
 

@@ -1,6 +1,6 @@
 // Several pods in one test: each on an address of its own in the loopback range, one shared Redis, one balancer in front.
 import { randomBytes } from 'node:crypto';
-import { Redis } from 'ioredis';
+import { Redis, type Cluster as RedisClusterClient } from 'ioredis';
 import type { Lease } from '../../src/directory/directory.js';
 import { makeKeys } from '../../src/directory/keys.js';
 import { referenceOf, type SessionId, type WorkerId } from '../../src/protocol/ids.js';
@@ -17,6 +17,23 @@ export interface ClusterOptions {
   /** `mcpServers`, `servers`, limits …, the same for every pod. */
   readonly config: PodConfig;
   readonly order?: BalancerOptions['order'];
+  /** Default: a Redis of its own, without persistence. One that is given stays the caller's. */
+  readonly redis?: SharedRedis;
+  /** Of every pod. */
+  readonly env?: Record<string, string>;
+}
+
+/** A Redis, or what stands for one, that the test has started. */
+export interface SharedRedis {
+  /** `redis.url`, for the pod of this index. */
+  urlFor(pod: number): string;
+  /** The test's own way to the same data. */
+  connect(): Redis | RedisClusterClient;
+}
+
+/** A server for which nobody stands in. */
+export function shared(server: RedisServer): SharedRedis {
+  return { urlFor: () => server.url, connect: () => new Redis(server.url) };
 }
 
 export interface Ownership {
@@ -29,7 +46,10 @@ export interface Ownership {
 export interface Cluster {
   readonly pods: readonly Pod[];
   readonly balancer: Balancer;
+  /** The one that was started for this cluster. @throws Error if the test brought its own */
   readonly redis: RedisServer;
+  /** The test's own connection to the data. */
+  readonly client: Redis | RedisClusterClient;
   readonly prefix: string;
   /** At the balancer. */
   url(path: string): string;
@@ -42,8 +62,11 @@ export interface Cluster {
 }
 
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const redis = await startRedis({ host: '127.0.0.1' });
-  const client = new Redis(redis.url, { lazyConnect: true });
+  const ownRedis = options.redis === undefined ? await startRedis({ host: '127.0.0.1' }) : undefined;
+  const redis = options.redis ?? shared(ownRedis as RedisServer);
+  const client = redis.connect();
+  // Tests kill what it is connected to; unheard, ioredis prints that.
+  client.on('error', () => undefined);
   const prefix = `test-${randomBytes(6).toString('hex')}:`;
   const keys = makeKeys(prefix);
   const secret = randomBytes(32).toString('hex');
@@ -54,7 +77,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     await balancer?.close();
     const results = await Promise.allSettled(pods.map((pod) => pod.dispose()));
     client.disconnect();
-    await redis.stop();
+    await ownRedis?.stop();
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
   };
@@ -65,10 +88,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       const config = {
         ...options.config,
         workers: options.workers ?? 2,
-        redis: { url: redis.url, prefix },
+        redis: { url: redis.urlFor(index), prefix, ...(options.config.redis as object | undefined) },
         internal: { host, secret, ...(options.config.internal as object | undefined) },
       };
-      return startPod({ config, host }).then((pod) => pods.push(pod));
+      return startPod({ config, host, ...(options.env && { env: options.env }) }).then((pod) => pods.push(pod));
     });
     // All have settled before anything is disposed of: a pod that becomes ready later would be left behind.
     const failed = (await Promise.allSettled(starts)).find((result) => result.status === 'rejected');
@@ -84,7 +107,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   return {
     pods,
     balancer: front,
-    redis,
+    get redis() {
+      if (ownRedis === undefined) throw new Error('the test brought its own Redis');
+      return ownRedis;
+    },
+    client,
     prefix,
     url: (path) => front.url(path),
     workers: () => pods.flatMap((pod) => pod.workers().map((pid) => ({ pid, pod }))),
@@ -101,7 +128,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
         }
         throw new Error(`nobody listens on ${unixSocket} of owner ${owner}`);
       }),
-    keys: () => client.keys(`${prefix}*`),
+    keys: async () => {
+      const servers = client instanceof Redis ? [client] : client.nodes('master');
+      return (await Promise.all(servers.map((server) => server.keys(`${prefix}*`)))).flat();
+    },
     dispose,
   };
 }

@@ -60,7 +60,8 @@ export interface Pod {
   dispose(options?: { readonly keepDir?: boolean }): Promise<void>;
 }
 
-const READY_WITHIN_MS = 20_000;
+/** On a busy machine the start of half a dozen processes at once takes most of it. */
+const READY_WITHIN_MS = 45_000;
 const STOP_WITHIN_MS = 40_000;
 const GONE_WITHIN_MS = 3_000;
 

@@ -84,14 +84,14 @@ export interface RedisCluster {
 }
 
 /** Three masters on loopback, all slots served. */
-export async function startRedisCluster(): Promise<RedisCluster> {
+export async function startRedisCluster(options: Pick<RedisServerOptions, 'appendonly'> = {}): Promise<RedisCluster> {
   const host = '127.0.0.1';
   const members = await Promise.all(
     [0, 1, 2].map(async () => {
       // The bus port would be port + 10000, which may be beyond 65535 for a port the system chose.
       const busPort = await freePort(host);
       const clusterArgs = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-port', String(busPort)];
-      return { busPort, server: await startRedis({ host, args: clusterArgs }) };
+      return { busPort, server: await startRedis({ ...options, host, args: clusterArgs }) };
     }),
   );
   const servers = members.map(({ server }) => server);
@@ -140,7 +140,8 @@ function findBinary(): string {
   return binary;
 }
 
-async function launch(args: readonly string[]): Promise<ChildProcess> {
+/** @returns once what it prints matches `ready` */
+export async function launch(args: readonly string[], ready = /ready to accept connections/i): Promise<ChildProcess> {
   const child = spawn(findBinary(), args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const killWithUs = () => child.kill('SIGKILL');
   process.once('exit', killWithUs);
@@ -153,7 +154,7 @@ async function launch(args: readonly string[]): Promise<ChildProcess> {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       // Kept only until it is ready; read on afterwards, so that the pipe never fills.
       if (log.length < 10_000) log += text;
-      if (/ready to accept connections/i.test(log)) {
+      if (ready.test(log)) {
         clearTimeout(late);
         resolve();
       }
@@ -168,7 +169,7 @@ async function launch(args: readonly string[]): Promise<ChildProcess> {
   return child;
 }
 
-async function killAndWait(child: ChildProcess): Promise<void> {
+export async function killAndWait(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   child.kill('SIGKILL');

@@ -148,6 +148,14 @@ describe('connections to Redis', () => {
     await waitFor('every slot to be served', async () => (await Promise.all([1, 2, 3, 4, 5, 6].map(write))).length === 6, 15_000);
   });
 
+  it('is up on Cluster soon, however busy the servers are', async () => {
+    const cluster = await startRedisCluster();
+    open.push({ close: () => cluster.stop() });
+    // Many at once: the servers answer late, so that the answers of each connection come in every order.
+    const connections = Array.from({ length: 40 }, () => track(openOwnershipConnection(cluster.url, { leaseMs: 6000 })));
+    expect(await Promise.all(connections)).toHaveLength(40);
+  });
+
   it('counts the commands it sends', async () => {
     const { url } = await start();
     let commands = 0;
