@@ -14,22 +14,22 @@ export class Readiness {
   readonly #keeper: LeaseKeeper;
   readonly #clock: Clock;
   readonly #leaseMs: number;
-  #lastValidMs: number;
+  #lastRenewedMs: number;
 
   constructor(keeper: LeaseKeeper, clock: Clock, leaseMs: number) {
     this.#keeper = keeper;
     this.#clock = clock;
     this.#leaseMs = leaseMs;
-    this.#lastValidMs = clock.monotonicMs();
+    this.#lastRenewedMs = clock.monotonicMs();
   }
 
-  /** To be asked more often than once a lease: it remembers when the lease was last valid. */
+  /** To be asked more often than once a lease: it remembers the last renewal. */
   read(): ReadinessState {
     const now = this.#clock.monotonicMs();
-    if (this.#keeper.isValid()) this.#lastValidMs = now;
+    if (this.#keeper.isValid()) this.#lastRenewedMs = this.#keeper.renewedMs;
     const reasons = [
       ...(this.#keeper.isDraining ? ['draining'] : []),
-      ...(now - this.#lastValidMs > LEASES_WITHOUT_REDIS * this.#leaseMs ? ['redis is away'] : []),
+      ...(now - this.#lastRenewedMs > LEASES_WITHOUT_REDIS * this.#leaseMs ? ['redis is away'] : []),
     ];
     return { ready: reasons.length === 0, reasons };
   }

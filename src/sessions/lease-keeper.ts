@@ -124,6 +124,11 @@ export class LeaseKeeper {
     this.#mayClaimFromMs = fromMs;
   }
 
+  /** Monotonic, when the renewal that counts was sent. */
+  get renewedMs(): number {
+    return this.#validUntilMonotonicMs - this.#options.leaseMs + this.#marginMs;
+  }
+
   /** Monotonic, when the guard ends if no renewal succeeds; in the past if it has ended. */
   get guardEndMs(): number {
     return this.#options.clock.monotonicMs() + this.remainingMs();

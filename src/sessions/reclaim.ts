@@ -102,6 +102,9 @@ export class Reclaim {
     const timer = clock.after(Math.max(0, guardEndMs - clock.monotonicMs()), () => {
       for (const session of unverified) if (session.state === 'active') session.state = 'reclaiming';
     });
+    void isSameData.then((isSame) => {
+      if (!isSame) ender.endAgain();
+    });
     return this.#takeTurn(keeper.id, async (isCurrent) => {
       try {
         await this.#rememberGeneration(isCurrent);
@@ -109,7 +112,6 @@ export class Reclaim {
         const rest = [...unverified];
         while (rest.length > 0 && isCurrent()) wrong.push(...(await this.#verifyBatch(rest.splice(0, BATCH), isCurrent)));
         await this.#reclaimAll(wrong, isCurrent, 'reconnected');
-        if (isCurrent() && !(await isSameData)) ender.endAgain();
       } finally {
         timer.cancel();
       }
@@ -238,10 +240,10 @@ export class Reclaim {
     if (read.kind === 'found') await regain.reconcile(session, session.token, read.record.backends);
   }
 
-  /** Its record is as it should be. While the lease is away it waits for that alone. */
+  /** Its record is as it should be. Whether the lease is there as well, the guard asks. */
   #goOn(session: Session): void {
     this.#unverified.delete(session);
-    if (session.state === 'reclaiming' && this.#parts.keeper.isValid()) session.settle('active');
+    if (session.state === 'reclaiming') session.settle('active');
   }
 
   #keepAll(): void {

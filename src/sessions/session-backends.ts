@@ -65,7 +65,8 @@ export class SessionBackends {
 
   /**
    * The record writer. A lost answer leaves the outcome unknown; the same compare-and-set is repeated, and a conflict then means that
-   * the first one counted: nobody but this owner writes this session's backends, and opening is single-flight.
+   * the first one counted: nobody but this owner writes this session's backends, and opening is single-flight. For the same reason a
+   * conflict of a first try is with an earlier save of ours that was given up while its outcome was unknown: it is replaced.
    */
   async #save(
     session: Session,
@@ -74,25 +75,42 @@ export class SessionBackends {
     value: BackendSessionRecord,
   ): Promise<'saved' | 'refused'> {
     const { clock, directory, onFenced, onReinitialized } = this.#parts;
+    const { ref } = session.facts;
     const untilMs = clock.monotonicMs() + SAVE_TRIES_MS;
+    let previous = previousGeneration;
     let outcomeUnknown = false;
-    for (;;) {
-      if (!session.mayAct()) return 'refused';
+    while (clock.monotonicMs() < untilMs) {
+      // Race: the guard ended while Redis was silent. Claimed back, the session is still ours, and so is what the backend issued.
+      if (session.state === 'reclaiming') await session.settled(pause(clock, SAVE_PAUSE_MS));
+      if (session.state === 'ended' || session.state === 'released') return 'refused';
+      if (!session.mayAct()) {
+        if (session.state === 'active') await pause(clock, SAVE_PAUSE_MS);
+        continue;
+      }
+      const { token } = session;
       try {
-        const outcome = await directory.saveBackendSession(session.facts.ref, session.token, backend, previousGeneration, value);
+        const outcome = await directory.saveBackendSession(ref, token, backend, previous, value);
         if (outcome.kind === 'saved') {
           if (previousGeneration > 0) onReinitialized(backend);
           return 'saved';
         }
-        if (outcome.kind === 'conflict') return outcomeUnknown ? 'saved' : 'refused';
+        if (outcome.kind === 'conflict') {
+          if (outcomeUnknown) return 'saved';
+          const read = await directory.readSession(ref);
+          if (read.kind !== 'found') return 'refused';
+          previous = read.record.backends[backend]?.generation ?? 0;
+          continue;
+        }
+        // Race: claimed back while the answer was on its way.
+        if (session.mayAct() && session.token !== token) continue;
         onFenced();
         return 'refused';
       } catch (error) {
         if (!(error instanceof DirectoryUnavailable)) return 'refused';
         outcomeUnknown = true;
-        if (clock.monotonicMs() > untilMs) return 'refused';
         await pause(clock, SAVE_PAUSE_MS);
       }
     }
+    return 'refused';
   }
 }

@@ -3,6 +3,7 @@ import { DirectoryUnavailable } from '../../../src/directory/directory.js';
 import type { Epoch, WorkerId } from '../../../src/protocol/ids.js';
 import { mintSessionId } from '../../../src/protocol/ids.js';
 import { isNewer, routeFromMemory } from '../../../src/routing/route-session.js';
+import { waitFor } from '../../support/wait-for.js';
 import { useWorld } from './fixture.js';
 import { ALICE, BOB, SERVER } from './world.js';
 
@@ -47,6 +48,7 @@ it('a newer pair than the refused one is hopped to', async () => {
   const { a, b, session } = await ownedByB();
   const refused = session.token;
   await b.lapse();
+  await waitFor('b to have it back', () => b.reclaimed.length > 0);
   expect(await a.route(session, ALICE.digest, SERVER.id, refused)).toMatchObject({
     kind: 'forward',
     owner: { token: { epoch: 2 } },

@@ -2,7 +2,7 @@
 // a minute of Redis' own time, so that only what a test does ends them.
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { Backend, BackendSession } from '../../../src/backends/backend.js';
+import type { Backend, BackendSession, BackendSessionHost } from '../../../src/backends/backend.js';
 import type { BackendSessionRecord, Directory } from '../../../src/directory/directory.js';
 import { makeKeys } from '../../../src/directory/keys.js';
 import { RedisDirectory } from '../../../src/directory/redis-directory.js';
@@ -142,6 +142,9 @@ export class TestWorker {
   readonly reconnect: Reconnect;
   readonly ender: SessionEnder;
   readonly takeOver: TakeOver;
+  readonly sessionBackends: SessionBackends;
+  /** What the backend was given with the last session. */
+  host: BackendSessionHost | undefined;
   readonly sweep: Sweep;
   readonly opener: SessionOpener;
   readonly liveness: Liveness;
@@ -193,7 +196,7 @@ export class TestWorker {
       onReclaimed: (counts) => void this.reclaimed.push(counts),
     });
     this.reconnect = new Reconnect({ ...shared, reclaim: this.reclaim, leaseMs: LEASE_MS, onReturn: () => undefined });
-    const sessionBackends = new SessionBackends({
+    this.sessionBackends = new SessionBackends({
       directory,
       clock,
       backends: new Map([['tickets', this.#backend()]]),
@@ -205,7 +208,7 @@ export class TestWorker {
     });
     this.takeOver = new TakeOver({
       ...shared,
-      sessionBackends,
+      sessionBackends: this.sessionBackends,
       findServer: (id) => (id === SERVER.id ? SERVER : undefined),
       onTakenOver: (session) => void this.takenOver.push(session.facts.ref),
     });
@@ -305,7 +308,8 @@ export class TestWorker {
     return {
       name: 'tickets',
       lastInfo: undefined,
-      createSession: (_host, record) => {
+      createSession: (host, record) => {
+        this.host = host;
         if (record) this.restored.push(record);
         return backendSession(false, record);
       },
