@@ -2,17 +2,19 @@
 // It asks THE decision, carries it out, and asks again as long as nothing has begun and the caller's time lasts.
 import { GatewayError, toGatewayError } from '../errors/gateway-error.js';
 import type { ForwardOutcome, Forwarder } from '../forward/forward.js';
+import { callWorker } from '../forward/own-call.js';
 import { type Clock, pause } from '../lifecycle/clock.js';
-import { isSessionId, type OwnerToken, type SessionId } from '../protocol/ids.js';
+import { isSessionId, type OwnerToken, type SessionId, type SessionRef } from '../protocol/ids.js';
 import { REFUSED_HEADER, SESSION_HEADER } from '../protocol/mcp.js';
 import type { Session } from '../sessions/session.js';
 import type { ServeOutcome } from '../sessions/serve-session.js';
-import type { Exchange, Hop } from '../streams/exchange.js';
+import { ANSWER_MS, type OwnerTeller } from '../sessions/tell-owner.js';
+import type { EndCause, Exchange, Hop } from '../streams/exchange.js';
 import { writeError } from './write-error.js';
 import { type HoldRoom, MAX_TICK_MS } from './hold-room.js';
 import type { KnownOwner } from './owner-cache.js';
 import { type Decision, findStayingWorker, type RoutingView, routeFromDirectory, routeFromMemory } from './route-session.js';
-import type { SessionRecord } from '../directory/directory.js';
+import { DirectoryUnavailable, type SessionRecord } from '../directory/directory.js';
 
 export interface ExecutionParts extends RoutingView {
   readonly clock: Clock;
@@ -26,6 +28,10 @@ export interface ExecutionParts extends RoutingView {
   open(exchange: Exchange): Promise<'done' | 'unavailable'>;
   /** Claims; single-flight. Undefined: the world has changed, decide again. */
   takeOver(id: SessionId, from: OwnerToken, record: SessionRecord): Promise<Session | undefined>;
+  /** Another worker tells us to end a session of ours. */
+  end(exchange: Exchange, ref: SessionRef, cause: EndCause): Promise<void>;
+  /** For a DELETE whose owner is silent. */
+  readonly teller: Pick<OwnerTeller, 'closeInPlaceOf'>;
   readonly metrics: {
     held(outcome: 'served' | 'timeout' | 'full' | 'aborted'): void;
     forwarded(durationMs: number, outcome: ForwardOutcome['kind']): void;
@@ -40,6 +46,8 @@ interface Progress {
   /** Monotonic; undefined: not held (yet, or since it last got somewhere). */
   heldSinceMs: number | undefined;
   wasHeld: boolean;
+  /** Monotonic, of a DELETE: when its owner counts as silent. */
+  silentFromMs: number | undefined;
 }
 
 export class Execution {
@@ -51,7 +59,7 @@ export class Execution {
 
   /** Answers the exchange, exactly once, whatever happens. Never rejects. */
   async execute(exchange: Exchange): Promise<void> {
-    const progress: Progress = { refused: undefined, heldSinceMs: undefined, wasHeld: false };
+    const progress: Progress = { refused: undefined, heldSinceMs: undefined, wasHeld: false, silentFromMs: undefined };
     try {
       await this.#run(exchange, progress);
     } catch (error) {
@@ -73,6 +81,7 @@ export class Execution {
   }
 
   async #run(exchange: Exchange, progress: Progress): Promise<void> {
+    if (exchange.hop?.kind === 'end') return this.#parts.end(exchange, exchange.hop.ref, exchange.hop.cause);
     if (exchange.body?.kind === 'request' && exchange.body.message.method === 'initialize')
       return this.#initialize(exchange, progress);
     const id = exchange.headers[SESSION_HEADER];
@@ -168,7 +177,23 @@ export class Execution {
   async #forward(exchange: Exchange, id: SessionId, owner: KnownOwner, progress: Progress): Promise<string | undefined> {
     // Told to take it, but somebody else owns it by now: the one who told us reads the record again.
     if (exchange.hop) return this.#refuse(exchange, owner.token);
-    const outcome = await this.#hop(exchange, { to: owner.lease }, { kind: 'named', token: owner.token });
+    if (exchange.method === 'DELETE') return this.#forwardDeletion(exchange, id, owner, progress);
+    return this.#concludeHop(
+      exchange,
+      id,
+      owner,
+      progress,
+      await this.#hop(exchange, { to: owner.lease }, { kind: 'named', token: owner.token }),
+    );
+  }
+
+  #concludeHop(
+    exchange: Exchange,
+    id: SessionId,
+    owner: KnownOwner,
+    progress: Progress,
+    outcome: ForwardOutcome,
+  ): string | undefined {
     exchange.note.session = owner.ref;
     exchange.note.owner = owner.token.owner;
     exchange.note.epoch = owner.token.epoch;
@@ -188,6 +213,45 @@ export class Execution {
         progress.heldSinceMs = undefined;
         return this.#afterBroken(exchange, owner.token.owner, outcome.reason);
     }
+  }
+
+  /**
+   * Its owner has a second, over all attempts: then the id is dead all the same, and the owner is told in the background. A hop that
+   * is given up here may still end the session there; that is what was asked for.
+   */
+  async #forwardDeletion(exchange: Exchange, id: SessionId, owner: KnownOwner, progress: Progress): Promise<string | undefined> {
+    const { clock, forwarder, metrics } = this.#parts;
+    const startedMs = clock.monotonicMs();
+    progress.silentFromMs ??= startedMs + ANSWER_MS;
+    const leftMs = progress.silentFromMs - startedMs;
+    if (leftMs <= 0) return this.#closeInPlaceOf(exchange, id, owner);
+    exchange.note.route = 'forward';
+    const outcome = await callWorker({ forwarder, clock }, exchange, owner.lease, { kind: 'named', token: owner.token }, leftMs);
+    metrics.forwarded(clock.monotonicMs() - startedMs, outcome.kind === 'silent' ? 'broken' : outcome.kind);
+    if (outcome.kind === 'silent') return this.#closeInPlaceOf(exchange, id, owner);
+    if (outcome.kind !== 'answered') return this.#concludeHop(exchange, id, owner, progress, outcome);
+    const { status, headers, body } = outcome;
+    exchange.note.outcome = status >= 400 ? `HTTP_${status}` : 'ok';
+    exchange.answer.send(status, headers, body);
+    return this.#concludeHop(exchange, id, owner, progress, outcome);
+  }
+
+  async #closeInPlaceOf(exchange: Exchange, id: SessionId, owner: KnownOwner): Promise<string | undefined> {
+    const { owners, teller, warn } = this.#parts;
+    owners.forget(id);
+    exchange.note.session = owner.ref;
+    const of = { serverId: exchange.serverId, principal: exchange.principal.digest };
+    try {
+      const outcome = await teller.closeInPlaceOf(owner.token, owner.ref, of);
+      if (outcome === 'moved') return owner.token.owner;
+      if (outcome === 'gone') throw new GatewayError('SESSION_NOT_FOUND');
+    } catch (error) {
+      if (error instanceof DirectoryUnavailable) return 'redis';
+      throw error;
+    }
+    warn('an owner does not answer: its session was ended for it', { session: owner.ref, owner: owner.token.owner });
+    exchange.answer.send(202, {});
+    return undefined;
   }
 
   /** A hop that broke may have run. Requests are not repeated; what has no answer to lose, or is idempotent, goes to whoever owns now. */

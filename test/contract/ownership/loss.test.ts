@@ -11,7 +11,9 @@ it(
   'lets two workers act no longer than a lease after a loss of data',
   () =>
     fc.assert(
-      fc.asyncProperty(anyMachines, anyStepsWithLosses, (machines, steps) => Simulation.run(use(), machines, steps, { goneIsGone: true })),
+      fc.asyncProperty(anyMachines, anyStepsWithLosses, (machines, steps) =>
+        Simulation.run(use(), machines, steps, { goneIsGone: true }),
+      ),
       runs(50),
     ),
   LONG_MS,
