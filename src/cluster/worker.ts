@@ -24,6 +24,8 @@ import { whenUp } from '../redis/ready.js';
 import { Execution } from '../routing/execute.js';
 import { HoldRoom } from '../routing/hold-room.js';
 import { OwnerCache } from '../routing/owner-cache.js';
+import { makeProbe } from '../routing/probe.js';
+import { SharedReads } from '../routing/shared-reads.js';
 import { makeKeyring } from '../secrets/keyring.js';
 import { Exposer } from '../servers/exposer.js';
 import { makeServers } from '../servers/virtual-server.js';
@@ -347,10 +349,10 @@ async function startWorker(
   const execution = new Execution({
     table,
     owners: new OwnerCache(),
-    directory,
+    directory: new SharedReads(directory),
     keeper,
     clock,
-    hold: new HoldRoom(clock),
+    hold: new HoldRoom(clock, makeProbe({ directory, keeper, leaseMs })),
     forwarder,
     holdMs: config.limits.hold,
     serve: (session, exchange) => sessionServer.serve(session, exchange),
