@@ -41,16 +41,16 @@ async function look({ directory, keeper, leaseMs }: ProbeParts, cause: HoldCause
     case 'redis':
       await directory.readLease(keeper.id);
       // What waits for Redis often waits for our lease as well, which comes back with it.
-      return { state: `here ${keeper.isValid()}`, hint: 'go' };
+      return { state: `here ${keeper.isValid()} ${keeper.mayClaim()}`, hint: 'go' };
     case 'settling': {
       // Rule 9: whoever finds the generation missing or changed creates or remembers it; else nothing would ever be called gone.
       const generation = await directory.checkGeneration(leaseMs);
       return { state: generation, hint: generation === 'same' ? 'go' : 'wait' };
     }
     case 'lease': {
-      const mayClaimAny = keeper.isDraining ? keeper.isValid() : keeper.mayTakeOver();
-      const hint = mayClaimAny ? 'go' : keeper.isValid() ? 'look' : 'wait';
-      return { state: `${keeper.isValid()} ${mayClaimAny}`, hint };
+      const mayClaim = keeper.mayClaim();
+      const mayClaimAny = keeper.isDraining ? mayClaim : keeper.mayTakeOver();
+      return { state: `${mayClaim} ${mayClaimAny}`, hint: mayClaimAny ? 'go' : mayClaim ? 'look' : 'wait' };
     }
     case 'claim':
       return { state: '', hint: 'go' };
