@@ -36,6 +36,7 @@ interface Cause {
   delayMs: number;
   lastMs: number;
   isArmed: boolean;
+  isDueArmed: boolean;
   isProbing: boolean;
   /** What the last probe saw. */
   state: string | undefined;
@@ -106,7 +107,7 @@ export class HoldRoom {
     const cause = {
       ...{ delayMs: FIRST_TICK_MS, lastMs: now, state: undefined, waiting: new Set<Waiter>() },
       // A timer or a probe of the forgotten one may still be on its way; it finds nobody.
-      ...{ isArmed: false, isProbing: false },
+      ...{ isArmed: false, isDueArmed: false, isProbing: false },
     };
     this.#causes.set(name, cause);
     return cause;
@@ -126,9 +127,25 @@ export class HoldRoom {
       const now = this.#clock.monotonicMs();
       cause.lastMs = now;
       cause.delayMs = Math.min(cause.delayMs * 1.5, MAX_TICK_MS);
-      for (const waiter of cause.waiting) if (waiter.untilMs <= now) waiter.wake('due');
+      this.#wakeDue(cause);
       if (!cause.isProbing) void this.#look(name, cause);
       if (cause.waiting.size > 0) this.#arm(name, cause);
+    });
+  }
+
+  /** Those whose time ends before the next tick are woken when it does, not a tick later; by one timer. */
+  #wakeDue(cause: Cause): void {
+    const now = this.#clock.monotonicMs();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const waiter of cause.waiting) {
+      if (waiter.untilMs <= now) waiter.wake('due');
+      else nextMs = Math.min(nextMs, waiter.untilMs);
+    }
+    if (nextMs > now + cause.delayMs || cause.isDueArmed) return;
+    cause.isDueArmed = true;
+    this.#clock.after(nextMs - now, () => {
+      cause.isDueArmed = false;
+      this.#wakeDue(cause);
     });
   }
 
