@@ -24,10 +24,14 @@ import { whenUp } from '../redis/ready.js';
 import { Execution } from '../routing/execute.js';
 import { HoldRoom } from '../routing/hold-room.js';
 import { OwnerCache } from '../routing/owner-cache.js';
+import { makeProbe } from '../routing/probe.js';
+import { SharedReads } from '../routing/shared-reads.js';
 import { makeKeyring } from '../secrets/keyring.js';
 import { Exposer } from '../servers/exposer.js';
 import { makeServers } from '../servers/virtual-server.js';
 import { Drain } from '../sessions/drain.js';
+import { EndHere } from '../sessions/end-here.js';
+import { askToEnd, serveEnd } from '../sessions/end-over-hop.js';
 import { IdleRelease } from '../sessions/release-idle.js';
 import { SessionReleaser } from '../sessions/release-session.js';
 import { SessionEnder } from '../sessions/end-session.js';
@@ -46,6 +50,7 @@ import { SessionCatalogs } from '../sessions/session-catalogs.js';
 import { SessionTable } from '../sessions/session-table.js';
 import { Sweep } from '../sessions/sweep.js';
 import { TakeOver } from '../sessions/take-over.js';
+import { OwnerTeller } from '../sessions/tell-owner.js';
 import type { Exchange } from '../streams/exchange.js';
 import { KeepAlive } from '../streams/keep-alive.js';
 import { endGuarded } from './end-guarded.js';
@@ -287,7 +292,19 @@ async function startWorker(
       log.info({ session: session.facts.ref, from: from.owner, epoch: session.token.epoch }, 'took over a session');
     },
   });
-  const sweep = new Sweep({ directory, clock, keeper, table, ender, idleTimeoutMs, warn });
+  const forwarder = new Peers({
+    limits: hopLimits(config),
+    ownPod: start.pod,
+    keyring,
+    clock,
+    connectTimeoutMs: Math.min(leaseMs / 3, config.limits.connectTimeout),
+  });
+  const endHere = new EndHere({ directory, clock, keeper, table, ender, takeOver, idleTimeoutMs });
+  const teller = new OwnerTeller({
+    ...{ directory, clock, keeper, table, ender, endHere, warn },
+    ask: (to, ref, cause, withinMs) => askToEnd({ forwarder, clock }, to, ref, cause, withinMs),
+  });
+  const sweep = new Sweep({ directory, clock, keeper, ender, teller, idleTimeoutMs, warn });
   const liveness = new Liveness({ directory, clock, table, idleTimeoutMs, expire: (session) => ender.end(session, 'idle') });
   const releaser = new SessionReleaser({ directory, table, idleTimeoutMs, onReleased: (session) => catalogs.forget(session) });
   const idleRelease = new IdleRelease({
@@ -327,27 +344,22 @@ async function startWorker(
     version: VERSION,
     onStarted: () => metrics.sessionStarts.inc(),
   });
-  const forwarder = new Peers({
-    limits: hopLimits(config),
-    ownPod: start.pod,
-    keyring,
-    clock,
-    connectTimeoutMs: Math.min(leaseMs / 3, config.limits.connectTimeout),
-  });
   let openExchanges = 0;
   const requestLog = makeRequestLog(log, metrics, clock);
   const execution = new Execution({
     table,
     owners: new OwnerCache(),
-    directory,
+    directory: new SharedReads(directory),
     keeper,
     clock,
-    hold: new HoldRoom(clock),
+    hold: new HoldRoom(clock, makeProbe({ directory, keeper, leaseMs })),
     forwarder,
     holdMs: config.limits.hold,
     serve: (session, exchange) => sessionServer.serve(session, exchange),
     open: (exchange) => initializer.serve(exchange),
     takeOver: (id, from, record) => takeOver.takeOver(id, from, record),
+    end: (exchange, ref, cause) => serveEnd(endHere, exchange, ref, cause),
+    teller,
     metrics: {
       held: (outcome) => metrics.held.inc(outcome),
       forwarded: (durationMs) => metrics.forwardDuration.observe(durationMs / 1000),
@@ -472,6 +484,7 @@ async function startWorker(
       liveness.stop();
       idleRelease.stop();
       sweep.stop();
+      teller.stop();
       await ender.settle(STEP_BUDGET_MS);
       await teardown.close(STEP_BUDGET_MS);
       probe.stop();

@@ -11,6 +11,14 @@ export class DirectoryUnavailable extends Error {
   }
 }
 
+/** Redis answers, but what stands there is no record of ours: to ask again changes nothing. */
+export class UnreadableRecord extends DirectoryUnavailable {
+  constructor(cause: unknown) {
+    super(cause);
+    this.name = 'UnreadableRecord';
+  }
+}
+
 /** Ownership refused a write: the token is not (or no longer) in force, or the session ends or is gone. */
 export type Refusal = { readonly kind: 'fenced' } | { readonly kind: 'closing' } | { readonly kind: 'missing' };
 
@@ -139,6 +147,15 @@ export interface Directory {
     | { readonly kind: 'fenced' }
     | { readonly kind: 'missing' }
   >;
+  /**
+   * A dead owner's session that is `closing`: compare-and-set from exactly `from`, so that one worker alone goes on with it. The
+   * caller has made sure that the lease is gone. `active`: nothing was done.
+   */
+  claimEnding(
+    ref: SessionRef,
+    from: OwnerToken,
+    claimant: WorkerId,
+  ): Promise<{ readonly kind: 'claimed'; readonly record: SessionRecord } | { readonly kind: 'fenced' | 'active' | 'missing' }>;
   /** After `closing` was set: puts it among those that end, so that the sweep finishes what a crash interrupts. */
   addEnding(ref: SessionRef, nowMs: number): Promise<void>;
   /**

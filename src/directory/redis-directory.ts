@@ -93,6 +93,10 @@ export class RedisDirectory implements Directory {
     return this.sessions.close(ref, token);
   }
 
+  claimEnding(ref: SessionRef, from: OwnerToken, claimant: WorkerId) {
+    return this.sessions.claimEnding(ref, from, claimant);
+  }
+
   addEnding(ref: SessionRef, nowMs: number) {
     return this.indexes.addEnding(ref, nowMs);
   }

@@ -1,17 +1,19 @@
 // The records of sessions: every transition is one script (scripts/), fenced by the token where the rules ask for it.
 import type { Epoch, OwnerToken, SessionRef, WorkerId } from '../protocol/ids.js';
 import { type DirectoryConnection, unexpected } from './connection.js';
-import type {
-  BackendSessionRecord,
-  ClaimOutcome,
-  Directory,
-  HeldSession,
-  NewSessionRecord,
-  Refusal,
-  SessionRecord,
-  Verdict,
+import {
+  type BackendSessionRecord,
+  type ClaimOutcome,
+  type Directory,
+  type HeldSession,
+  type NewSessionRecord,
+  type Refusal,
+  type SessionRecord,
+  UnreadableRecord,
+  type Verdict,
 } from './directory.js';
 import { backendField, decodeRecord, encodeBackend, encodeRecord, generationField } from './record.js';
+import { claimEnding } from './scripts/claim-ending.js';
 import { claimSession } from './scripts/claim-session.js';
 import { closeSession } from './scripts/close-session.js';
 import { createSession } from './scripts/create-session.js';
@@ -52,10 +54,8 @@ export class RedisSessions {
 
   /** The record, or undefined if there is none (which alone does not mean that the session is gone: rule 9). */
   async read(ref: SessionRef): Promise<SessionRecord | undefined> {
-    return this.connection.attempt(async (redis) => {
-      const fields = await redis.hgetall(this.key(ref));
-      return Object.keys(fields).length === 0 ? undefined : decodeRecord(Object.entries(fields).flat());
-    });
+    const fields = await this.connection.attempt((redis) => redis.hgetall(this.key(ref)));
+    return Object.keys(fields).length === 0 ? undefined : this.decode(Object.entries(fields).flat());
   }
 
   async claim(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string, above: number): Promise<ClaimOutcome> {
@@ -145,6 +145,27 @@ export class RedisSessions {
     }
   }
 
+  async claimEnding(ref: SessionRef, from: OwnerToken, claimant: WorkerId): ReturnType<Directory['claimEnding']> {
+    const [kind, fields] = await this.connection.script(
+      claimEnding,
+      [this.key(ref)],
+      [from.owner, from.epoch, claimant, from.epoch + 1],
+    );
+    switch (kind) {
+      case 'claimed': {
+        const record = this.decode(fields);
+        await this.connection.confirm();
+        return { kind, record };
+      }
+      case 'fenced':
+      case 'active':
+      case 'missing':
+        return { kind };
+      default:
+        return unexpected('claimEnding', kind);
+    }
+  }
+
   /** @returns false if the session was not ended: then nothing was deleted */
   async remove(ref: SessionRef): Promise<boolean> {
     const [kind] = await this.connection.script(removeSession, [this.key(ref)], []);
@@ -172,7 +193,7 @@ export class RedisSessions {
     try {
       return decodeRecord(fields as string[]);
     } catch (error) {
-      return unexpected('the record', error);
+      throw new UnreadableRecord(error);
     }
   }
 

@@ -1,9 +1,9 @@
 // What a HEAD says, as compact JSON. Everything internal (principal, owner, epoch, deadline) has a field of its own and is never read
 // from the headers, so that no header of a client can reach it; `x-forwarded-internally: true` marks the hop and is demanded.
-import type { Epoch, OwnerToken, WorkerId } from '../protocol/ids.js';
+import { type Epoch, isSessionRef, type OwnerToken, type WorkerId } from '../protocol/ids.js';
 import { isObject } from '../protocol/json-rpc.js';
 import { FORWARDED_HEADER, INTERNAL_HEADER_PREFIX } from '../protocol/mcp.js';
-import type { Exchange, Headers, Hop, Principal } from '../streams/exchange.js';
+import { END_CAUSES, type EndCause, type Exchange, type Headers, type Hop, type Principal } from '../streams/exchange.js';
 import { MAX_HEAD_BYTES } from './limits.js';
 
 export interface RequestHead {
@@ -51,7 +51,6 @@ export function encodeRequestHead(exchange: Exchange, hop: Hop, nowMs: number): 
   const headers = withoutInternal(exchange.headers);
   headers[FORWARDED_HEADER] = 'true';
   const left = exchange.deadlineMs - nowMs;
-  const named = hop.kind === 'named';
   return JSON.stringify({
     m: exchange.method,
     s: exchange.serverId,
@@ -61,8 +60,10 @@ export function encodeRequestHead(exchange: Exchange, hop: Hop, nowMs: number): 
     d: left > 0 ? Math.round(left) : 0,
     b: exchange.body ? exchange.body.bytes.length : 0,
     a: exchange.isReattached || undefined,
-    o: named ? hop.token.owner : undefined,
-    e: named ? hop.token.epoch : undefined,
+    o: hop.kind === 'named' ? hop.token.owner : undefined,
+    e: hop.kind === 'named' ? hop.token.epoch : undefined,
+    r: hop.kind === 'end' ? hop.ref : undefined,
+    c: hop.kind === 'end' ? hop.cause : undefined,
     h: headers,
   });
 }
@@ -71,22 +72,30 @@ export function encodeRequestHead(exchange: Exchange, hop: Hop, nowMs: number): 
 export function parseRequestHead(payload: Buffer): RequestHead | undefined {
   const head = parseObject(payload);
   if (!head || !isObject(head.h)) return undefined;
-  const { m: method, s: serverId, p: name, g: digest, b: bodyBytes, o: owner, e: epoch } = head;
+  const { m: method, s: serverId, p: name, g: digest, b: bodyBytes } = head;
   if (method !== 'POST' && method !== 'GET' && method !== 'DELETE') return undefined;
   if (typeof serverId !== 'string' || !SERVER_ID.test(serverId)) return undefined;
   if (typeof name !== 'string' || typeof digest !== 'string' || name === '' || digest === '') return undefined;
   if (!isCount(bodyBytes) || bodyBytes > 0 !== (method === 'POST')) return undefined;
   const leftMs = head.d === null ? Number.POSITIVE_INFINITY : head.d;
   if (typeof leftMs !== 'number' || leftMs < 0) return undefined;
-  let hop: Hop = { kind: 'take' };
-  if (owner !== undefined || epoch !== undefined) {
-    if (typeof owner !== 'string' || !isCount(epoch)) return undefined;
-    hop = { kind: 'named', token: { owner: owner as WorkerId, epoch: epoch as Epoch } };
-  }
+  const hop = parseHop(head);
+  if (!hop || (hop.kind === 'end' && method !== 'DELETE')) return undefined;
   if (head.h[FORWARDED_HEADER] !== 'true') return undefined;
   const headers = readHeaders(head.h);
   const isReattached = head.a === true;
   return headers && { method, serverId, headers, principal: { name, digest }, leftMs, bodyBytes, isReattached, hop };
+}
+
+function parseHop({ o: owner, e: epoch, r: ref, c: cause }: Record<string, unknown>): Hop | undefined {
+  if (ref !== undefined || cause !== undefined) {
+    if (owner !== undefined || epoch !== undefined || !isSessionRef(ref) || !END_CAUSES.includes(cause as EndCause))
+      return undefined;
+    return { kind: 'end', ref, cause: cause as EndCause };
+  }
+  if (owner === undefined && epoch === undefined) return { kind: 'take' };
+  if (typeof owner !== 'string' || !isCount(epoch)) return undefined;
+  return { kind: 'named', token: { owner: owner as WorkerId, epoch: epoch as Epoch } };
 }
 
 export function encodeAnswerHead(status: number, headers: Headers, wholeBytes: number | undefined): string {

@@ -36,6 +36,11 @@ export function referenceOf(id: SessionId): SessionRef {
   return createHash('sha256').update(id).digest('base64url').slice(0, 22) as SessionRef;
 }
 
+/** Format check of a reference that came over the hop. */
+export function isSessionRef(value: unknown): value is SessionRef {
+  return typeof value === 'string' && /^[A-Za-z0-9_-]{22}$/.test(value);
+}
+
 /** A digest (128 bits, base64url) of anything that must not stand readable in Redis, such as a principal. */
 export function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 22);

@@ -2,14 +2,17 @@
 // It asks THE decision, carries it out, and asks again as long as nothing has begun and the caller's time lasts.
 import { GatewayError, toGatewayError } from '../errors/gateway-error.js';
 import type { ForwardOutcome, Forwarder } from '../forward/forward.js';
-import { type Clock, pause } from '../lifecycle/clock.js';
-import { isSessionId, type OwnerToken, type SessionId } from '../protocol/ids.js';
+import type { Clock, Timer } from '../lifecycle/clock.js';
+import { isSessionId, type OwnerToken, type SessionId, type SessionRef } from '../protocol/ids.js';
 import { REFUSED_HEADER, SESSION_HEADER } from '../protocol/mcp.js';
 import type { Session } from '../sessions/session.js';
 import type { ServeOutcome } from '../sessions/serve-session.js';
-import type { Exchange, Hop } from '../streams/exchange.js';
+import { ANSWER_MS, type OwnerTeller } from '../sessions/tell-owner.js';
+import type { EndCause, Exchange, Hop } from '../streams/exchange.js';
 import { writeError } from './write-error.js';
+import { forwardDeletion } from './forward-deletion.js';
 import { type HoldRoom, MAX_TICK_MS } from './hold-room.js';
+import type { HoldCause } from './probe.js';
 import type { KnownOwner } from './owner-cache.js';
 import { type Decision, findStayingWorker, type RoutingView, routeFromDirectory, routeFromMemory } from './route-session.js';
 import type { SessionRecord } from '../directory/directory.js';
@@ -26,6 +29,10 @@ export interface ExecutionParts extends RoutingView {
   open(exchange: Exchange): Promise<'done' | 'unavailable'>;
   /** Claims; single-flight. Undefined: the world has changed, decide again. */
   takeOver(id: SessionId, from: OwnerToken, record: SessionRecord): Promise<Session | undefined>;
+  /** Another worker tells us to end a session of ours. */
+  end(exchange: Exchange, ref: SessionRef, cause: EndCause): Promise<void>;
+  /** For a DELETE whose owner is silent. */
+  readonly teller: Pick<OwnerTeller, 'closeInPlaceOf'>;
   readonly metrics: {
     held(outcome: 'served' | 'timeout' | 'full' | 'aborted'): void;
     forwarded(durationMs: number, outcome: ForwardOutcome['kind']): void;
@@ -40,7 +47,16 @@ interface Progress {
   /** Monotonic; undefined: not held (yet, or since it last got somewhere). */
   heldSinceMs: number | undefined;
   wasHeld: boolean;
+  /** The cause on whose `go` it went before. */
+  wentFor: HoldCause | undefined;
+  /** Ends the wait that is under way: the caller has left. */
+  wakeUp: (() => void) | undefined;
+  /** Monotonic, of a DELETE: when its owner counts as silent. */
+  silentFromMs: number | undefined;
 }
+
+/** What follows a step: undefined, the exchange is answered; `again`, decide anew at once; else what has to change before that. */
+type Next = HoldCause | 'again' | undefined;
 
 export class Execution {
   readonly #parts: ExecutionParts;
@@ -51,7 +67,10 @@ export class Execution {
 
   /** Answers the exchange, exactly once, whatever happens. Never rejects. */
   async execute(exchange: Exchange): Promise<void> {
-    const progress: Progress = { refused: undefined, heldSinceMs: undefined, wasHeld: false };
+    const progress: Progress = {
+      ...{ refused: undefined, heldSinceMs: undefined, wasHeld: false },
+      ...{ wentFor: undefined, wakeUp: undefined, silentFromMs: undefined },
+    };
     try {
       await this.#run(exchange, progress);
     } catch (error) {
@@ -73,6 +92,7 @@ export class Execution {
   }
 
   async #run(exchange: Exchange, progress: Progress): Promise<void> {
+    if (exchange.hop?.kind === 'end') return this.#parts.end(exchange, exchange.hop.ref, exchange.hop.cause);
     if (exchange.body?.kind === 'request' && exchange.body.message.method === 'initialize')
       return this.#initialize(exchange, progress);
     const id = exchange.headers[SESSION_HEADER];
@@ -92,14 +112,13 @@ export class Execution {
         exchange.note.outcome = 'ABORTED';
         return;
       }
-      const cause = await this.#carryOut(exchange, id, decision, progress);
-      if (cause === undefined) return;
-      await this.#wait(exchange, progress, cause);
+      const next = await this.#carryOut(exchange, id, decision, progress);
+      if (next === undefined) return;
+      if (next !== 'again') await this.#wait(exchange, progress, next, id);
     }
   }
 
-  /** @returns undefined when the exchange is answered, else what has to change before it is decided again */
-  async #carryOut(exchange: Exchange, id: SessionId, decision: Decision, progress: Progress): Promise<string | undefined> {
+  async #carryOut(exchange: Exchange, id: SessionId, decision: Decision, progress: Progress): Promise<Next> {
     const { takeOver, serve } = this.#parts;
     switch (decision.kind) {
       case 'gone':
@@ -123,11 +142,11 @@ export class Execution {
     }
   }
 
-  #afterServing(outcome: ServeOutcome, progress: Progress): string | undefined {
+  #afterServing(outcome: ServeOutcome, progress: Progress): Next {
     if (outcome === 'done') return undefined;
     // As after a broken hop: a stream may have lasted for hours.
     if (outcome === 'moved') progress.heldSinceMs = undefined;
-    return 'lease';
+    return 'reclaiming';
   }
 
   /** The owner's side of a hop that names its owner: exactly that token, or 421 with what we are. */
@@ -157,18 +176,30 @@ export class Execution {
   async #waitUntilSettled(exchange: Exchange, session: Session): Promise<void> {
     const { clock, hold, holdMs } = this.#parts;
     const leave = hold.enter(bodyBytesOf(exchange));
-    try {
-      const leftMs = Math.max(0, exchange.deadlineMs - clock.monotonicMs());
-      await session.settled(pause(clock, Math.min(holdMs, leftMs)));
-    } finally {
-      leave();
-    }
+    let timer: Timer | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = clock.after(Math.min(holdMs, Math.max(0, exchange.deadlineMs - clock.monotonicMs())), resolve);
+      exchange.onAbort(resolve);
+    });
+    await session.settled(over);
+    timer?.cancel();
+    leave();
   }
 
-  async #forward(exchange: Exchange, id: SessionId, owner: KnownOwner, progress: Progress): Promise<string | undefined> {
+  async #forward(exchange: Exchange, id: SessionId, owner: KnownOwner, progress: Progress): Promise<Next> {
     // Told to take it, but somebody else owns it by now: the one who told us reads the record again.
     if (exchange.hop) return this.#refuse(exchange, owner.token);
-    const outcome = await this.#hop(exchange, { to: owner.lease }, { kind: 'named', token: owner.token });
+    if (exchange.method === 'DELETE') return this.#forwardDeletion(exchange, id, owner, progress);
+    return this.#concludeHop(
+      exchange,
+      id,
+      owner,
+      progress,
+      await this.#hop(exchange, { to: owner.lease }, { kind: 'named', token: owner.token }),
+    );
+  }
+
+  #concludeHop(exchange: Exchange, id: SessionId, owner: KnownOwner, progress: Progress, outcome: ForwardOutcome): Next {
     exchange.note.session = owner.ref;
     exchange.note.owner = owner.token.owner;
     exchange.note.epoch = owner.token.epoch;
@@ -178,20 +209,32 @@ export class Execution {
       case 'notOwner':
         this.#parts.owners.forget(id);
         progress.refused = owner.token;
-        return owner.token.owner;
+        // The record may say more by now; no loop, since the next hop needs a newer pair.
+        return 'again';
       case 'notBegun':
         this.#parts.owners.forget(id);
-        return owner.token.owner;
+        return ownerOf(owner);
       case 'broken':
         this.#parts.owners.forget(id);
         // A stream may have lasted for hours: its next hold counts from now.
         progress.heldSinceMs = undefined;
-        return this.#afterBroken(exchange, owner.token.owner, outcome.reason);
+        return this.#afterBroken(exchange, ownerOf(owner), outcome.reason);
     }
   }
 
+  /** Its owner has a second, over all attempts. */
+  async #forwardDeletion(exchange: Exchange, id: SessionId, owner: KnownOwner, progress: Progress): Promise<Next> {
+    progress.silentFromMs ??= this.#parts.clock.monotonicMs() + ANSWER_MS;
+    exchange.note.route = 'forward';
+    const outcome = await forwardDeletion(this.#parts, exchange, owner, progress.silentFromMs);
+    if (outcome.kind !== 'closedHere') return this.#concludeHop(exchange, id, owner, progress, outcome);
+    exchange.note.session = owner.ref;
+    this.#parts.owners.forget(id);
+    return outcome.next;
+  }
+
   /** A hop that broke may have run. Requests are not repeated; what has no answer to lose, or is idempotent, goes to whoever owns now. */
-  #afterBroken(exchange: Exchange, cause: string, reason: string): string | undefined {
+  #afterBroken(exchange: Exchange, cause: HoldCause, reason: string): Next {
     if (exchange.body?.kind !== 'request') return cause;
     // It may have broken in the middle of an event, which would swallow the one that follows.
     if (exchange.answer.startedAsEvents) exchange.answer.write('\n\n');
@@ -204,7 +247,7 @@ export class Execution {
     return undefined;
   }
 
-  #delegate(exchange: Exchange, id: SessionId, cause: string, outcome: ForwardOutcome): string | undefined {
+  #delegate(exchange: Exchange, id: SessionId, cause: HoldCause, outcome: ForwardOutcome): Next {
     this.#parts.owners.forget(id);
     if (outcome.kind === 'answered') return undefined;
     return outcome.kind === 'broken' ? this.#afterBroken(exchange, cause, outcome.reason) : cause;
@@ -217,13 +260,13 @@ export class Execution {
         exchange.note.outcome = 'ABORTED';
         return;
       }
-      const cause = await this.#openOrDelegate(exchange);
-      if (cause === undefined) return;
-      await this.#wait(exchange, progress, cause);
+      const next = await this.#openOrDelegate(exchange);
+      if (next === undefined) return;
+      if (next !== 'again') await this.#wait(exchange, progress, next, exchange);
     }
   }
 
-  async #openOrDelegate(exchange: Exchange): Promise<string | undefined> {
+  async #openOrDelegate(exchange: Exchange): Promise<Next> {
     if (this.#parts.keeper.isDraining) {
       if (exchange.hop) return this.#refuse(exchange, undefined);
       const to = await findStayingWorker(this.#parts).catch(() => undefined);
@@ -258,14 +301,16 @@ export class Execution {
   }
 
   /**
-   * Holds the request until the next tick of its cause.
+   * Holds the request until its cause has news.
+   * @param key requests of one key read the same things
    * @throws GatewayError HELD_TOO_LONG after `limits.hold` or at the deadline; HOLD_FULL
    */
-  async #wait(exchange: Exchange, progress: Progress, cause: string): Promise<void> {
+  async #wait(exchange: Exchange, progress: Progress, cause: HoldCause, key: unknown): Promise<void> {
     const { clock, hold, holdMs, metrics } = this.#parts;
     const now = clock.monotonicMs();
     progress.heldSinceMs ??= now;
-    if (now > progress.heldSinceMs + holdMs || now > exchange.deadlineMs) throw new GatewayError('HELD_TOO_LONG');
+    const endMs = Math.min(progress.heldSinceMs + holdMs, exchange.deadlineMs);
+    if (now >= endMs) throw new GatewayError('HELD_TOO_LONG');
     let leave: () => void;
     try {
       leave = hold.enter(bodyBytesOf(exchange));
@@ -273,12 +318,26 @@ export class Execution {
       metrics.held('full');
       throw error;
     }
+    // Who has left gives up its place at once.
+    if (!progress.wasHeld) exchange.onAbort(() => progress.wakeUp?.());
     progress.wasHeld = true;
-    const leftMs = Math.min(progress.heldSinceMs + holdMs, exchange.deadlineMs) - now;
+    const { silentFromMs = endMs } = progress;
+    const untilMs = silentFromMs > now ? Math.min(endMs, silentFromMs) : endMs;
+    const waiting = hold.wait(cause, { key, untilMs, hasGone: progress.wentFor === cause });
+    progress.wakeUp = waiting.leave;
     // The last look comes when the time is up, not a tick later. Few have a timer of their own: only those that are about to leave.
-    await (leftMs < MAX_TICK_MS ? Promise.race([hold.tick(cause), pause(clock, leftMs + 1)]) : hold.tick(cause));
+    const timer = untilMs - now < MAX_TICK_MS ? clock.after(untilMs - now, waiting.leave) : undefined;
+    const how = await waiting.woken;
+    timer?.cancel();
+    progress.wakeUp = undefined;
+    if (how === 'go') progress.wentFor = cause;
     leave();
   }
+}
+
+/** What is forwarded to has an owner. */
+function ownerOf({ lease }: KnownOwner): HoldCause {
+  return lease.id;
 }
 
 function bodyBytesOf(exchange: Exchange): number {

@@ -1,11 +1,13 @@
 // THE decision: where a request of a session has to be served. It acts on nothing; whoever asked carries it out and asks again when
 // the world has changed meanwhile.
-import { type Directory, DirectoryUnavailable, type Lease, type SessionRecord } from '../directory/directory.js';
+import { DirectoryUnavailable, type Lease, type SessionRecord } from '../directory/directory.js';
 import { type OwnerToken, referenceOf, type SessionId } from '../protocol/ids.js';
 import type { LeaseKeeper } from '../sessions/lease-keeper.js';
 import type { Session } from '../sessions/session.js';
 import type { SessionTable } from '../sessions/session-table.js';
 import type { KnownOwner, OwnerCache } from './owner-cache.js';
+import type { HoldCause } from './probe.js';
+import type { RoutingDirectory } from './shared-reads.js';
 
 export type Decision =
   /** It is in our table (it may still be claiming back: the server of the session waits for that). */
@@ -16,13 +18,13 @@ export type Decision =
   /** Free, but we drain: this worker may claim it. */
   | { readonly kind: 'delegate'; readonly to: Lease }
   /** Not known yet; `cause` names what is waited for. */
-  | { readonly kind: 'hold'; readonly cause: string }
+  | { readonly kind: 'hold'; readonly cause: HoldCause }
   | { readonly kind: 'gone' };
 
 export interface RoutingView {
   readonly table: SessionTable;
   readonly owners: OwnerCache;
-  readonly directory: Directory;
+  readonly directory: RoutingDirectory;
   readonly keeper: LeaseKeeper;
 }
 

@@ -1,6 +1,6 @@
 // Ends sessions, whatever the cause. Order (DESIGN 6): memory closed → record `closing` → answer → `ending`, jobs → record gone →
 // indexes. Each step is idempotent; what a crash interrupts, the sweep over `ending` goes on with.
-import { type Directory, DirectoryUnavailable, type SessionRecord } from '../directory/directory.js';
+import { type Directory, DirectoryUnavailable, type SessionRecord, UnreadableRecord } from '../directory/directory.js';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { pause } from '../lifecycle/clock.js';
@@ -9,7 +9,7 @@ import type { TeardownJob, TeardownQueue } from '../teardown/job.js';
 import type { Session } from './session.js';
 import type { SessionTable } from './session-table.js';
 
-export type EndReason = 'deleted' | 'idle' | 'state_lost' | 'drain';
+export type EndReason = 'deleted' | 'killed' | 'idle' | 'state_lost' | 'drain';
 
 export interface EndSessionParts {
   readonly directory: Directory;
@@ -34,6 +34,8 @@ export class SessionEnder {
   readonly #parts: EndSessionParts;
   /** Work after the answer, awaited by the drain. */
   readonly #finishing = new Set<Promise<void>>();
+  /** Of which sessions that is. */
+  readonly #underWay = new Set<SessionRef>();
   /** What was ended here lately, oldest first: older data of Redis would have it alive. */
   readonly #tombstones = new Map<SessionRef, { readonly ending: Ending; readonly endedMs: number }>();
 
@@ -66,6 +68,12 @@ export class SessionEnder {
         break;
       } catch (error) {
         if (!(error instanceof DirectoryUnavailable)) throw error;
+        if (error instanceof UnreadableRecord) {
+          // It says `closing` by now, and to ask again would never read it: memory knows what there is to end.
+          this.#parts.warn('the record of a session that ends cannot be read', { session: ref, error: String(error.cause) });
+          this.#bury(ref, { principal, backends });
+          break;
+        }
         await pause(this.#parts.clock, RETRY_MS);
       }
     }
@@ -75,17 +83,18 @@ export class SessionEnder {
   }
 
   /** Ends what nobody serves: a dead owner's session that expired. `from` was found free by the caller. */
-  async endOrphan(ref: SessionRef, token: OwnerToken, reason: EndReason): Promise<void> {
+  async endOrphan(ref: SessionRef, token: OwnerToken, reason: EndReason): Promise<boolean> {
     const outcome = await this.#parts.directory.closeSession(ref, token);
-    if (outcome.kind !== 'closed' && outcome.kind !== 'alreadyClosing') return;
+    if (outcome.kind !== 'closed' && outcome.kind !== 'alreadyClosing') return false;
     this.#bury(ref, outcome.record);
     this.#parts.onEnded(undefined, reason);
+    return true;
   }
 
   /** The record of a session in our table says `closing`: somebody else set it. Memory closes, the steps that are left are done. */
   finishElsewhere(session: Session): void {
     this.#close(session);
-    this.#track(session.facts.ref, this.finishClosing(session.facts.ref));
+    this.#track(session.facts.ref, this.#finishByRecord(session.facts.ref));
     this.#parts.onEnded(session, 'deleted');
   }
 
@@ -131,12 +140,20 @@ export class SessionEnder {
     }
   }
 
-  /** Goes on with a session that was left in `closing`. */
-  async finishClosing(ref: SessionRef): Promise<void> {
+  async #finishByRecord(ref: SessionRef): Promise<void> {
     const outcome = await this.#parts.directory.closeSession(ref, undefined);
     if (outcome.kind === 'closed' || outcome.kind === 'alreadyClosing') await this.#steps(ref, outcome.record);
     // The record is gone already: only index entries are left.
     else if (outcome.kind === 'missing') await this.#parts.directory.removeSession(ref, '');
+  }
+
+  /**
+   * Goes on with a session that was left in `closing`: for its owner, or who claimed it from a dead one. Joins what runs already.
+   * @param reason counts it, if nobody who still lives has
+   */
+  finishClosing(ref: SessionRef, record: Ending, reason?: EndReason): void {
+    if (!this.#underWay.has(ref)) this.#bury(ref, record);
+    if (reason) this.#parts.onEnded(undefined, reason);
   }
 
   /** Resolves when everything that was begun is done, or after `withinMs`. */
@@ -149,11 +166,15 @@ export class SessionEnder {
   }
 
   #track(ref: SessionRef, steps: Promise<void>): void {
+    this.#underWay.add(ref);
     const work = steps
       .catch((error: unknown) =>
         this.#parts.warn('ending a session is left to the sweep', { session: ref, error: String(error) }),
       )
-      .finally(() => this.#finishing.delete(work));
+      .finally(() => {
+        this.#finishing.delete(work);
+        this.#underWay.delete(ref);
+      });
     this.#finishing.add(work);
   }
 

@@ -1,18 +1,19 @@
-// The cluster-wide sweep, at most once a minute (once a second where a cap would refuse): finishes what ends, ends the expired
-// sessions of dead owners, and removes index members without a record. A living owner ends its own by its own clock (liveness.ts).
+// The cluster-wide sweep, at most once a minute (once a second where a cap would refuse): goes on with what ends, has the expired
+// ended, and removes index members without a record. A living owner is told and decides by its own clock; for a dead one we do it.
 import { type Directory, DirectoryUnavailable } from '../directory/directory.js';
-import type { Clock, Timer } from '../lifecycle/clock.js';
-import { mintNonce, type SessionRef } from '../protocol/ids.js';
+import { type Clock, pause, type Timer } from '../lifecycle/clock.js';
+import type { SessionRef } from '../protocol/ids.js';
+import type { EndCause } from '../streams/exchange.js';
 import type { SessionEnder } from './end-session.js';
 import type { LeaseKeeper } from './lease-keeper.js';
-import type { SessionTable } from './session-table.js';
+import type { OwnerTeller } from './tell-owner.js';
 
 export interface SweepParts {
   readonly directory: Directory;
   readonly clock: Clock;
   readonly keeper: LeaseKeeper;
-  readonly table: SessionTable;
   readonly ender: SessionEnder;
+  readonly teller: OwnerTeller;
   readonly idleTimeoutMs: number;
   readonly warn: (message: string, details: Record<string, unknown>) => void;
 }
@@ -22,10 +23,13 @@ const FORCED_INTERVAL_MS = 1000;
 const MIN_INTERVAL_MS = 1000;
 /** Members looked at in one sweep; the rest come with the next. */
 const BATCH = 500;
+/** Told at a time: a silent owner takes a second of each. */
+const WIDTH = 16;
 
 export class Sweep {
   readonly #parts: SweepParts;
   #timer: Timer | undefined;
+  #running: Promise<void> | undefined;
 
   constructor(parts: SweepParts) {
     this.#parts = parts;
@@ -34,7 +38,7 @@ export class Sweep {
   start(): void {
     // Short idle limits need a sweep that keeps up with them.
     const intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(INTERVAL_MS, this.#parts.idleTimeoutMs));
-    this.#timer = this.#parts.clock.every(intervalMs, () => void this.#run('regular', intervalMs * 0.9));
+    this.#timer = this.#parts.clock.every(intervalMs, () => void this.#once('regular', intervalMs * 0.9));
   }
 
   stop(): void {
@@ -43,37 +47,43 @@ export class Sweep {
 
   /** Before a cap refuses. */
   async makeRoom(): Promise<void> {
-    await this.#run('forced', FORCED_INTERVAL_MS);
+    // Not longer: whoever wants in waits for it, and owners may be silent.
+    await Promise.race([this.#once('forced', FORCED_INTERVAL_MS), pause(this.#parts.clock, FORCED_INTERVAL_MS)]);
     // Places become free with the last step of an ending.
     await this.#parts.ender.settle(FORCED_INTERVAL_MS);
   }
 
+  #once(kind: 'regular' | 'forced', intervalMs: number): Promise<void> {
+    this.#running ??= this.#run(kind, intervalMs).finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
   async #run(kind: 'regular' | 'forced', intervalMs: number): Promise<void> {
-    const { directory, keeper, clock, ender, warn } = this.#parts;
+    const { directory, keeper, clock, warn } = this.#parts;
     if (!keeper.isValid()) return;
     try {
       if (!(await directory.acquireSweep(keeper.id, intervalMs, kind))) return;
-      for (const ref of await directory.listEnding(BATCH)) await ender.finishClosing(ref);
-      for (const ref of await directory.listExpired(clock.wallMs(), BATCH)) await this.#endExpired(ref);
+      await this.#tellAll(await directory.listEnding(BATCH), 'closing');
+      await this.#tellAll(await directory.listExpired(clock.wallMs(), BATCH), 'idle');
     } catch (error) {
       if (!(error instanceof DirectoryUnavailable)) warn('the sweep failed', { error: String(error) });
     }
   }
 
-  async #endExpired(ref: SessionRef): Promise<void> {
-    const { directory, keeper, table, ender } = this.#parts;
-    if (table.concerns(ref)) return;
-    const read = await directory.readSession(ref);
-    if (read.kind === 'settling') return;
-    if (read.kind === 'gone') return directory.removeSession(ref, '');
-    const { record } = read;
-    if (record.state === 'closing') return ender.finishClosing(ref);
-    const alive = record.owner !== '' && !keeper.isOwn(record.owner) && (await directory.readLease(record.owner));
-    if (alive || !keeper.mayTakeOver()) return;
-    // Race: a request made this worker take it over meanwhile; claimed from that, it would be ended and still be served here.
-    if (table.concerns(ref)) return;
-    // Claimed first, so that a request that arrives now finds an owner that ends it, not a session to take over.
-    const claim = await directory.claimSession(ref, { owner: record.owner, epoch: record.epoch }, keeper.id, mintNonce());
-    if (claim.kind === 'claimed') await ender.endOrphan(ref, { owner: keeper.id, epoch: claim.epoch }, 'idle');
+  async #tellAll(refs: SessionRef[], cause: EndCause): Promise<void> {
+    const work = async () => {
+      for (let ref = refs.shift(); ref !== undefined; ref = refs.shift()) await this.#tell(ref, cause);
+    };
+    await Promise.all(Array.from({ length: WIDTH }, work));
+  }
+
+  /** One that cannot be ended keeps nobody else from it. */
+  async #tell(ref: SessionRef, cause: EndCause): Promise<void> {
+    const { directory, teller, warn } = this.#parts;
+    const outcome = await teller.tell(ref, cause);
+    if (outcome === 'gone') await directory.removeSession(ref, '');
+    if (outcome === 'unreadable') warn('a session cannot be ended: its record is not one of ours', { session: ref });
   }
 }

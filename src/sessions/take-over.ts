@@ -2,7 +2,7 @@
 // fifty requests for an orphan make one claim (S10).
 import type { Directory, SessionRecord } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
-import { mintNonce, type OwnerToken, referenceOf, type SessionId } from '../protocol/ids.js';
+import { mintNonce, type OwnerToken, referenceOf, type SessionId, type SessionRef } from '../protocol/ids.js';
 import type { VirtualServer } from '../servers/virtual-server.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { Session } from './session.js';
@@ -21,7 +21,7 @@ export interface TakeOverParts {
 
 export class TakeOver {
   readonly #parts: TakeOverParts;
-  readonly #running = new Map<SessionId, Promise<Session | undefined>>();
+  readonly #running = new Map<SessionRef, Promise<Session | undefined>>();
 
   constructor(parts: TakeOverParts) {
     this.#parts = parts;
@@ -32,18 +32,41 @@ export class TakeOver {
    * @returns undefined when somebody else was first, the session ended, or Redis is silent: decide again
    */
   takeOver(id: SessionId, from: OwnerToken, record: SessionRecord): Promise<Session | undefined> {
-    let running = this.#running.get(id);
-    if (!running) {
-      running = this.#parts.table
-        .whileClaiming(referenceOf(id), () => this.#claim(id, from, record))
-        .catch(() => undefined)
-        .finally(() => this.#running.delete(id));
-      this.#running.set(id, running);
-    }
+    const ref = referenceOf(id);
+    const { table } = this.#parts;
+    const claim = () => this.#claim(id, ref, from, record);
+    return this.#running.get(ref) ?? this.#run(ref, table.whileClaiming(ref, claim));
+  }
+
+  /**
+   * Claims from exactly `from`, which the caller found free, in order to end it.
+   *
+   * Race: two claims by one worker. The second fences the first without its knowing, since only the epoch tells them apart in
+   * memory, and the session would be served here after its end. So the two kinds exclude each other.
+   * @param end what is done with the token, as long as nobody else here may claim; its result is ours
+   * @returns false as well when it is being taken over here, or somebody else was first
+   */
+  async claimToEnd(ref: SessionRef, from: OwnerToken, end: (token: OwnerToken) => Promise<boolean>): Promise<boolean> {
+    const { directory, keeper, table } = this.#parts;
+    if (this.#running.has(ref) || table.concerns(ref)) return false;
+    const claimant = keeper.id;
+    const work = directory
+      .claimSession(ref, from, claimant, mintNonce())
+      .then((outcome) => outcome.kind === 'claimed' && end({ owner: claimant, epoch: outcome.epoch }));
+    void this.#run(
+      ref,
+      work.then(() => undefined),
+    );
+    return work;
+  }
+
+  #run(ref: SessionRef, work: Promise<Session | undefined>): Promise<Session | undefined> {
+    const running = work.catch(() => undefined).finally(() => this.#running.delete(ref));
+    this.#running.set(ref, running);
     return running;
   }
 
-  async #claim(id: SessionId, from: OwnerToken, seen: SessionRecord): Promise<Session | undefined> {
+  async #claim(id: SessionId, ref: SessionRef, from: OwnerToken, seen: SessionRecord): Promise<Session | undefined> {
     const { directory, clock, keeper, table, sessionBackends, findServer, onTakenOver } = this.#parts;
     const present = table.get(id);
     if (present) return present;
@@ -51,7 +74,6 @@ export class TakeOver {
     if (!server) return undefined;
     const claimant = keeper.id;
     const { connectionsLost } = keeper;
-    const ref = referenceOf(id);
     const outcome = await directory.claimSession(ref, from, claimant, mintNonce());
     if (outcome.kind !== 'claimed') return undefined;
     // Race: our incarnation changed while Redis answered. The claim stands for the old one; decided again, it is claimed from that.

@@ -1,7 +1,7 @@
 // The small exchange that the public edge and the owner's side of the hop hand to the one execution path. Whoever serves it
 // cannot tell which of the two it was, except by `hop`, which only routing reads.
 import type { JsonRpcNotification, JsonRpcRequest, JsonRpcResponse, RequestId } from '../protocol/json-rpc.js';
-import type { OwnerToken } from '../protocol/ids.js';
+import type { OwnerToken, SessionRef } from '../protocol/ids.js';
 
 /** Lower-case header names; a header that came twice is joined by ', '. */
 export type Headers = Readonly<Record<string, string>>;
@@ -24,8 +24,18 @@ export type RequestBody =
   | { readonly kind: 'notification'; readonly message: JsonRpcNotification; readonly bytes: Buffer }
   | { readonly kind: 'response'; readonly message: JsonRpcResponse; readonly bytes: Buffer };
 
-/** How a forwarded request names its owner: exactly this token, or `take` (anyone who stays may serve it). */
-export type Hop = { readonly kind: 'named'; readonly token: OwnerToken } | { readonly kind: 'take' };
+/** Why another worker tells an owner to end a session. `idle`: the owner decides by its own clock; `closing`: its record says so. */
+export const END_CAUSES = ['deleted', 'killed', 'closing', 'idle'] as const;
+export type EndCause = (typeof END_CAUSES)[number];
+
+/**
+ * How a hop names its owner: exactly this token, or `take` (anyone who stays may serve it). `end` is no request of a client: one
+ * worker tells another to end a session, by reference, since ids stand nowhere but in the owner's memory.
+ */
+export type Hop =
+  | { readonly kind: 'named'; readonly token: OwnerToken }
+  | { readonly kind: 'take' }
+  | { readonly kind: 'end'; readonly ref: SessionRef; readonly cause: EndCause };
 
 /**
  * The way back to the caller. Exactly one of `send` or `start … end` happens; what comes later is dropped.

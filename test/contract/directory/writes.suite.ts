@@ -72,6 +72,27 @@ export function describeWrites(use: () => Harness): void {
     });
   });
 
+  describe('claimEnding', () => {
+    it('gives a session that is closing to exactly one of those who claim it', async () => {
+      const { ref, token, record } = await use().openSession({ backends: { a: backendSession(1) } });
+      await directory().closeSession(ref, token);
+      const [a, b] = [newWorker(), newWorker()];
+      const claimed = { kind: 'claimed', record: { ...record, state: 'closing', owner: a, epoch: token.epoch + 1 } };
+      expect(await directory().claimEnding(ref, token, a)).toEqual(claimed);
+      expect(await directory().claimEnding(ref, token, b)).toEqual({ kind: 'fenced' });
+      expect(await directory().claimEnding(ref, token, a)).toEqual(claimed);
+    });
+
+    it('touches nothing that was not ended, and makes nothing', async () => {
+      const { ref, token } = await use().openSession();
+      expect(await directory().claimEnding(ref, token, newWorker())).toEqual({ kind: 'active' });
+      expect(await directory().readSession(ref)).toMatchObject({ record: { owner: token.owner, epoch: token.epoch } });
+      const none = newRef();
+      expect(await directory().claimEnding(none, token, newWorker())).toEqual({ kind: 'missing' });
+      expect((await use().keys()).filter((name) => name.includes(none))).toEqual([]);
+    });
+  });
+
   describe('closeSession', () => {
     it('closes once, keeps owner and epoch, and gives the record each time', async () => {
       const { ref, token, record } = await use().openSession({ backends: { a: backendSession(1) } });

@@ -6,6 +6,8 @@ import type { OwnerToken, SessionId } from '../../../src/protocol/ids.js';
 import { REFUSED_HEADER, SESSION_HEADER } from '../../../src/protocol/mcp.js';
 import { Execution } from '../../../src/routing/execute.js';
 import { HoldRoom } from '../../../src/routing/hold-room.js';
+import { makeProbe } from '../../../src/routing/probe.js';
+import { SharedReads } from '../../../src/routing/shared-reads.js';
 import type { Session } from '../../../src/sessions/session.js';
 import type { ServeOutcome } from '../../../src/sessions/serve-session.js';
 import type { Answer, Exchange, Hop } from '../../../src/streams/exchange.js';
@@ -50,20 +52,24 @@ export class SimWorker {
     const { clock } = this;
     const world = {
       ...{ clock, redis: this.wire.connection as RedisConnection, prefix: redis.prefix, keys: redis.keys },
+      // Living owners are told over hops that are not simulated: they are silent.
+      workers: [],
       get data() {
         return `data ${redis.data}`;
       },
     };
     this.parts = new TestWorker(world as unknown as World, name, {});
-    const { table, owners, directory, keeper, takeOver } = this.parts;
+    const { table, owners, directory, keeper, takeOver, teller } = this.parts;
     this.execution = new Execution({
-      ...{ table, owners, directory, keeper, clock },
-      hold: new HoldRoom(clock),
+      ...{ table, owners, keeper, clock, teller },
+      directory: new SharedReads(directory),
+      hold: new HoldRoom(clock, makeProbe({ directory, keeper, leaseMs: LEASE_MS })),
       forwarder: this.#forwarder(),
       holdMs: HOLD_MS,
       serve: (session, exchange) => this.#serve(session, exchange),
       open: () => Promise.resolve('unavailable'),
       takeOver: (id, from, record) => takeOver.takeOver(id, from, record),
+      end: () => Promise.reject(new Error('nobody is told')),
       metrics: { held: () => undefined, forwarded: () => undefined },
       log: () => undefined,
       warn: () => undefined,

@@ -129,6 +129,12 @@ it('leaves a queue that stays silent to the sweep, which any worker makes', asyn
   expect(worker.warnings).toEqual(['ending a session is left to the sweep']);
   const other = await world.worker('b');
   await other.sweep.makeRoom();
+  // As long as it lives the jobs are its own: it was told, and tries again.
+  expect(worker.told).toEqual([`closing ${session.facts.ref}`]);
+  expect(other.queue.jobs).toEqual([]);
+  await worker.die();
+  await world.redis.del(world.keys.forcedSweep);
+  await other.sweep.makeRoom();
   await noKeyLeft();
   expect(other.queue.jobs.map((job) => job.sessionRef)).toEqual([session.facts.ref]);
 });
@@ -146,4 +152,16 @@ it('ends the backend sessions that memory knows where Redis lost the record', as
   expect(worker.queue.jobs).toEqual([
     { backend: 'tickets', sessionRef: session.facts.ref, generation: 1, protocolVersion: '2025-06-18', sealed: 'sealed-1' },
   ]);
+});
+
+it('does not try for ever where the record cannot be read: memory knows what to end, and no key is left', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  const session = await openWithBackend(worker);
+  session.backends.set('tickets', backendSession(false, backendRecord()));
+  await world.redis.hset(world.keys.session(session.facts.ref), 'client', '{');
+  expect(await worker.ender.end(session, 'deleted')).toBe('ended');
+  await noKeyLeft();
+  expect(worker.queue.jobs).toHaveLength(1);
+  expect(worker.warnings).toEqual(['the record of a session that ends cannot be read']);
 });

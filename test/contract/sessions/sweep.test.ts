@@ -1,8 +1,16 @@
-// What nobody else ends: expired sessions of dead owners, endings that a crash interrupted, members without a record.
+// What nobody else ends: expired sessions that their owner does not know or left, endings that were interrupted, members without a
+// record.
+import { waitFor } from '../../support/wait-for.js';
 import { useWorld } from './fixture.js';
-import { backendRecord } from './world.js';
+import { backendRecord, IDLE_MS, type TestWorker } from './world.js';
 
 const use = useWorld();
+
+async function openUsed(worker: TestWorker) {
+  const session = await worker.open();
+  await worker.directory.saveBackendSession(session.facts.ref, session.token, 'tickets', 0, backendRecord());
+  return session;
+}
 
 it("ends a dead owner's expired session, its backend sessions included", async () => {
   const world = use();
@@ -30,6 +38,94 @@ it.each(['living', 'own'])('leaves an expired session of a %s owner to its owner
   expect(session.mayAct()).toBe(true);
 });
 
+it('lets a living owner decide by its own clock, and asks no more when it says that it lives', async () => {
+  const world = use();
+  const owner = await world.worker('owner');
+  const session = await owner.open();
+  const sweeper = await world.worker('a');
+  await world.expire(session);
+  await sweeper.sweep.makeRoom();
+  expect(owner.told).toEqual([`idle ${session.facts.ref}`]);
+  const untilMs = Number(await world.redis.zscore(world.keys.expiry, session.facts.ref));
+  expect(untilMs).toBe(session.lastUsedMs + IDLE_MS);
+  session.lastUsedMs -= IDLE_MS;
+  await world.expire(session);
+  await world.redis.del(world.keys.forcedSweep);
+  await sweeper.sweep.makeRoom();
+  expect(session.state).toBe('ended');
+  expect(owner.ended).toEqual(['idle']);
+});
+
+it('has a living owner end what it does not know: claimed first, then ended, with its backend sessions', async () => {
+  const world = use();
+  const owner = await world.worker('owner');
+  const session = await openUsed(owner);
+  // A claim whose answer was lost, or a release that failed.
+  owner.table.remove(session);
+  await world.expire(session);
+  const sweeper = await world.worker('a');
+  await sweeper.sweep.makeRoom();
+  await owner.ender.settle(60_000);
+  expect(await world.sessionKeys()).toEqual([]);
+  expect([owner.queue.jobs.length, sweeper.queue.jobs.length]).toEqual([1, 0]);
+  expect(owner.ended).toEqual(['idle']);
+});
+
+it('leaves what a living owner ends to it: only the owner queues the jobs', async () => {
+  const world = use();
+  const owner = await world.worker('owner');
+  const session = await openUsed(owner);
+  owner.queue.fails = true;
+  await owner.ender.end(session, 'deleted');
+  await waitFor('it to be noted as ending', async () => (await world.redis.zcard(world.keys.ending)) === 1);
+  const sweeper = await world.worker('a');
+  await sweeper.sweep.makeRoom();
+  expect(owner.told).toEqual([`closing ${session.facts.ref}`]);
+  expect(sweeper.queue.jobs).toEqual([]);
+  owner.queue.fails = false;
+  await waitFor('the job', () => {
+    world.clock.advance(250);
+    return owner.queue.jobs.length > 0;
+  });
+  expect(owner.queue.jobs).toHaveLength(1);
+});
+
+it('leaves what a silent owner should end until its lease is gone, and then one worker goes on with it', async () => {
+  const world = use();
+  const owner = await world.worker('owner');
+  const session = await openUsed(owner);
+  await owner.directory.closeSession(session.facts.ref, session.token);
+  await owner.directory.addEnding(session.facts.ref, world.clock.wallMs());
+  owner.isSilent = true;
+  const [a, b] = [await world.worker('a'), await world.worker('b')];
+  await a.sweep.makeRoom();
+  expect(a.queue.jobs).toEqual([]);
+  expect(await world.field(session.facts.ref, 'owner')).toBe(owner.keeper.id);
+  await owner.die();
+  // Both at once, as the sweep and who still tells: the claim decides.
+  const outcomes = await Promise.all([a, b].map((worker) => worker.teller.tell(session.facts.ref, 'closing')));
+  await Promise.all([a, b].map((worker) => worker.ender.settle(60_000)));
+  // Who comes second may find nothing left.
+  expect(['ended', 'gone']).toEqual(expect.arrayContaining(outcomes));
+  expect(a.queue.jobs.length + b.queue.jobs.length).toBe(1);
+  expect(await world.sessionKeys()).toEqual([]);
+});
+
+it('goes on past a record that cannot be read', async () => {
+  const world = use();
+  const dead = await world.worker('dead');
+  const [broken, good] = [await dead.open(), await dead.open()];
+  await world.redis.hset(world.keys.session(broken.facts.ref), 'client', '{');
+  await dead.die();
+  for (const session of [broken, good]) await world.expire(session);
+  await world.redis.zadd(world.keys.ending, 1, broken.facts.ref);
+  const worker = await world.worker('a');
+  await worker.sweep.makeRoom();
+  await worker.ender.settle(60_000);
+  expect(await world.redis.exists(world.keys.session(good.facts.ref))).toBe(0);
+  expect(worker.warnings).toContain('a session cannot be ended: its record is not one of ours');
+});
+
 it('leaves a dead owner alone whose idle time has not ended', async () => {
   const world = use();
   const dead = await world.worker('dead');
@@ -49,6 +145,7 @@ it('finishes an ending that a crash left after `closing`', async () => {
   await dead.die();
   const worker = await world.worker('a');
   await worker.sweep.makeRoom();
+  await worker.ender.settle(60_000);
   expect(worker.queue.jobs.map((job) => job.backend)).toEqual(['tickets']);
   expect(await world.redis.exists(world.keys.session(session.facts.ref))).toBe(0);
   expect(await world.redis.zcard(world.keys.ending)).toBe(0);

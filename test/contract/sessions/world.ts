@@ -14,6 +14,7 @@ import { type RoutingView, routeFromDirectory } from '../../../src/routing/route
 import { ALL_TOOLS } from '../../../src/servers/tool-filter.js';
 import type { VirtualServer } from '../../../src/servers/virtual-server.js';
 import { Drain } from '../../../src/sessions/drain.js';
+import { EndHere } from '../../../src/sessions/end-here.js';
 import { type EndReason, SessionEnder } from '../../../src/sessions/end-session.js';
 import { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
 import { Liveness } from '../../../src/sessions/liveness.js';
@@ -28,6 +29,7 @@ import { SessionBackends } from '../../../src/sessions/session-backends.js';
 import { SessionTable } from '../../../src/sessions/session-table.js';
 import { Sweep } from '../../../src/sessions/sweep.js';
 import { TakeOver } from '../../../src/sessions/take-over.js';
+import { OwnerTeller } from '../../../src/sessions/tell-owner.js';
 import type { Principal } from '../../../src/streams/exchange.js';
 import type { TeardownJob } from '../../../src/teardown/job.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -46,6 +48,8 @@ export class World {
   readonly clock = new FakeClock();
   /** What `identifyData` answers: another value after a restart. */
   data = 'as it was';
+  /** By incarnation: who a lease speaks of. */
+  readonly workers: TestWorker[] = [];
 
   private constructor(readonly redis: Redis) {}
 
@@ -65,6 +69,7 @@ export class World {
     await this.redis.del(this.keys.settling);
     await worker.reconnect.start(false);
     await worker.keeper.start();
+    this.workers.push(worker);
     return worker;
   }
 
@@ -134,6 +139,10 @@ export class TestWorker {
   readonly verbs: string[] = [];
   /** Awaited before a verb is sent: how a test delays one. */
   before: ((verb: string) => Promise<void> | void) | undefined;
+  /** Stopped: answers nobody. */
+  isSilent = false;
+  /** What it was told, `<cause> <reference>`. */
+  readonly told: string[] = [];
   released = 0;
   openExchanges = 0;
   readonly directory: Directory;
@@ -145,6 +154,8 @@ export class TestWorker {
   readonly sessionBackends: SessionBackends;
   /** What the backend was given with the last session. */
   host: BackendSessionHost | undefined;
+  readonly endHere: EndHere;
+  readonly teller: OwnerTeller;
   readonly sweep: Sweep;
   readonly opener: SessionOpener;
   readonly liveness: Liveness;
@@ -212,7 +223,20 @@ export class TestWorker {
       findServer: (id) => (id === SERVER.id ? SERVER : undefined),
       onTakenOver: (session) => void this.takenOver.push(session.facts.ref),
     });
-    this.sweep = new Sweep({ ...shared, ender, idleTimeoutMs: IDLE_MS, warn });
+    this.endHere = new EndHere({ ...shared, ender, takeOver: this.takeOver, idleTimeoutMs: IDLE_MS });
+    this.teller = new OwnerTeller({
+      ...shared,
+      ender,
+      endHere: this.endHere,
+      ask: async (to, ref, cause) => {
+        const owner = world.workers.find((one) => one.keeper.isOwn(to.id));
+        if (!owner || owner.isSilent) return 'silent';
+        owner.told.push(`${cause} ${ref}`);
+        return owner.endHere.end(ref, cause);
+      },
+      warn,
+    });
+    this.sweep = new Sweep({ ...shared, ender, teller: this.teller, idleTimeoutMs: IDLE_MS, warn });
     this.opener = new SessionOpener({
       ...shared,
       idleTimeoutMs: IDLE_MS,

@@ -16,6 +16,7 @@ import { closeConnection, whenUp } from '../../../src/redis/ready.js';
 import { Execution } from '../../../src/routing/execute.js';
 import { HoldRoom } from '../../../src/routing/hold-room.js';
 import { OwnerCache } from '../../../src/routing/owner-cache.js';
+import { makeProbe } from '../../../src/routing/probe.js';
 import { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
 import { SessionTable } from '../../../src/sessions/session-table.js';
 import type { Exchange } from '../../../src/streams/exchange.js';
@@ -91,12 +92,14 @@ export class RoutingWorker {
       directory,
       keeper,
       clock,
-      hold: new HoldRoom(clock),
+      hold: new HoldRoom(clock, makeProbe({ directory, keeper, leaseMs: LEASE_MS })),
       forwarder,
       holdMs,
       serve: () => Promise.reject(new Error('nobody owns a session here')),
       open: () => Promise.reject(new Error('nothing is opened here')),
       takeOver: async () => undefined,
+      end: () => Promise.reject(new Error('nobody is told to end anything')),
+      teller: { closeInPlaceOf: () => Promise.reject(new Error('nothing is deleted here')) },
       metrics: {
         held: (outcome) => void worker.held.push(outcome),
         forwarded: (_ms, outcome) => void worker.hops.push(outcome),

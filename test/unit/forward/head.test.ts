@@ -29,6 +29,23 @@ test('a request head is read; internal headers in it are dropped', () => {
   expect(parse({ ...good, unknown: 'of a later version' })).toBeDefined();
 });
 
+test('a worker may tell another to end a session by its reference', () => {
+  const end = { ...good, m: 'DELETE', s: '', b: 0, r: 'r'.repeat(22) };
+  for (const cause of ['deleted', 'killed', 'closing', 'idle']) {
+    expect(parse({ ...end, c: cause })?.hop).toEqual({ kind: 'end', ref: 'r'.repeat(22), cause });
+  }
+  for (const bad of [
+    end,
+    { ...end, c: 'other' },
+    { ...end, r: 'short', c: 'idle' },
+    { ...end, r: undefined, c: 'idle' },
+    { ...end, c: 'idle', o: 'w.1', e: 1 },
+    { ...end, c: 'idle', m: 'GET' },
+  ]) {
+    expect(parse(bad)).toBeUndefined();
+  }
+});
+
 test.each([
   ['not an object', 7],
   ['an array', []],

@@ -5,6 +5,7 @@ import type { ForwardOutcome } from '../../../src/forward/forward.js';
 import { type Epoch, mintSessionId, type OwnerToken, type WorkerId } from '../../../src/protocol/ids.js';
 import { Execution, type ExecutionParts } from '../../../src/routing/execute.js';
 import { HoldRoom } from '../../../src/routing/hold-room.js';
+import { makeProbe } from '../../../src/routing/probe.js';
 import { OwnerCache } from '../../../src/routing/owner-cache.js';
 import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
 import { Session } from '../../../src/sessions/session.js';
@@ -41,9 +42,12 @@ class Fixture {
   /** What the record says. */
   owner: OwnerToken = tokenOf('other', 1);
   alive = new Set(['other']);
+  readonly silent = new Set<string>();
   away = false;
   opens = 0;
-  onHop: (hop: number) => ForwardOutcome = () => this.#answered();
+  onHop: (hop: number, exchange: Exchange) => ForwardOutcome = (_hop, exchange) => this.#answered(exchange);
+  readonly closed: string[] = [];
+  onClose: () => 'closing' | 'gone' | 'moved' = () => 'closing';
   onServe: () => 'done' | 'notOwner' | 'moved' = () => this.#served();
   readonly execution = new Execution(this.#parts());
 
@@ -92,8 +96,8 @@ class Fixture {
     return JSON.parse(this.answer.text);
   }
 
-  #answered(): ForwardOutcome {
-    this.answer.send(200, {}, 'from the owner');
+  #answered(exchange: Exchange): ForwardOutcome {
+    exchange.answer.send(200, {}, 'from the owner');
     return { kind: 'answered', status: 200 };
   }
 
@@ -128,19 +132,21 @@ class Fixture {
       readSession: () => ask(() => ({ kind: 'found', record: record() })),
       readLease: (id: string) => ask(() => (this.alive.has(id) ? leaseOf(id) : undefined)),
       listWorkers: () => ask(() => [...this.alive].map(leaseOf)),
-    };
+      checkGeneration: () => ask(() => 'same'),
+    } as unknown as Directory;
     return {
       table: this.table,
       owners: new OwnerCache(),
-      directory: directory as unknown as Directory,
+      directory,
       keeper: this.#keeper(),
       clock: this.clock,
-      hold: new HoldRoom(this.clock),
+      hold: new HoldRoom(this.clock, makeProbe({ directory, keeper: this.#keeper(), leaseMs: 6000 })),
       holdMs: HOLD_MS,
       forwarder: {
-        forward: async (_exchange, to, hop) => {
+        forward: async (exchange, to, hop) => {
           this.hops.push(hop.kind === 'named' ? `${to.id} ${hop.token.epoch}` : `${to.id} take`);
-          return this.onHop(this.hops.length);
+          if (this.silent.has(to.id)) await new Promise<void>((resolve) => exchange.onAbort(resolve));
+          return this.onHop(this.hops.length, exchange);
         },
         close: async () => undefined,
       },
@@ -153,6 +159,13 @@ class Fixture {
         this.opens++;
         this.#served();
         return 'done';
+      },
+      end: async (exchange, ref, cause) => exchange.answer.send(202, {}, `${cause} ${ref}`),
+      teller: {
+        closeInPlaceOf: async (told) => {
+          this.closed.push(`${told.owner} ${told.epoch}`);
+          return this.onClose();
+        },
       },
       takeOver: async (_id, from) => {
         this.owner = tokenOf('self', from.epoch + 1);
@@ -276,7 +289,7 @@ describe('a hop', () => {
   it('that was not begun is tried again', async () => {
     const fixture = new Fixture();
     const answered = fixture.onHop;
-    fixture.onHop = (hop) => (hop < 3 ? { kind: 'notBegun', reason: 'refused' } : answered(hop));
+    fixture.onHop = (hop, exchange) => (hop < 3 ? { kind: 'notBegun', reason: 'refused' } : answered(hop, exchange));
     await fixture.run(fixture.exchange());
     expect(fixture.hops).toEqual(['other 1', 'other 1', 'other 1']);
     expect(fixture.answer.log).toEqual(['send']);
@@ -285,7 +298,7 @@ describe('a hop', () => {
   it('that was refused goes on to a newer pair only', async () => {
     const fixture = new Fixture();
     const answered = fixture.onHop;
-    fixture.onHop = (hop) => (hop === 1 ? { kind: 'notOwner', token: undefined } : answered(hop));
+    fixture.onHop = (hop, exchange) => (hop === 1 ? { kind: 'notOwner', token: undefined } : answered(hop, exchange));
     fixture.clock.after(1000, () => {
       fixture.owner = tokenOf('third', 2);
       fixture.alive.add('third');
@@ -339,9 +352,70 @@ describe('a hop', () => {
   it('with a notification that broke is sent again', async () => {
     const fixture = new Fixture();
     const answered = fixture.onHop;
-    fixture.onHop = (hop) => (hop === 1 ? { kind: 'broken', reason: 'lost' } : answered(hop));
+    fixture.onHop = (hop, exchange) => (hop === 1 ? { kind: 'broken', reason: 'lost' } : answered(hop, exchange));
     await fixture.run(fixture.exchange({ body: notification }));
     expect(fixture.hops).toHaveLength(2);
+  });
+});
+
+describe('DELETE', () => {
+  const deletion = { method: 'DELETE', body: undefined } as const;
+
+  it('is answered by an owner that answers', async () => {
+    const fixture = new Fixture();
+    await fixture.run(fixture.exchange(deletion));
+    expect([fixture.hops, fixture.closed]).toEqual([['other 1'], []]);
+    expect(fixture.answer.text).toBe('from the owner');
+  });
+
+  it('is accepted in place of an owner that is silent for a second, and the next request asks the directory', async () => {
+    const fixture = new Fixture();
+    fixture.silent.add('other');
+    const beganMs = fixture.clock.monotonicMs();
+    await fixture.run(fixture.exchange(deletion));
+    expect([fixture.answer.status, fixture.closed]).toEqual([202, ['other 1']]);
+    expect(fixture.clock.monotonicMs() - beganMs).toBeLessThan(1200);
+  });
+
+  it('is accepted in place of an owner that cannot be reached for a second', async () => {
+    const fixture = new Fixture();
+    fixture.onHop = () => ({ kind: 'notBegun', reason: 'refused' });
+    const beganMs = fixture.clock.monotonicMs();
+    await fixture.run(fixture.exchange(deletion));
+    expect([fixture.answer.status, fixture.closed]).toEqual([202, ['other 1']]);
+    expect(fixture.clock.monotonicMs() - beganMs).toBeLessThan(1500);
+  });
+
+  it('is 404 for a stranger to the session of a silent owner', async () => {
+    const fixture = new Fixture();
+    fixture.silent.add('other');
+    fixture.onClose = () => 'gone';
+    await fixture.run(fixture.exchange(deletion));
+    expect(fixture.answer.status).toBe(404);
+  });
+
+  it('follows a session that moved away from a silent owner', async () => {
+    const fixture = new Fixture();
+    fixture.silent.add('other');
+    fixture.onClose = () => {
+      if (fixture.closed.length > 1) return 'closing';
+      fixture.owner = tokenOf('third', 2);
+      fixture.alive.add('third');
+      return 'moved';
+    };
+    await fixture.run(fixture.exchange(deletion));
+    expect([fixture.answer.status, fixture.closed]).toEqual([202, ['other 1', 'third 2']]);
+  });
+
+  it('is held while Redis is away, like any request', async () => {
+    const fixture = new Fixture();
+    fixture.silent.add('other');
+    fixture.onClose = () => {
+      if (fixture.closed.length === 1) throw new DirectoryUnavailable(new Error('away'));
+      return 'closing';
+    };
+    await fixture.run(fixture.exchange(deletion));
+    expect([fixture.answer.status, fixture.held]).toEqual([202, ['served']]);
   });
 });
 
@@ -409,6 +483,29 @@ describe('on the side of the owner', () => {
     await fixture.run(fixture.exchange({ hop: { kind: 'named', token: tokenOf('self', 3) }, deadlineMs: beganMs + 1000 }));
     expect(fixture.clock.monotonicMs() - beganMs).toBeLessThan(1100);
     expect(session.waiting).toBe(0);
+  });
+
+  it('a hop whose caller leaves while its session is claimed back gives up its place, and no timer stays', async () => {
+    const fixture = new Fixture();
+    const session = fixture.addSession();
+    session.state = 'reclaiming';
+    const leave: Array<() => void> = [];
+    const running = fixture.execution.execute(
+      fixture.exchange({ ...hop(tokenOf('self', 1)), onAbort: (run) => leave.push(run) }),
+    );
+    await settle();
+    expect(fixture.clock.pendingTimers).toBe(1);
+    for (const run of leave) run();
+    await running;
+    expect(fixture.clock.pendingTimers).toBe(0);
+  });
+
+  it('told by another worker to end a session, it asks nobody where that belongs', async () => {
+    const fixture = new Fixture();
+    await fixture.run(
+      fixture.exchange({ method: 'DELETE', headers: {}, hop: { kind: 'end', ref: 'ref' as never, cause: 'idle' } }),
+    );
+    expect([fixture.answer.status, fixture.answer.text]).toEqual([202, 'idle ref']);
   });
 
   it('told to take what another owns by now, it refuses instead of hopping on', async () => {

@@ -1,0 +1,65 @@
+// DELETE at an owner that may be silent: it has a second, then the id is dead all the same and the owner is told in the background.
+import { DirectoryUnavailable } from '../directory/directory.js';
+import { GatewayError } from '../errors/gateway-error.js';
+import type { ForwardOutcome, Forwarder } from '../forward/forward.js';
+import { callWorker } from '../forward/own-call.js';
+import type { Clock } from '../lifecycle/clock.js';
+import type { OwnerTeller } from '../sessions/tell-owner.js';
+import type { Exchange } from '../streams/exchange.js';
+import type { KnownOwner } from './owner-cache.js';
+import type { HoldCause } from './probe.js';
+
+export interface ForwardDeletionParts {
+  readonly clock: Clock;
+  readonly forwarder: Forwarder;
+  readonly teller: Pick<OwnerTeller, 'closeInPlaceOf'>;
+  readonly metrics: { forwarded(durationMs: number, outcome: ForwardOutcome['kind']): void };
+  warn(message: string, details: Record<string, unknown>): void;
+}
+
+/** `closedHere`: the owner was silent; `next` is what to wait for, undefined once the exchange is answered. */
+export type DeletionOutcome = ForwardOutcome | { readonly kind: 'closedHere'; readonly next: HoldCause | 'again' | undefined };
+
+/**
+ * A hop that is given up here may still end the session there: that is what was asked for.
+ * @param silentFromMs monotonic, over all attempts
+ * @throws GatewayError SESSION_NOT_FOUND
+ */
+export async function forwardDeletion(
+  parts: ForwardDeletionParts,
+  exchange: Exchange,
+  owner: KnownOwner,
+  silentFromMs: number,
+): Promise<DeletionOutcome> {
+  const startedMs = parts.clock.monotonicMs();
+  const leftMs = silentFromMs - startedMs;
+  if (leftMs <= 0) return closeInPlaceOf(parts, exchange, owner);
+  const outcome = await callWorker(parts, exchange, owner.lease, { kind: 'named', token: owner.token }, leftMs);
+  parts.metrics.forwarded(parts.clock.monotonicMs() - startedMs, outcome.kind === 'silent' ? 'broken' : outcome.kind);
+  if (outcome.kind === 'silent') return closeInPlaceOf(parts, exchange, owner);
+  if (outcome.kind === 'answered') {
+    exchange.note.outcome = outcome.status >= 400 ? `HTTP_${outcome.status}` : 'ok';
+    exchange.answer.send(outcome.status, outcome.headers, outcome.body);
+  }
+  return outcome;
+}
+
+async function closeInPlaceOf(
+  { teller, warn }: ForwardDeletionParts,
+  exchange: Exchange,
+  { ref, token }: KnownOwner,
+): Promise<DeletionOutcome> {
+  const of = { serverId: exchange.serverId, principal: exchange.principal.digest };
+  try {
+    const outcome = await teller.closeInPlaceOf(token, ref, of);
+    // Another owner by now: it is told like the first, but has no second of its own left.
+    if (outcome === 'moved') return { kind: 'closedHere', next: 'again' };
+    if (outcome === 'gone') throw new GatewayError('SESSION_NOT_FOUND');
+  } catch (error) {
+    if (error instanceof DirectoryUnavailable) return { kind: 'closedHere', next: 'redis' };
+    throw error;
+  }
+  warn('an owner does not answer: its session was ended for it', { session: ref, owner: token.owner });
+  exchange.answer.send(202, {});
+  return { kind: 'closedHere', next: undefined };
+}
