@@ -90,7 +90,11 @@ export class RedisDirectory implements Directory {
   }
 
   closeSession(ref: SessionRef, token: OwnerToken | undefined) {
-    return this.sessions.close(ref, token);
+    const closed = this.sessions.close(ref, token);
+    // Sent with it: a worker that dies before the answer comes (Redis stalls, and carries both out later) would leave a session that
+    // ends and that no sweep finds. Of one that was not closed after all, the member is harmless.
+    this.connection.quietly(() => this.indexes.addEnding(ref, this.clock.wallMs()));
+    return closed;
   }
 
   claimEnding(ref: SessionRef, from: OwnerToken, claimant: WorkerId) {

@@ -153,7 +153,11 @@ export class Execution {
   async #serveNamed(exchange: Exchange, id: SessionId, named: OwnerToken): Promise<void> {
     const session = this.#parts.table.get(id) ?? (await this.#claimOwn(exchange, id));
     if (!session) return void this.#refuse(exchange, undefined);
-    if (session.state === 'reclaiming') await this.#waitUntilSettled(exchange, session);
+    if (session.state === 'reclaiming') {
+      // Cut off from Redis: who forwarded may reach it, and take over once our lease is gone.
+      if (!this.#parts.keeper.isValid()) return void this.#refuse(exchange, undefined);
+      await this.#waitUntilSettled(exchange, session);
+    }
     const { token } = session;
     if (token.owner !== named.owner || token.epoch !== named.epoch) return void this.#refuse(exchange, token);
     exchange.note.route = 'local';
@@ -217,7 +221,7 @@ export class Execution {
       case 'broken':
         this.#parts.owners.forget(id);
         // A stream may have lasted for hours: its next hold counts from now.
-        progress.heldSinceMs = undefined;
+        if (exchange.answer.started) progress.heldSinceMs = undefined;
         return this.#afterBroken(exchange, ownerOf(owner), outcome.reason);
     }
   }

@@ -106,10 +106,12 @@ export class OwnerTeller {
 
   async #tellOnce(ref: SessionRef, cause: EndCause, withinMs: number): Promise<TellOutcome | 'moved'> {
     const { directory, keeper, table, endHere, ask } = this.#parts;
-    if (table.getByRef(ref)) return endHere.end(ref, cause);
+    if (cause !== 'closing' && table.getByRef(ref)) return endHere.end(ref, cause);
     const read = await directory.readSession(ref);
     if (read.kind !== 'found') return read.kind === 'gone' ? 'gone' : 'later';
     const { record } = read;
+    // A member of `ending` whose closing was refused: it lives.
+    if (cause === 'closing' && record.state !== 'closing') return 'later';
     if (keeper.isOwn(record.owner)) return endHere.end(ref, cause);
     const lease = record.owner !== '' && (await directory.readLease(record.owner));
     // A DELETE was accepted for it: no clock of its owner may say otherwise.

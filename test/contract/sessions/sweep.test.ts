@@ -205,3 +205,28 @@ it('takes over from nobody for one lease after a lapse of its own', async () => 
   expect(worker.verbs).toContain('listExpired');
   expect(await world.field(session.facts.ref, 'owner')).toBe(session.token.owner);
 });
+
+it('finds what was closed by a worker that died before it heard so', async () => {
+  const world = use();
+  const [dead, other] = [await world.worker('a'), await world.worker('b')];
+  const session = await dead.open();
+  await dead.directory.saveBackendSession(session.facts.ref, session.token, 'tickets', 0, backendRecord());
+  // Nothing after the closing is carried out by it.
+  dead.before = (verb) => (verb === 'addEnding' ? new Promise(() => undefined) : undefined);
+  await dead.ender.end(session, 'deleted');
+  await dead.die();
+  await other.sweep.makeRoom();
+  await waitFor('the job', () => other.queue.jobs.length === 1);
+});
+
+it('ends nothing that is among those that end by mistake', async () => {
+  const world = use();
+  const [owner, other] = [await world.worker('a'), await world.worker('b')];
+  const session = await owner.open();
+  await world.redis.zadd(world.keys.ending, 1, session.facts.ref);
+  await other.sweep.makeRoom();
+  world.clock.advance(2000);
+  await owner.sweep.makeRoom();
+  expect(session.mayAct()).toBe(true);
+  expect(await world.field(session.facts.ref, 'state')).toBe('active');
+});
