@@ -53,6 +53,8 @@ interface Progress {
   wakeUp: (() => void) | undefined;
   /** Monotonic, of a DELETE: when its owner counts as silent. */
   silentFromMs: number | undefined;
+  /** Of a DELETE: an attempt got so far that it may have ended the session; to find it gone is success then. */
+  mayHaveEnded: boolean;
 }
 
 /** What follows a step: undefined, the exchange is answered; `again`, decide anew at once; else what has to change before that. */
@@ -69,7 +71,7 @@ export class Execution {
   async execute(exchange: Exchange): Promise<void> {
     const progress: Progress = {
       ...{ refused: undefined, heldSinceMs: undefined, wasHeld: false },
-      ...{ wentFor: undefined, wakeUp: undefined, silentFromMs: undefined },
+      ...{ wentFor: undefined, wakeUp: undefined, silentFromMs: undefined, mayHaveEnded: false },
     };
     try {
       await this.#run(exchange, progress);
@@ -122,7 +124,9 @@ export class Execution {
     const { takeOver, serve } = this.#parts;
     switch (decision.kind) {
       case 'gone':
-        throw new GatewayError('SESSION_NOT_FOUND');
+        if (!progress.mayHaveEnded) throw new GatewayError('SESSION_NOT_FOUND');
+        exchange.answer.send(202, {});
+        return undefined;
       case 'hold':
         return decision.cause;
       case 'local':
@@ -230,7 +234,8 @@ export class Execution {
   async #forwardDeletion(exchange: Exchange, id: SessionId, owner: KnownOwner, progress: Progress): Promise<Next> {
     progress.silentFromMs ??= this.#parts.clock.monotonicMs() + ANSWER_MS;
     exchange.note.route = 'forward';
-    const outcome = await forwardDeletion(this.#parts, exchange, owner, progress.silentFromMs);
+    const outcome = await forwardDeletion(this.#parts, exchange, owner, progress);
+    if (outcome.kind === 'broken' || outcome.kind === 'closedHere') progress.mayHaveEnded = true;
     if (outcome.kind !== 'closedHere') return this.#concludeHop(exchange, id, owner, progress, outcome);
     exchange.note.session = owner.ref;
     this.#parts.owners.forget(id);

@@ -22,14 +22,14 @@ export type DeletionOutcome = ForwardOutcome | { readonly kind: 'closedHere'; re
 
 /**
  * A hop that is given up here may still end the session there: that is what was asked for.
- * @param silentFromMs monotonic, over all attempts
+ * @param progress when the owner counts as silent (monotonic, over all attempts), and whether an earlier attempt may have ended it
  * @throws GatewayError SESSION_NOT_FOUND
  */
 export async function forwardDeletion(
   parts: ForwardDeletionParts,
   exchange: Exchange,
   owner: KnownOwner,
-  silentFromMs: number,
+  { silentFromMs = 0, mayHaveEnded }: { readonly silentFromMs: number | undefined; readonly mayHaveEnded: boolean },
 ): Promise<DeletionOutcome> {
   const startedMs = parts.clock.monotonicMs();
   const leftMs = silentFromMs - startedMs;
@@ -38,8 +38,10 @@ export async function forwardDeletion(
   parts.metrics.forwarded(parts.clock.monotonicMs() - startedMs, outcome.kind === 'silent' ? 'broken' : outcome.kind);
   if (outcome.kind === 'silent') return closeInPlaceOf(parts, exchange, owner);
   if (outcome.kind === 'answered') {
-    exchange.note.outcome = outcome.status >= 400 ? `HTTP_${outcome.status}` : 'ok';
-    exchange.answer.send(outcome.status, outcome.headers, outcome.body);
+    const isGone = outcome.status === 404 && mayHaveEnded;
+    exchange.note.outcome = outcome.status >= 400 && !isGone ? `HTTP_${outcome.status}` : 'ok';
+    if (isGone) exchange.answer.send(202, {});
+    else exchange.answer.send(outcome.status, outcome.headers, outcome.body);
   }
   return outcome;
 }

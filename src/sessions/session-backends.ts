@@ -64,9 +64,9 @@ export class SessionBackends {
   }
 
   /**
-   * The record writer. A lost answer leaves the outcome unknown; the same compare-and-set is repeated, and a conflict then means that
-   * the first one counted: nobody but this owner writes this session's backends, and opening is single-flight. For the same reason a
-   * conflict of a first try is with an earlier save of ours that was given up while its outcome was unknown: it is replaced.
+   * The record writer. A lost answer leaves the outcome unknown; the same compare-and-set is repeated, and finds its own value. A
+   * conflict is with an earlier save of ours that was given up while its outcome was unknown, since nobody but this owner writes this
+   * session's backends and opening is single-flight: it is replaced (what it saved was discarded then).
    */
   async #save(
     session: Session,
@@ -78,7 +78,6 @@ export class SessionBackends {
     const { ref } = session.facts;
     const untilMs = clock.monotonicMs() + SAVE_TRIES_MS;
     let previous = previousGeneration;
-    let outcomeUnknown = false;
     while (clock.monotonicMs() < untilMs) {
       // Race: the guard ended while Redis was silent. Claimed back, the session is still ours, and so is what the backend issued.
       if (session.state === 'reclaiming') await session.settled(pause(clock, SAVE_PAUSE_MS));
@@ -95,7 +94,6 @@ export class SessionBackends {
           return 'saved';
         }
         if (outcome.kind === 'conflict') {
-          if (outcomeUnknown) return 'saved';
           const read = await directory.readSession(ref);
           if (read.kind !== 'found') return 'refused';
           previous = read.record.backends[backend]?.generation ?? 0;
@@ -107,7 +105,6 @@ export class SessionBackends {
         return 'refused';
       } catch (error) {
         if (!(error instanceof DirectoryUnavailable)) return 'refused';
-        outcomeUnknown = true;
         await pause(clock, SAVE_PAUSE_MS);
       }
     }

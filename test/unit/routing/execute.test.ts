@@ -44,6 +44,8 @@ class Fixture {
   alive = new Set(['other']);
   readonly silent = new Set<string>();
   away = false;
+  /** The session has ended. */
+  gone = false;
   opens = 0;
   onHop: (hop: number, exchange: Exchange) => ForwardOutcome = (_hop, exchange) => this.#answered(exchange);
   readonly closed: string[] = [];
@@ -127,7 +129,7 @@ class Fixture {
       if (this.away) throw new DirectoryUnavailable(new Error('away'));
       return answer();
     };
-    const record = () => ({ ...this.owner, state: 'active', serverId: 'support', principal: 'alice', backends: {} });
+      readSession: () => ask(() => (this.gone ? { kind: 'gone' } : { kind: 'found', record: record() })),
     const directory = {
       readSession: () => ask(() => ({ kind: 'found', record: record() })),
       readLease: (id: string) => ask(() => (this.alive.has(id) ? leaseOf(id) : undefined)),
@@ -405,6 +407,26 @@ describe('DELETE', () => {
     };
     await fixture.run(fixture.exchange(deletion));
     expect([fixture.answer.status, fixture.closed]).toEqual([202, ['other 1', 'third 2']]);
+  });
+
+  it('is accepted when the session is gone after an attempt that may have ended it', async () => {
+    const fixture = new Fixture();
+    fixture.onHop = () => {
+      fixture.gone = true;
+      return { kind: 'broken', reason: 'lost' };
+    };
+    await fixture.run(fixture.exchange(deletion));
+    expect(fixture.answer.status).toBe(202);
+  });
+
+  it('is 404 when the session is gone and no attempt got so far', async () => {
+    const fixture = new Fixture();
+    fixture.onHop = () => {
+      fixture.gone = true;
+      return { kind: 'notBegun', reason: 'refused' };
+    };
+    await fixture.run(fixture.exchange(deletion));
+    expect(fixture.answer.status).toBe(404);
   });
 
   it('is held while Redis is away, like any request', async () => {
