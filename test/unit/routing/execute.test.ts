@@ -129,9 +129,9 @@ class Fixture {
       if (this.away) throw new DirectoryUnavailable(new Error('away'));
       return answer();
     };
-      readSession: () => ask(() => (this.gone ? { kind: 'gone' } : { kind: 'found', record: record() })),
+    const record = () => ({ ...this.owner, state: 'active', serverId: 'support', principal: 'alice', backends: {} });
     const directory = {
-      readSession: () => ask(() => ({ kind: 'found', record: record() })),
+      readSession: () => ask(() => (this.gone ? { kind: 'gone' } : { kind: 'found', record: record() })),
       readLease: (id: string) => ask(() => (this.alive.has(id) ? leaseOf(id) : undefined)),
       listWorkers: () => ask(() => [...this.alive].map(leaseOf)),
       checkGeneration: () => ask(() => 'same'),
