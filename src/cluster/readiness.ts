@@ -9,6 +9,8 @@ export interface ReadinessState {
 
 /** A short outage must not empty the Service: its pods are all right, and their requests are held. */
 const LEASES_WITHOUT_REDIS = 3;
+/** The last renewal was up to this part of a lease before Redis went away. */
+const RENEWAL_INTERVAL = 1 / 3;
 
 export class Readiness {
   readonly #keeper: LeaseKeeper;
@@ -29,7 +31,7 @@ export class Readiness {
     if (this.#keeper.isValid()) this.#lastRenewedMs = this.#keeper.renewedMs;
     const reasons = [
       ...(this.#keeper.isDraining ? ['draining'] : []),
-      ...(now - this.#lastRenewedMs > LEASES_WITHOUT_REDIS * this.#leaseMs ? ['redis is away'] : []),
+      ...(now - this.#lastRenewedMs > (LEASES_WITHOUT_REDIS + RENEWAL_INTERVAL) * this.#leaseMs ? ['redis is away'] : []),
     ];
     return { ready: reasons.length === 0, reasons };
   }
