@@ -1,4 +1,5 @@
 // The worker's end of the channel to its primary. Only one thing may be lost with it: the worker itself.
+import cluster from 'node:cluster';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { WorkerId } from '../protocol/ids.js';
 import type { FromWorker, StdioGroup, ToWorker } from './messages.js';
@@ -38,8 +39,12 @@ export class WorkerChannel {
         }
       }
     });
-    // Prepended: node:cluster ends the process in a listener of its own, and one that comes later never runs.
-    worker.prependListener('disconnect', () => events.orphaned());
+    // Prepended: node:cluster ends the process in a listener of its own, unless it was told that this is meant. There is something to do
+    // first; `orphaned` ends the process.
+    worker.prependListener('disconnect', () => {
+      if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
+      events.orphaned();
+    });
     this.#send({ kind: 'up' });
   }
 

@@ -67,11 +67,15 @@ import { closePublicly, hopLimits, listenForWorkers, listenPublicly } from './wo
 /** Given to connections that the primary had accepted for us when we left: an exit at once leaves a few of them hanging. */
 const DISCONNECT_GRACE_MS = 500;
 const STEP_BUDGET_MS = 2000;
+/** An orphan tries for so long to free its sessions at once; else they are free when its lease is over. */
+const LEAVE_BUDGET_MS = 500;
 
 /** What a running worker can be asked. */
 interface Running {
   readonly metrics: Metrics;
   drain(): Promise<void>;
+  /** Acts on nothing any more and gives up the lease. */
+  leave(): Promise<void>;
 }
 
 /**
@@ -104,8 +108,11 @@ export function runWorker(worker: NodeJS.Process, exit: (code: number) => never)
     },
     collect: () => running?.metrics.snapshot() ?? [],
     orphaned() {
+      // Children first, as a primary would: what they hold must be gone before somebody takes the sessions over. The guarded processes
+      // (an embedded Redis among them) belong to the primary, and nobody is left to end them.
       endGuarded([...own.groups.values(), ...own.guarded]);
-      exit(EXIT.forced);
+      const left = running?.leave() ?? Promise.resolve();
+      Promise.race([left, pause(systemClock, LEAVE_BUDGET_MS)]).finally(() => exit(EXIT.forced));
     },
   });
 }
@@ -472,6 +479,7 @@ async function startWorker(
 
   return {
     metrics,
+    leave: () => keeper.stop(),
     async drain() {
       await keeper.setDraining();
       channel.reportReady(false, ['draining']);

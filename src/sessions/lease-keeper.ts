@@ -76,7 +76,7 @@ export class LeaseKeeper {
    */
   isValid(): boolean {
     const { clock } = this.#options;
-    return clock.monotonicMs() < this.#validUntilMonotonicMs && clock.wallMs() < this.#validUntilWallMs;
+    return !this.#stopped && clock.monotonicMs() < this.#validUntilMonotonicMs && clock.wallMs() < this.#validUntilWallMs;
   }
 
   /** Milliseconds of validity left; 0 when it ran out. */
@@ -164,7 +164,7 @@ export class LeaseKeeper {
     if (!this.#stopped) await this.#renew();
   }
 
-  /** Deletes the lease: everything this worker still owned is free from now on. */
+  /** Nothing is valid from now on; deletes the lease: everything this worker still owned is free. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
