@@ -313,7 +313,13 @@ async function startWorker(
   });
   const sweep = new Sweep({ directory, clock, keeper, ender, teller, idleTimeoutMs, warn });
   const liveness = new Liveness({ directory, clock, table, idleTimeoutMs, expire: (session) => ender.end(session, 'idle') });
-  const releaser = new SessionReleaser({ directory, table, idleTimeoutMs, onReleased: (session) => catalogs.forget(session) });
+  const releaser = new SessionReleaser({
+    directory,
+    table,
+    idleTimeoutMs,
+    onReleased: (session) => catalogs.forget(session),
+    onLost: (session, backends) => ender.abandon(session, backends),
+  });
   const idleRelease = new IdleRelease({
     directory,
     clock,

@@ -1,6 +1,6 @@
 // One request on its way to the owner and its answer on the way back to the caller, with back-pressure both ways.
 // Decides the outcome, once: what has certainly not begun, what may have.
-import { REFUSED_HEADER } from '../protocol/mcp.js';
+import { REFUSED_FOR_NOW, REFUSED_HEADER } from '../protocol/mcp.js';
 import type { Exchange, Hop } from '../streams/exchange.js';
 import type { HopConnection } from './connection.js';
 import type { ForwardOutcome } from './forward.js';
@@ -117,7 +117,9 @@ export class ForwardedCall implements StreamReceiver {
       return 'answer_length';
     }
     if (this.#mode === 'refused') {
-      this.#finish({ kind: 'notOwner', token: parseRefusedToken(head.headers[REFUSED_HEADER] as string) });
+      const refused = head.headers[REFUSED_HEADER] as string;
+      if (refused === REFUSED_FOR_NOW) this.#finish({ kind: 'notBegun', reason: 'lease_away' });
+      else this.#finish({ kind: 'notOwner', token: parseRefusedToken(refused) });
     } else if (this.#mode === 'whole') {
       const parts = this.#parts;
       const body = parts.length > 1 ? Buffer.concat(parts) : parts[0] && detachSmall(parts[0]);

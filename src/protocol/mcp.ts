@@ -20,6 +20,8 @@ export const FORWARDED_HEADER = 'x-forwarded-internally';
 export const INTERNAL_HEADER_PREFIX = 'x-berth-';
 /** On a 421 of our own: says that the refusal is a worker's and not a backend's; value `<owner> <epoch>` or `-`. */
 export const REFUSED_HEADER = 'x-berth-refused';
+/** Its value where the named owner was asked while its lease was away: the same pair may be asked again. */
+export const REFUSED_FOR_NOW = 'later';
 
 /** Methods a client may send, for the metric label; anything else is `other`. */
 export const KNOWN_METHODS: ReadonlySet<string> = new Set([

@@ -4,7 +4,7 @@ import { GatewayError, toGatewayError } from '../errors/gateway-error.js';
 import type { ForwardOutcome, Forwarder } from '../forward/forward.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';
 import { isSessionId, type OwnerToken, type SessionId, type SessionRef } from '../protocol/ids.js';
-import { REFUSED_HEADER, SESSION_HEADER } from '../protocol/mcp.js';
+import { REFUSED_FOR_NOW, REFUSED_HEADER, SESSION_HEADER } from '../protocol/mcp.js';
 import type { Session } from '../sessions/session.js';
 import type { ServeOutcome } from '../sessions/serve-session.js';
 import { ANSWER_MS, type OwnerTeller } from '../sessions/tell-owner.js';
@@ -159,7 +159,7 @@ export class Execution {
     if (!session) return void this.#refuse(exchange, undefined);
     if (session.state === 'reclaiming') {
       // Cut off from Redis: who forwarded may reach it, and take over once our lease is gone.
-      if (!this.#parts.keeper.isValid()) return void this.#refuse(exchange, undefined);
+      if (!this.#parts.keeper.isValid()) return void this.#refuse(exchange, 'later');
       await this.#waitUntilSettled(exchange, session);
     }
     const { token } = session;
@@ -299,13 +299,15 @@ export class Execution {
     return outcome;
   }
 
-  #refuse(exchange: Exchange, token: OwnerToken | undefined): undefined {
+  /** @param token what we are instead; `later`: that, but our lease is away, perhaps for a moment only */
+  #refuse(exchange: Exchange, token: OwnerToken | 'later' | undefined): undefined {
     exchange.note.outcome = 'NOT_OWNER';
     if (exchange.answer.started) {
       exchange.answer.moved?.();
       return undefined;
     }
-    exchange.answer.send(421, { [REFUSED_HEADER]: token ? `${token.owner} ${token.epoch}` : '-' });
+    const text = token === 'later' ? REFUSED_FOR_NOW : token ? `${token.owner} ${token.epoch}` : '-';
+    exchange.answer.send(421, { [REFUSED_HEADER]: text });
     return undefined;
   }
 

@@ -23,6 +23,8 @@ export interface EndSessionParts {
 /** Ended so long ago, a session is ended again when Redis has lost data, ms (rule 9: tombstones). */
 const TOMBSTONE_MS = 60_000;
 const MAX_TOMBSTONES = 10_000;
+/** Of them, ended again at a time. */
+const PARALLEL = 16;
 /** What the steps after `closing` need of a record. */
 type Ending = Pick<SessionRecord, 'principal' | 'backends'>;
 
@@ -64,7 +66,9 @@ export class SessionEnder {
         }
         // Redis lost the record and we had not registered it anew: only memory knows what is still open at the backends (I5). If
         // another worker ended it, its jobs have the same ids.
-        this.#bury(ref, outcome.kind === 'missing' ? { principal, backends } : outcome.record);
+        // The record may be older than memory: jobs of both, and their ids make a second one harmless.
+        const known = outcome.kind === 'missing' ? {} : outcome.record.backends;
+        this.#bury(ref, { principal, backends: { ...known, ...backends } });
         break;
       } catch (error) {
         if (!(error instanceof DirectoryUnavailable)) throw error;
@@ -93,15 +97,15 @@ export class SessionEnder {
 
   /** The record of a session in our table says `closing`: somebody else set it. Memory closes, the steps that are left are done. */
   finishElsewhere(session: Session): void {
+    const backends = session.savedBackends();
     this.#close(session);
-    this.#track(session.facts.ref, this.#finishByRecord(session.facts.ref));
+    this.#track(session.facts.ref, this.#finishByRecord(session.facts.ref, backends));
     this.#parts.onEnded(session, 'deleted');
   }
 
   /** The record of a session in our table is gone and may not be written anew: only memory knows what is open at the backends (I5). */
-  abandon(session: Session): void {
+  abandon(session: Session, backends = session.savedBackends()): void {
     const { ref, principal } = session.facts;
-    const backends = session.savedBackends();
     this.#close(session);
     this.#finish(ref, { principal, backends });
     this.#parts.onEnded(session, 'state_lost');
@@ -113,7 +117,15 @@ export class SessionEnder {
    */
   endAgain(): void {
     this.#forgetOld();
-    for (const [ref, { ending }] of this.#tombstones) this.#track(ref, this.#endAgain(ref, ending));
+    const waiting = [...this.#tombstones];
+    const work = async () => {
+      for (let next = waiting.pop(); next; next = waiting.pop()) {
+        const [ref, { ending }] = next;
+        await this.#track(ref, this.#endAgain(ref, ending));
+      }
+    };
+    // Not all at once: renewals and verifications go over the same connection.
+    for (let i = 0; i < PARALLEL; i++) void work();
   }
 
   async #endAgain(ref: SessionRef, ending: Ending): Promise<void> {
@@ -140,11 +152,13 @@ export class SessionEnder {
     }
   }
 
-  async #finishByRecord(ref: SessionRef): Promise<void> {
+  /** @param held what memory knows to be open besides */
+  async #finishByRecord(ref: SessionRef, held: Ending['backends']): Promise<void> {
     const outcome = await this.#parts.directory.closeSession(ref, undefined);
-    if (outcome.kind === 'closed' || outcome.kind === 'alreadyClosing') await this.#steps(ref, outcome.record);
-    // The record is gone already: only index entries are left.
-    else if (outcome.kind === 'missing') await this.#parts.directory.removeSession(ref, '');
+    if (outcome.kind === 'closed' || outcome.kind === 'alreadyClosing') {
+      const { principal, backends } = outcome.record;
+      await this.#steps(ref, { principal, backends: { ...backends, ...held } });
+    } else if (outcome.kind === 'missing') await this.#steps(ref, { principal: '', backends: held });
   }
 
   /**
@@ -165,7 +179,7 @@ export class SessionEnder {
     this.#track(ref, this.#steps(ref, record));
   }
 
-  #track(ref: SessionRef, steps: Promise<void>): void {
+  #track(ref: SessionRef, steps: Promise<void>): Promise<void> {
     this.#underWay.add(ref);
     const work = steps
       .catch((error: unknown) =>
@@ -176,6 +190,7 @@ export class SessionEnder {
         this.#underWay.delete(ref);
       });
     this.#finishing.add(work);
+    return work;
   }
 
   async #steps(ref: SessionRef, record: Ending): Promise<void> {

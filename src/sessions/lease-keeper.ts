@@ -277,7 +277,8 @@ export class LeaseKeeper {
     } catch (error) {
       if (!(error instanceof DirectoryUnavailable)) throw error;
       // Race: it may have been written, unheard. A renewal that found it would go on as if nothing had been replaced, and what waits
-      // to be claimed back would wait for ever. Nothing was claimed under that id, so it need not be remembered.
+      // to be claimed back would wait for ever. A verification that ran meanwhile may have claimed under that id.
+      this.#previousIds.add(this.#id);
       this.#id = mintWorkerId(this.#options.name);
       return false;
     }

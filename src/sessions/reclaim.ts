@@ -36,7 +36,7 @@ const RETRY_MS = 200;
 export class Reclaim {
   readonly #parts: ReclaimParts;
   /** Sessions whose records were not looked at since the connection was opened anew. */
-  #unverified = new Set<Session>();
+  readonly #unverified = new Set<Session>();
   /** Monotonic, when the guard under which it was last served ends: until then its record is written anew where it is missing. */
   readonly #guardEnds = new WeakMap<Session, number>();
   /** A later run or verification takes over what an earlier one has not done; they never work at the same time. */
@@ -75,10 +75,14 @@ export class Reclaim {
    */
   run(cause: 'ranOut' | 'dataLost', guardEndMs: number): Promise<void> {
     const { keeper, table, ender } = this.#parts;
+    for (const session of table) {
+      // What an earlier lapse has suspended may be another's by now: a suspended worker writes nothing anew.
+      if (cause === 'ranOut') this.#guardEnds.set(session, Number.NEGATIVE_INFINITY);
+      else if (session.state === 'active') this.#guardEnds.set(session, guardEndMs);
+    }
     this.suspend();
     this.#keepAll();
     this.#unverified.clear();
-    for (const session of table) this.#guardEnds.set(session, cause === 'dataLost' ? guardEndMs : Number.NEGATIVE_INFINITY);
     return this.#takeTurn(keeper.id, async (isCurrent) => {
       await this.#rememberGeneration(isCurrent);
       if (cause === 'dataLost') ender.endAgain();
@@ -88,32 +92,47 @@ export class Reclaim {
   }
 
   /**
-   * The connection to Redis was opened anew: it may have come back without our last writes. Sessions are served on meanwhile, until
-   * the guard as it was before ends: by then others may claim what the directory calls free (see reconnect.ts).
+   * The connection to Redis is lost: what it comes back with may be older. Sessions are served on until the guard as it is now ends:
+   * by then others may claim what the directory calls free (see reconnect.ts). On a Cluster the lease may live on another server, so
+   * that only this ends it.
    * @param guardEndMs monotonic
+   */
+  distrust(guardEndMs: number): void {
+    const { table, clock } = this.#parts;
+    const unverified = this.#unverified;
+    for (const session of table) {
+      if (session.state !== 'active' && session.state !== 'reclaiming') continue;
+      // What is suspended, or was not verified since the last loss, was served under an earlier guard.
+      if (session.state === 'active' && !unverified.has(session)) this.#guardEnds.set(session, guardEndMs);
+      unverified.add(session);
+    }
+    clock.after(Math.max(0, guardEndMs - clock.monotonicMs()), () => {
+      for (const session of unverified) {
+        const endMs = this.#guardEnds.get(session) ?? guardEndMs;
+        if (session.state === 'active' && endMs <= clock.monotonicMs()) session.state = 'reclaiming';
+      }
+    });
+  }
+
+  /**
+   * It was opened anew.
    * @param isSameData the data is known to be the same: then only what was on its way may differ
    */
-  verify(guardEndMs: number, isSameData: Promise<boolean>): Promise<void> {
-    const { keeper, table, clock, ender } = this.#parts;
-    const unverified = new Set([...table].filter(({ state }) => state === 'active' || state === 'reclaiming'));
-    this.#unverified = unverified;
-    // What is suspended already was served under an earlier guard.
-    for (const session of unverified) if (session.state === 'active') this.#guardEnds.set(session, guardEndMs);
-    const timer = clock.after(Math.max(0, guardEndMs - clock.monotonicMs()), () => {
-      for (const session of unverified) if (session.state === 'active') session.state = 'reclaiming';
-    });
+  verify(isSameData: Promise<boolean>): Promise<void> {
+    const { keeper, ender } = this.#parts;
+    const unverified = this.#unverified;
     void isSameData.then((isSame) => {
       if (!isSame) ender.endAgain();
     });
     return this.#takeTurn(keeper.id, async (isCurrent) => {
-      try {
-        await this.#rememberGeneration(isCurrent);
-        const wrong: Session[] = [];
-        const rest = [...unverified];
-        while (rest.length > 0 && isCurrent()) wrong.push(...(await this.#verifyBatch(rest.splice(0, BATCH), isCurrent)));
-        await this.#reclaimAll(wrong, isCurrent, 'reconnected');
-      } finally {
-        timer.cancel();
+      await this.#rememberGeneration(isCurrent);
+      const wrong: Session[] = [];
+      const rest = [...unverified];
+      while (rest.length > 0 && isCurrent()) wrong.push(...(await this.#verifyBatch(rest.splice(0, BATCH), isCurrent)));
+      await this.#reclaimAll(wrong, isCurrent, 'reconnected');
+      // What ended or went meanwhile need not be held here.
+      for (const session of isCurrent() ? unverified : []) {
+        if (session.state === 'ended' || session.state === 'released') unverified.delete(session);
       }
     });
   }
@@ -212,12 +231,15 @@ export class Reclaim {
             ender.finishElsewhere(session);
             return false;
           case 'missing':
-            ender.abandon(session);
-            return false;
           case 'older':
+            // Who took it over meanwhile may have to write it anew first, and ending its backend sessions would end them for him.
             if (clock.monotonicMs() < startedMs + leaseMs) {
               await pause(clock, RETRY_MS);
               continue;
+            }
+            if (outcome.kind === 'missing') {
+              ender.abandon(session);
+              return false;
             }
             break;
           case 'taken':

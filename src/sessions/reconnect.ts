@@ -22,7 +22,8 @@ export class Reconnect {
   readonly #parts: ReconnectParts;
   #data: string | undefined;
   #isStarted = false;
-  #guardEndMs = 0;
+  /** Monotonic: until then owners of other workers may not have verified. A later, harmless reconnect must not shorten it. */
+  #distrustUntilMs = 0;
   #connection = 0;
 
   constructor(parts: ReconnectParts) {
@@ -37,17 +38,18 @@ export class Reconnect {
   async start(isShared: boolean): Promise<void> {
     const { directory, keeper, clock, leaseMs } = this.#parts;
     this.#data = await directory.identifyData();
-    if (isShared && (await directory.wasJustLoaded(leaseMs))) keeper.forbidClaimsUntil(clock.monotonicMs() + leaseMs);
+    if (isShared && (await directory.wasJustLoaded(leaseMs))) this.#distrustUntilMs = clock.monotonicMs() + leaseMs;
+    keeper.forbidClaimsUntil(this.#distrustUntilMs);
     this.#isStarted = true;
   }
 
   /** The connection is lost (on a Cluster: that to a master). */
   lost(): void {
     if (!this.#isStarted) return;
-    const { keeper } = this.#parts;
+    const { keeper, reclaim } = this.#parts;
     this.#connection++;
-    this.#guardEndMs = keeper.guardEndMs;
     keeper.noteConnectionLost();
+    reclaim.distrust(keeper.guardEndMs);
   }
 
   /** It is open again. */
@@ -57,13 +59,14 @@ export class Reconnect {
     const connection = this.#connection;
     const backMs = clock.monotonicMs();
     const isSameData = this.#compare(connection).then((isSame) => {
+      if (!isSame) this.#distrustUntilMs = Math.max(this.#distrustUntilMs, backMs + leaseMs);
       if (connection === this.#connection) {
-        keeper.forbidClaimsUntil(isSame ? 0 : backMs + leaseMs);
+        keeper.forbidClaimsUntil(this.#distrustUntilMs);
         onReturn({ isSameData: isSame });
       }
       return isSame;
     });
-    void reclaim.verify(this.#guardEndMs, isSameData);
+    void reclaim.verify(isSameData);
   }
 
   async #compare(connection: number): Promise<boolean> {

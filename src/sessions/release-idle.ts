@@ -72,7 +72,7 @@ export class IdleRelease {
   #quiet(): Session[] {
     const { clock, keeper, table, releaseAfterMs } = this.#parts;
     // A drain has its own order; and while Redis is away a release would only make work.
-    if (keeper.isDraining || !keeper.isValid()) return [];
+    if (keeper.isDraining || !keeper.mayClaim()) return [];
     const beforeMs = clock.wallMs() - releaseAfterMs;
     const quiet: Session[] = [];
     for (const session of table) {

@@ -1,5 +1,5 @@
 // Gives sessions up to whoever gets their next request: what a drain and the spreading of idle sessions have in common.
-import type { Directory } from '../directory/directory.js';
+import type { Directory, SessionRecord } from '../directory/directory.js';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Session } from './session.js';
 import type { SessionTable } from './session-table.js';
@@ -11,6 +11,8 @@ export interface SessionReleaserParts {
   readonly idleTimeoutMs: number;
   /** What else remembers a session lets it go. */
   readonly onReleased: (session: Session) => void;
+  /** Its record went with the data of Redis, and memory is closed: what it had open has to be ended. */
+  readonly onLost: (session: Session, backends: SessionRecord['backends']) => void;
 }
 
 export class SessionReleaser {
@@ -26,14 +28,16 @@ export class SessionReleaser {
    * changed still names us, and whoever of us is asked claims it back.
    */
   async release(sessions: readonly Session[]): Promise<void> {
-    const { directory, table, idleTimeoutMs, onReleased } = this.#parts;
+    const { directory, table, idleTimeoutMs, onReleased, onLost } = this.#parts;
+    const backends = new Map(sessions.map((session) => [session, session.savedBackends()]));
     for (const session of sessions) session.close('released', cutShort());
     const used = sessions.map(({ facts, lastUsedMs }) => ({ ref: facts.ref, untilMs: lastUsedMs + idleTimeoutMs }));
     // The last use may have been since the last tick of liveness, and nobody else knows of it: it would expire too early.
     if (used.length > 0) await directory.touchSessions(used).catch(() => undefined);
     await Promise.all(
       sessions.map(async (session) => {
-        await directory.releaseSession(session.facts.ref, session.token).catch(() => undefined);
+        const outcome = await directory.releaseSession(session.facts.ref, session.token).catch(() => undefined);
+        if (outcome?.kind === 'missing') onLost(session, backends.get(session) ?? {});
         table.remove(session);
         onReleased(session);
       }),

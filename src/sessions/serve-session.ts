@@ -86,7 +86,7 @@ export class SessionServer {
   /** In flight like a request: a session that is released meanwhile would lose it. */
   #pass(session: Session, sent: Promise<void>): void {
     session.inFlight++;
-    void sent.finally(() => session.leave());
+    void sent.catch(() => undefined).finally(() => session.leave());
   }
 
   async #end(session: Session, exchange: Exchange): Promise<ServeOutcome> {

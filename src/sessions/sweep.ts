@@ -38,7 +38,7 @@ export class Sweep {
   start(): void {
     // Short idle limits need a sweep that keeps up with them.
     const intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(INTERVAL_MS, this.#parts.idleTimeoutMs));
-    this.#timer = this.#parts.clock.every(intervalMs, () => void this.#once('regular', intervalMs * 0.9));
+    this.#timer = this.#parts.clock.every(intervalMs, () => void this.#once('regular', Math.round(intervalMs * 0.9)));
   }
 
   stop(): void {

@@ -222,7 +222,11 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
 
   /** Drops it where the backend takes too few: a notification may be lost, the worker's memory may not. */
   async #tell(state: OpenState, message: { readonly method: string }, headers: Headers): Promise<void> {
-    const text = JSON.stringify(message);
+    const text = textOf(message);
+    if (text === undefined) {
+      this.#logFailed(message.method, 'too_deep');
+      return;
+    }
     if (this.#told >= MAX_TOLD || (this.#told > 0 && this.#toldLength + text.length > MAX_TOLD_LENGTH)) {
       // One line for a flood.
       if (!this.#isFlooded) this.#logFailed(message.method, 'busy');
@@ -262,5 +266,14 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
       { backend: this.backend, session: this.host.sessionRef, what, reason },
       'not taken by the backend',
     );
+  }
+}
+
+/** Undefined for what can be read but not written: a value nested thousands of levels deep exhausts the stack. */
+function textOf(message: object): string | undefined {
+  try {
+    return JSON.stringify(message);
+  } catch {
+    return undefined;
   }
 }

@@ -181,7 +181,7 @@ it('queues the jobs of a session whose record went while the worker was suspende
   session.backends.set('tickets', backendSession(false, backendRecord(4)));
   await world.redis.flushall();
   await a.lapse();
-  await waitFor('a job', () => a.queue.jobs.length > 0);
+  await eventually(world, 'a job', () => a.queue.jobs.length > 0, LEASE_MS / 100);
   expect(a.queue.jobs).toMatchObject([{ backend: 'tickets', sessionRef: session.facts.ref, generation: 4 }]);
 });
 
@@ -197,4 +197,51 @@ it('gives up what is suspended for a minute, and leaves the record to whoever co
   expect(session.state).toBe('released');
   const read = await a.directory.readSession(session.facts.ref);
   expect(read).toMatchObject({ kind: 'found', record: { state: 'active', epoch: 1 } });
+});
+
+it('keeps claims forbidden when the connection flaps once more after other data came back', async () => {
+  const world = use();
+  const [a, b] = [await world.worker('a'), await world.worker('b')];
+  const session = await a.open();
+  const snapshot = await world.snapshot();
+  await a.die();
+  await comeBackWith(
+    world,
+    snapshot.filter(({ name }) => !name.includes(a.keeper.id)),
+    [b],
+  );
+  await waitFor(
+    'b to know that the data is another',
+    () => b.keeper.isDataSettled() === false && b.verbs.includes('identifyData'),
+  );
+  b.reconnect.lost();
+  b.reconnect.back();
+  await eventually(world, 'b to compare again', () => b.verbs.filter((verb) => verb === 'identifyData').length > 2, 1);
+  expect(await b.route(session)).toEqual({ kind: 'hold', cause: 'lease' });
+});
+
+it('suspends what it cannot verify when the guard of the loss ends, also if the lease is renewed elsewhere', async () => {
+  const world = use();
+  const a = await world.worker('a');
+  const session = await a.open();
+  // As on a Cluster: the server of the records is away, that of the lease is not.
+  a.reconnect.lost();
+  for (let i = 0; i < 3; i++) {
+    world.clock.advance(LEASE_MS / 3);
+    await waitFor('a renewal', () => a.keeper.remainingMs() > (LEASE_MS * 2) / 3);
+  }
+  expect(a.keeper.isValid()).toBe(true);
+  expect(session.mayAct()).toBe(false);
+  a.reconnect.back();
+  await waitFor('the session to be verified', () => session.mayAct());
+});
+
+it('ends at the backends also what the older record does not know', async () => {
+  const world = use();
+  const a = await world.worker('a');
+  const session = await a.open();
+  session.backends.set('tickets', backendSession(false, backendRecord(7)));
+  await a.ender.end(session, 'deleted');
+  await waitFor('the job', () => a.queue.jobs.length > 0);
+  expect(a.queue.jobs).toMatchObject([{ backend: 'tickets', generation: 7 }]);
 });

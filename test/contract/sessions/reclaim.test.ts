@@ -7,7 +7,11 @@ const use = useWorld();
 const reclaimed = (worker: TestWorker, runs = 1) =>
   waitFor(
     () => `${runs} runs of ${worker.keeper.id}; ${worker.reclaimed.length} so far`,
-    () => worker.reclaimed.length >= runs && worker.reclaimed,
+    () => {
+      // What is missing is waited for during a lease.
+      worker.world.clock.advance(LEASE_MS / 100);
+      return worker.reclaimed.length >= runs && worker.reclaimed;
+    },
   );
 
 describe('after a lapse', () => {

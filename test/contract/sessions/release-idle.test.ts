@@ -122,3 +122,18 @@ it('of a session that nobody came back to: the sweep of any worker ends it and i
   expect(other.ended).toEqual(['idle']);
   expect(other.queue.jobs).toMatchObject([{ backend: 'tickets', sessionRef: session.facts.ref }]);
 });
+
+it('leaves jobs for a session whose record went with the data of Redis', async () => {
+  const world = use();
+  const [worker] = [await world.worker('a'), await world.worker('b')];
+  const session = await worker.open();
+  session.backends.set('tickets', backendSession(false, backendRecord(3)));
+  await world.redis.del(world.keys.session(session.facts.ref));
+  worker.idleRelease.start();
+  await waitFor('the job', () => {
+    world.clock.advance(RELEASE_MS / 4);
+    return worker.queue.jobs.length > 0;
+  });
+  expect(worker.queue.jobs).toMatchObject([{ backend: 'tickets', generation: 3 }]);
+  worker.idleRelease.stop();
+});

@@ -245,7 +245,13 @@ export class TestWorker {
       makeRoom: () => this.sweep.makeRoom(),
     });
     this.liveness = new Liveness({ ...shared, idleTimeoutMs: IDLE_MS, expire: (session) => ender.end(session, 'idle') });
-    const releaser = new SessionReleaser({ directory, table, idleTimeoutMs: IDLE_MS, onReleased: () => undefined });
+    const releaser = new SessionReleaser({
+      directory,
+      table,
+      idleTimeoutMs: IDLE_MS,
+      onReleased: () => undefined,
+      onLost: (session, backends) => ender.abandon(session, backends),
+    });
     this.idleRelease = new IdleRelease({
       ...shared,
       releaser,
