@@ -108,8 +108,9 @@ export class Reclaim {
     }
     clock.after(Math.max(0, guardEndMs - clock.monotonicMs()), () => {
       for (const session of unverified) {
-        const endMs = this.#guardEnds.get(session) ?? guardEndMs;
-        if (session.state === 'active' && endMs <= clock.monotonicMs()) session.state = 'reclaiming';
+        // Not by the clock: a timer may be early by a moment, and this one comes only once. Of a later loss there is a later one.
+        const isOver = (this.#guardEnds.get(session) ?? guardEndMs) <= guardEndMs;
+        if (session.state === 'active' && isOver) session.state = 'reclaiming';
       }
     });
   }
