@@ -1,0 +1,79 @@
+// The one execution path of a worker: what the public edge and the internal listener hand their exchanges to.
+import { VERSION } from '../config/version.js';
+import { Execution } from '../routing/execute.js';
+import { HoldRoom } from '../routing/hold-room.js';
+import { OwnerCache } from '../routing/owner-cache.js';
+import { makeProbe } from '../routing/probe.js';
+import { SharedReads } from '../routing/shared-reads.js';
+import { serveEnd } from '../sessions/end-over-hop.js';
+import { InitializeServer } from '../sessions/serve-initialize.js';
+import { RequestServer } from '../sessions/serve-request.js';
+import { SessionServer } from '../sessions/serve-session.js';
+import type { Exchange } from '../streams/exchange.js';
+import { KeepAlive } from '../streams/keep-alive.js';
+import type { Ownership } from './make-ownership.js';
+import type { Sessions } from './make-sessions.js';
+import type { Storage } from './make-storage.js';
+import { makeRequestLog } from './request-log.js';
+import type { WorkerBase } from './worker-base.js';
+
+export function makeExecution(
+  { config, clock, log, metrics, warn }: WorkerBase,
+  { directory }: Storage,
+  { table, servers, backends, ender, ownRequests, sessionBackends, catalogs }: Sessions,
+  { keeper, takeOver, forwarder, endHere, teller, opener }: Ownership,
+) {
+  const keepAlive = new KeepAlive(clock);
+  const requests = new RequestServer({
+    clock,
+    keepAlive,
+    sessionBackends,
+    catalogs,
+    ownRequests,
+    onBackendError: (backend, error) => metrics.backendErrors.inc(backend, String(error.details?.reason ?? error.code)),
+  });
+  const sessionServer = new SessionServer({ clock, ender, keepAlive, requests });
+  const initializer = new InitializeServer({
+    opener,
+    findServer: (id) => servers.find(id),
+    infoOf: (name) => backends.get(name)?.lastInfo,
+    version: VERSION,
+    onStarted: () => metrics.sessionStarts.inc(),
+  });
+  const execution = new Execution({
+    table,
+    owners: new OwnerCache(),
+    directory: new SharedReads(directory),
+    keeper,
+    clock,
+    hold: new HoldRoom(clock, makeProbe({ directory, keeper, leaseMs: config.internal.lease })),
+    forwarder,
+    holdMs: config.limits.hold,
+    serve: (session, exchange) => sessionServer.serve(session, exchange),
+    open: (exchange) => initializer.serve(exchange),
+    takeOver: (id, from, record) => takeOver.takeOver(id, from, record),
+    end: (exchange, ref, cause) => serveEnd(endHere, exchange, ref, cause),
+    teller,
+    metrics: {
+      held: (outcome) => metrics.held.inc(outcome),
+      forwarded: (durationMs) => metrics.forwardDuration.observe(durationMs / 1000),
+    },
+    log: makeRequestLog(log, metrics, clock),
+    warn,
+  });
+  let openExchanges = 0;
+  return {
+    /** Requests under way; the streams of edges are not counted. */
+    openExchanges: () => openExchanges,
+    async execute(exchange: Exchange): Promise<void> {
+      // A stream of another worker's edge goes on elsewhere when its session is released: a drain does not wait for its end.
+      const counts = exchange.method === 'GET' ? 0 : 1;
+      openExchanges += counts;
+      try {
+        await execution.execute(exchange);
+      } finally {
+        openExchanges -= counts;
+      }
+    },
+  };
+}

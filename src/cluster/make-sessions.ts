@@ -1,0 +1,99 @@
+// The sessions of this worker and what they reach: backends, catalogs, and the teardown of what they leave behind.
+import { CatalogCache } from '../backends/catalog-cache.js';
+import type { CatalogKind } from '../backends/catalog.js';
+import { OwnRequests } from '../backends/own-requests.js';
+import { readEnvironment } from '../config/environment.js';
+import { VERSION } from '../config/version.js';
+import { Broadcast } from '../redis/broadcast.js';
+import { Exposer } from '../servers/exposer.js';
+import { makeServers } from '../servers/virtual-server.js';
+import { SessionEnder } from '../sessions/end-session.js';
+import { ListChanges } from '../sessions/list-changes.js';
+import { noteNotification } from '../sessions/note-notification.js';
+import { SessionBackends } from '../sessions/session-backends.js';
+import { SessionCatalogs } from '../sessions/session-catalogs.js';
+import { SessionTable } from '../sessions/session-table.js';
+import { makeBackends } from './make-backends.js';
+import type { Storage } from './make-storage.js';
+import { makeTeardown } from './make-teardown.js';
+import type { StdioGroup } from './messages.js';
+import type { WorkerBase } from './worker-base.js';
+
+export type Sessions = ReturnType<typeof makeSessions>;
+
+/** @param onGroup a stdio child (leader of its process group) was started or has ended */
+export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group: StdioGroup, alive: boolean) => void) {
+  const { start, config, clock, log, metrics, keyring, warn, onCommand } = base;
+  const { redis, subscriber, directory } = storage;
+  const table = new SessionTable();
+  const servers = makeServers(config);
+  const backends = makeBackends({
+    config,
+    keyring,
+    clock,
+    log,
+    version: VERSION,
+    gatewayEnvironment: readEnvironment(),
+    onGroup,
+  });
+  const teardown = makeTeardown({ redisUrl: start.redisUrl, config, keyring, clock, backends, metrics, log, onCommand });
+  const ender = new SessionEnder({
+    directory,
+    clock,
+    table,
+    queue: teardown.queue,
+    onEnded: (session, reason) => {
+      metrics.sessionEnds.inc(reason);
+      if (session) catalogs.forget(session);
+    },
+    warn,
+  });
+  const ownRequests = new OwnRequests();
+  const sessionBackends: SessionBackends = new SessionBackends({
+    directory,
+    clock,
+    backends,
+    onNotification: (session, backend, json) => noteNotification(session, backend, json, catalogs),
+    onStateLost: (session, backend, reason) => {
+      warn('the state of a backend is lost, the session ends', { session: session.facts.ref, backend, reason });
+      void ender.end(session, 'state_lost').catch((error: unknown) => warn('ending failed', { error: String(error) }));
+    },
+    onDiscard: (session, backend, value) => teardown.discard(session.facts.ref, backend, value),
+    onFenced: () => metrics.fenced.inc(),
+    onReinitialized: (backend) => {
+      metrics.backendReinitializations.inc();
+      cache.invalidate(backend);
+    },
+  });
+  const listChanges = new ListChanges(table, clock);
+  const cache = new CatalogCache(clock, {
+    // A backend that came back, or one that is down now: its sessions hear of it whoever noticed.
+    onChange: ({ backend, kind, scope }) => listChanges.tell(backend, kind, scope === '' ? undefined : scope),
+  });
+  const broadcast = new Broadcast(redis, subscriber, `${config.redis.prefix}catalogs`, (text) => {
+    const [backend, kind] = text.split(' ') as [string, CatalogKind];
+    cache.invalidate(backend, kind);
+    listChanges.tell(backend, kind);
+  });
+  const catalogs: SessionCatalogs = new SessionCatalogs({
+    clock,
+    cache,
+    exposer: new Exposer({ warn: (server, message) => warn(message, { server }) }),
+    sessionBackends,
+    ownRequests,
+    isPersonal: (name) => {
+      const backend = config.mcpServers[name];
+      return backend?.type === 'http' && backend.forwardHeaders.length > 0;
+    },
+    warn,
+    announce: (backend, kind, sessionRef) => {
+      listChanges.tell(backend, kind, sessionRef);
+      if (sessionRef === undefined) broadcast.publish(`${backend} ${kind}`);
+    },
+  });
+
+  metrics.sessions.measure(() => table.size);
+  metrics.streams.measure(() => [...table].filter((session) => session.standalone).length);
+  metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
+  return { table, servers, backends, teardown, ender, ownRequests, sessionBackends, catalogs };
+}

@@ -1,0 +1,137 @@
+// The composition root of a worker: makes its parts, begins them in the order in which they may, and stops them in reverse. Each
+// stage that a stop waits for has a budget of its own.
+import { DEFAULT_HOP_LIMITS } from '../forward/limits.js';
+import { pause } from '../lifecycle/clock.js';
+import type { Metrics } from '../observability/metrics.js';
+import { whenUp } from '../redis/ready.js';
+import type { Reconnect } from '../sessions/reconnect.js';
+import type { Exchange } from '../streams/exchange.js';
+import { EXIT } from '../errors/start-error.js';
+import { endGuarded } from './end-guarded.js';
+import { makeExecution } from './make-execution.js';
+import { makeOwnership } from './make-ownership.js';
+import { makePublic } from './make-public.js';
+import { makeSessions } from './make-sessions.js';
+import { makeStorage } from './make-storage.js';
+import type { StdioGroup } from './messages.js';
+import { SelfProbe } from './self-probe.js';
+import { makeWorkerBase } from './worker-base.js';
+import type { StartMessage, WorkerChannel } from './worker-channel.js';
+import { closePublicly, hopLimits, listenPublicly } from './worker-listeners.js';
+
+/** Given to connections that the primary had accepted for us when we left: an exit at once leaves a few of them hanging. */
+const DISCONNECT_GRACE_MS = 500;
+const STEP_BUDGET_MS = 2000;
+
+/** What a running worker can be asked. */
+export interface Running {
+  readonly metrics: Metrics;
+  drain(): Promise<void>;
+  /** Acts on nothing any more and gives up the lease. */
+  leave(): Promise<void>;
+}
+
+/**
+ * @param groups of its stdio children, by pid: kept up to date for whoever ends this process
+ * @throws StartError, or what else keeps it from serving
+ */
+export async function startWorker(
+  start: StartMessage,
+  channel: WorkerChannel,
+  groups: Map<number, StdioGroup>,
+  exit: (code: number) => never,
+): Promise<Running> {
+  const base = makeWorkerBase(start, channel);
+  const { config, clock, log, metrics, keyring, warn } = base;
+  const leaseMs = config.internal.lease;
+
+  let reconnect: Reconnect | undefined;
+  const storage = makeStorage(base, { lost: () => reconnect?.lost(), back: () => reconnect?.back() });
+  const { redis, directory } = storage;
+  const sessions = makeSessions(base, storage, (group, alive) => {
+    if (alive) groups.set(group.pid, group);
+    else groups.delete(group.pid);
+    channel.reportGroup(group, alive);
+  });
+  const { teardown, ender, backends } = sessions;
+  // Listens before there is anything to serve: its address stands in the lease, without which nobody sends anything here.
+  let handle: (exchange: Exchange) => void = () => undefined;
+  const ownership = await makeOwnership(base, storage, sessions, (exchange) => handle(exchange));
+  const { keeper, listener, reconnection, forwarder } = ownership;
+  const { execute, openExchanges } = makeExecution(base, storage, sessions, ownership);
+  handle = (exchange) => void execute(exchange);
+
+  // --- begin, in order: the data, lease, background work, public listener, ready
+  const connectingMs = clock.monotonicMs();
+  await whenUp(redis, config.redis.startTimeout);
+  // Remembers which data this is: until then a missing record says nothing.
+  const untilAvailable = async (step: () => Promise<unknown>) => {
+    while (
+      !(await step().then(
+        () => true,
+        () => false,
+      ))
+    )
+      await pause(clock, leaseMs / 12);
+  };
+  await untilAvailable(() => directory.checkGeneration(leaseMs));
+  await untilAvailable(() => reconnection.start(config.redis.url !== ''));
+  reconnect = reconnection;
+  await keeper.start(clock.monotonicMs() - connectingMs > leaseMs / 3);
+  ownership.begin();
+  teardown.start();
+  const probe = new SelfProbe({
+    leaseMs,
+    keyring,
+    clock,
+    limits: { ...DEFAULT_HOP_LIMITS, ...hopLimits(config) },
+    addresses: () => listener.addresses,
+    listenAnew: () => listener.renew(),
+    onBroken: async (reason) => {
+      log.error({ reason }, 'the internal listener cannot be reached: the worker ends');
+      // Rule 6: children end before anybody can take over what they work on.
+      endGuarded(groups.values());
+      await Promise.race([keeper.stop(), pause(clock, STEP_BUDGET_MS)]);
+      log.flush();
+      exit(EXIT.forced);
+    },
+    warn,
+  });
+  probe.start();
+  const { server, endpoint, readiness } = makePublic(base, sessions, keeper, execute);
+  await listenPublicly(server, config.listen);
+  channel.reportReady(true, []);
+  const readyTicker = clock.every(leaseMs / 6, () => {
+    const { ready, reasons } = readiness.read();
+    channel.reportReady(ready, reasons);
+  });
+  log.info({ id: keeper.id, pid: process.pid }, 'worker ready');
+
+  let mayCome = () => true;
+  const drain = ownership.makeDrain(() => openExchanges() + (mayCome() ? 1 : 0));
+  return {
+    metrics,
+    leave: () => keeper.stop(),
+    async drain() {
+      await keeper.setDraining();
+      channel.reportReady(false, ['draining']);
+      readyTicker.cancel();
+      await pause(clock, config.drain.delay);
+      mayCome = closePublicly(server, clock, config.drain.delay);
+      endpoint.endStreams();
+      // Its own steps may wait for a Redis that is away.
+      await Promise.race([drain.run(config.drain.timeout), pause(clock, config.drain.timeout + STEP_BUDGET_MS)]);
+      ownership.stop();
+      await ender.settle(STEP_BUDGET_MS);
+      await teardown.close(STEP_BUDGET_MS);
+      probe.stop();
+      await Promise.all([listener.close(STEP_BUDGET_MS), forwarder.close(STEP_BUDGET_MS)]);
+      await keeper.stop();
+      for (const backend of backends.values()) await backend.close();
+      await pause(clock, DISCONNECT_GRACE_MS);
+      server.closeAllConnections();
+      storage.disconnect();
+      log.flush();
+    },
+  };
+}
