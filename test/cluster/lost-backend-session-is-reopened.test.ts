@@ -3,7 +3,7 @@ import { type Cluster, startCluster } from '../support/cluster.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient } from '../support/sdk-client.js';
 
-describe.each([404, 400] as const)('a backend that answers %i for a session it forgot', (lostSession) => {
+describe.each([404, 400, 'text'] as const)('a backend that answers %s for a session it forgot', (lostSession) => {
   let backend: RecordingBackend;
   let cluster: Cluster;
 

@@ -27,8 +27,11 @@ export interface RecordedCall {
 export interface RecordingBackendOptions {
   /** Answers as JSON instead of SSE. */
   readonly json?: boolean;
-  /** What an unknown session gets: 404 by the specification (default), or the 400 of most servers in the field. */
-  readonly lostSession?: 404 | 400;
+  /**
+   * What an unknown session gets: 404 by the specification (default), the 400 of most servers in the field, or `text`: the 400 of the
+   * Python SDK, which is no JSON.
+   */
+  readonly lostSession?: 404 | 400 | 'text';
 }
 
 export interface RecordingBackend {
@@ -193,14 +196,23 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
   return backend;
 }
 
-function refuseUnknown(outgoing: ServerResponse, status: 404 | 400, sessionId: string | undefined): void {
+function refuseUnknown(
+  outgoing: ServerResponse,
+  how: NonNullable<RecordingBackendOptions['lostSession']>,
+  sessionId: string | undefined,
+): void {
+  const noValidId = 'Bad Request: No valid session ID provided';
+  if (sessionId !== undefined && how === 'text') {
+    outgoing.writeHead(400, { 'content-type': 'text/plain; charset=utf-8' }).end(noValidId);
+    return;
+  }
   const missing = sessionId === undefined;
   const error = missing
     ? { code: -32000, message: 'Bad Request: Mcp-Session-Id header is required' }
-    : status === 404
+    : how === 404
       ? { code: -32001, message: 'Session not found' }
-      : { code: -32000, message: 'Bad Request: No valid session ID provided' };
-  outgoing.writeHead(missing ? 400 : status, { 'content-type': 'application/json' });
+      : { code: -32000, message: noValidId };
+  outgoing.writeHead(missing || how !== 404 ? 400 : 404, { 'content-type': 'application/json' });
   outgoing.end(JSON.stringify({ jsonrpc: '2.0', error, id: null }));
 }
 

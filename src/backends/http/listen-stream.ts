@@ -98,7 +98,7 @@ export class ListenStream implements StreamOwner {
       this.#notOfferedBy = this.#generation;
       return;
     }
-    if (status === 404) {
+    if (status === 404 || status === 400) {
       this.#verify();
       return;
     }
@@ -116,8 +116,8 @@ export class ListenStream implements StreamOwner {
   }
 
   /**
-   * 404 means a lost session, or a server that has no GET at this path. To initialize anew for the second would repeat for ever;
-   * so a ping tells: if the session is lost, its answer starts the recovery like that of any call.
+   * 404 (400 of most servers in the field) means a lost session, or a server that has no GET at this path. To initialize anew for the
+   * second would repeat for ever; so a ping tells: if the session is lost, its answer starts the recovery like that of any call.
    */
   #verify(): void {
     const generation = this.#generation;

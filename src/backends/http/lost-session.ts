@@ -5,6 +5,8 @@ import { isObject } from '../../protocol/json-rpc.js';
 const LOST_MESSAGE =
   /no valid session|session not found|session (?:id )?(?:has |was |is )?(?:expired|terminated)|server not initialized/i;
 const LOST_CODES = new Set<unknown>([-32000, -32001]);
+/** The Python SDK (before it answered 404): plain text, and nothing but this. */
+const LOST_TEXT = /^(?:bad request: )?no valid session id provided\.?$/i;
 
 /**
  * @param sentId whether the request carried an id that the backend had issued; without one nothing can be lost
@@ -16,9 +18,8 @@ export function isLostSession(sentId: boolean, status: number, text: string, pat
   if (pattern?.test(text)) return true;
   if (status !== 400) return false;
   const error = readError(text);
-  return (
-    error !== undefined && LOST_CODES.has(error.code) && typeof error.message === 'string' && LOST_MESSAGE.test(error.message)
-  );
+  if (!error) return LOST_TEXT.test(text.trim());
+  return LOST_CODES.has(error.code) && LOST_MESSAGE.test(error.message);
 }
 
 /** The error object of a JSON-RPC error answer, or undefined if the text is none. */
