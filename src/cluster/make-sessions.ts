@@ -53,7 +53,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     directory,
     clock,
     backends,
-    onNotification: (session, backend, json) => noteNotification(session, backend, json, catalogs),
+    onNotification: (session, backend, json) => noteNotification(session, backend, json, catalogs, clock.monotonicMs()),
     onStateLost: (session, backend, reason) => {
       warn('the state of a backend is lost, the session ends', { session: session.facts.ref, backend, reason });
       void ender.end(session, 'state_lost').catch((error: unknown) => warn('ending failed', { error: String(error) }));

@@ -2,6 +2,7 @@
 // Decides the outcome, once: what has certainly not begun, what may have.
 import { REFUSED_FOR_NOW, REFUSED_HEADER } from '../protocol/mcp.js';
 import type { Exchange, Hop } from '../streams/exchange.js';
+import { LastEventId } from '../streams/last-event-id.js';
 import type { HopConnection } from './connection.js';
 import type { ForwardOutcome } from './forward.js';
 import { CANCEL_REASON, detachSmall } from './frames.js';
@@ -33,6 +34,8 @@ export class ForwardedCall implements StreamReceiver {
   #stalled = false;
   /** What was passed on so far ends where an event ends. */
   #atBoundary = true;
+  /** Of a stream that another owner could go on with. */
+  #lastId: LastEventId | undefined;
   #ended = false;
   #done = false;
 
@@ -81,6 +84,7 @@ export class ForwardedCall implements StreamReceiver {
       this.#mode = 'stream';
       const headers = withoutInternal(head.headers);
       if (wholeBytes !== undefined) headers['content-length'] = String(wholeBytes);
+      if (this.#exchange.method === 'GET') this.#lastId = new LastEventId();
       this.#exchange.answer.onDrain(() => this.#onDrain());
       this.#exchange.answer.start(status, headers);
     }
@@ -154,6 +158,10 @@ export class ForwardedCall implements StreamReceiver {
   }
 
   #pass(part: Buffer): void {
+    if (this.#lastId) {
+      this.#lastId.push(part);
+      if (this.#lastId.value !== undefined) this.#exchange.resumeAfter = this.#lastId.value;
+    }
     this.#atBoundary = part.length > 1 ? part.at(-1) === LF && part.at(-2) === LF : this.#atBoundary && part[0] === LF;
     if (this.#exchange.answer.write(part)) {
       this.#stream?.giveBack(part.length);

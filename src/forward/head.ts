@@ -2,7 +2,7 @@
 // from the headers, so that no header of a client can reach it; `x-forwarded-internally: true` marks the hop and is demanded.
 import { type Epoch, isSessionRef, type OwnerToken, type WorkerId } from '../protocol/ids.js';
 import { isObject } from '../protocol/json-rpc.js';
-import { FORWARDED_HEADER, INTERNAL_HEADER_PREFIX } from '../protocol/mcp.js';
+import { FORWARDED_HEADER, INTERNAL_HEADER_PREFIX, LAST_EVENT_ID_HEADER } from '../protocol/mcp.js';
 import { END_CAUSES, type EndCause, type Exchange, type Headers, type Hop, type Principal } from '../streams/exchange.js';
 import { MAX_HEAD_BYTES } from './limits.js';
 
@@ -50,6 +50,7 @@ export function withoutInternal(headers: Headers): Record<string, string> {
 export function encodeRequestHead(exchange: Exchange, hop: Hop, nowMs: number): string {
   const headers = withoutInternal(exchange.headers);
   headers[FORWARDED_HEADER] = 'true';
+  if (exchange.resumeAfter !== undefined) headers[LAST_EVENT_ID_HEADER] = exchange.resumeAfter;
   const left = exchange.deadlineMs - nowMs;
   return JSON.stringify({
     m: exchange.method,

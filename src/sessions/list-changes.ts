@@ -25,9 +25,10 @@ export class ListChanges {
     this.#clock.after(DEBOUNCE_MS, () => {
       this.#pending.delete(key);
       const json = JSON.stringify({ jsonrpc: '2.0', method });
-      for (const { standalone, facts } of this.#table) {
-        if (!standalone || !facts.server.backends.includes(backend)) continue;
-        if (sessionRef === undefined || sessionRef === facts.ref) standalone.push(json);
+      const nowMs = this.#clock.monotonicMs();
+      for (const { streams, facts } of this.#table) {
+        if (!facts.server.backends.includes(backend)) continue;
+        if (sessionRef === undefined || sessionRef === facts.ref) streams.tell(json, nowMs);
       }
     });
   }

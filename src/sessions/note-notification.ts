@@ -7,12 +7,18 @@ import type { SessionCatalogs } from './session-catalogs.js';
 const LIST_CHANGED = 'list_changed"';
 
 /** Relays a notification as it is; only one that may be a list_changed is parsed. */
-export function noteNotification(session: Session, backend: string, json: Buffer | string, catalogs: SessionCatalogs): void {
+export function noteNotification(
+  session: Session,
+  backend: string,
+  json: Buffer | string,
+  catalogs: SessionCatalogs,
+  nowMs: number,
+): void {
   if (json.includes(LIST_CHANGED)) {
     const method = methodOf(json);
     if (method && catalogs.noteChanged(session, backend, method)) return;
   }
-  session.standalone?.push(json);
+  session.streams.tell(json, nowMs);
 }
 
 function methodOf(json: Buffer | string): string | undefined {

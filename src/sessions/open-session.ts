@@ -43,7 +43,7 @@ export class SessionOpener {
    */
   async open(server: VirtualServer, principal: Principal, initialize: JsonRpcRequest): Promise<Session | 'unavailable'> {
     const params = readInitialize(initialize);
-    const { keeper } = this.#parts;
+    const { keeper, table } = this.#parts;
     if (!keeper.isValid()) return 'unavailable';
     const token: OwnerToken = { owner: keeper.id, epoch: FIRST_EPOCH };
     const id = mintSessionId();
@@ -56,7 +56,7 @@ export class SessionOpener {
       client: params.client,
       createdMs: this.#parts.clock.wallMs(),
     };
-    const session = new Session(facts, token, keeper, facts.createdMs);
+    const session = new Session(facts, token, keeper, facts.createdMs, table.eventBudget);
     try {
       await this.#reserve(session, principal);
       const created = await this.#write(session);
@@ -65,7 +65,7 @@ export class SessionOpener {
       if (error instanceof DirectoryUnavailable) return 'unavailable';
       throw error;
     }
-    this.#parts.table.add(session);
+    table.add(session);
     return session;
   }
 

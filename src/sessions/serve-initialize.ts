@@ -57,7 +57,11 @@ export class InitializeServer {
     const accepts = readAccept(exchange.headers.accept) ?? { json: true, events: true };
     const headers = { ...versionHeader(session), [SESSION_HEADER]: session.facts.id };
     const { id } = body.message;
-    new LegacyCallAnswer(answer, accepts, headers, id, () => undefined).message(resultText(id, JSON.stringify(result)), true);
+    const openStream = () => session.openCallStream(id, exchange, headers, exchange.startedMs);
+    new LegacyCallAnswer(answer, accepts, headers, id, openStream, () => undefined).message(
+      resultText(id, JSON.stringify(result)),
+      true,
+    );
     return 'done';
   }
 }

@@ -11,6 +11,7 @@ import { withoutServerId } from '../servers/inject-server-id.js';
 import { isUnfiltered } from '../servers/tool-filter.js';
 import type { Exchange, RequestBody } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
+import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { ListKind, SessionCatalogs } from './session-catalogs.js';
 import type { CallInFlight, Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
@@ -67,10 +68,18 @@ export class RequestServer {
     const accepts = readAccept(exchange.headers.accept) ?? { json: true, events: true };
     session.inFlight++;
     return new Promise((resolve) => {
-      const answer = new LegacyCallAnswer(exchange.answer, accepts, versionHeader(session), body.message.id, (outcome, error) => {
+      const { id } = body.message;
+      const headers = versionHeader(session);
+      let stream: ResumableStream | undefined;
+      const openStream = () => {
+        stream = session.openCallStream(id, exchange, headers, clock.monotonicMs());
+        return stream;
+      };
+      const answer = new LegacyCallAnswer(exchange.answer, accepts, headers, id, openStream, (outcome, error) => {
         session.leave();
         session.lastUsedMs = clock.wallMs();
         keepAlive.remove(answer);
+        if (stream) session.streams.endCall(id, stream, clock.monotonicMs());
         exchange.note.outcome = outcome;
         if (error && exchange.note.backend) this.#parts.onBackendError(exchange.note.backend, error);
         resolve(outcome === 'NOT_OWNER' ? 'notOwner' : 'done');

@@ -1,13 +1,16 @@
 // Serves one request of a session that this worker owns. Whether it came from the public edge or over the hop is not known here.
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';
-import type { JsonRpcNotification } from '../protocol/json-rpc.js';
+import { errorText, type JsonRpcNotification, type RequestId } from '../protocol/json-rpc.js';
+import { LAST_EVENT_ID_HEADER } from '../protocol/mcp.js';
+import { decodeEventId, encodeEventId, type EventId } from '../streams/event-id.js';
+import { startEventStream, writeEvent } from '../streams/event-stream.js';
 import type { Exchange, Headers } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
+import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { SessionEnder } from './end-session.js';
 import type { RequestServer } from './serve-request.js';
 import type { Session } from './session.js';
-import { StandaloneStream } from './standalone-stream.js';
 import { versionHeader } from './version-header.js';
 
 /**
@@ -48,7 +51,7 @@ export class SessionServer {
     if (!session.mayAct() || (session.isLeaving && body?.kind === 'request')) return 'notOwner';
     session.lastUsedMs = this.#parts.clock.wallMs();
     if (exchange.method === 'DELETE') return this.#end(session, exchange);
-    if (exchange.method === 'GET') return this.#openStandalone(session, exchange);
+    if (exchange.method === 'GET') return this.#openStream(session, exchange);
     switch (body?.kind) {
       case 'request':
         return this.#parts.requests.serve(session, exchange, body);
@@ -104,28 +107,74 @@ export class SessionServer {
     return 'done';
   }
 
-  /** Newest wins: the one before ends cleanly. Resolves when the stream is over, so that it is logged and counted as one request. */
-  #openStandalone(session: Session, exchange: Exchange): Promise<ServeOutcome> {
-    const { keepAlive, clock } = this.#parts;
+  /** Resolves when the stream is over, so that it is logged and counted as one request. */
+  #openStream(session: Session, exchange: Exchange): ServeOutcome | Promise<ServeOutcome> {
+    const text = exchange.resumeAfter ?? exchange.headers[LAST_EVENT_ID_HEADER];
+    const last = text === undefined ? undefined : decodeEventId(text, session.facts.ref);
+    if (last?.stream.kind === 'call') return this.#resumeCall(session, exchange, last, last.stream.id);
     if (exchange.isReattached && session.standalone) {
       exchange.answer.end();
-      return Promise.resolve('done');
+      return 'done';
     }
-    session.standalone?.end();
-    return new Promise((resolve) => {
-      const stream = new StandaloneStream(exchange);
-      session.standalone = stream;
-      keepAlive.add(stream);
+    const { clock } = this.#parts;
+    const { streams } = session;
+    // Another epoch: the memory that gave the id is gone, and with it what came between the two.
+    const from = last === undefined ? {} : last.epoch === streams.epoch ? { after: last.seq } : { hasGap: true };
+    const read = this.#read(session, exchange, streams.standalone, from, () => {
+      streams.noteLeft(clock.monotonicMs());
+      if (session.standalone !== streams.standalone || streams.standalone.hasReader) return;
+      session.standalone = undefined;
+      for (const backend of session.backends.values()) backend.setListening(false);
+    });
+    if (streams.standalone.hasReader) {
+      session.standalone = streams.standalone;
       for (const backend of session.backends.values()) backend.setListening(true);
-      stream.open(versionHeader(session), (how) => {
-        keepAlive.remove(stream);
-        session.lastUsedMs = clock.wallMs();
-        if (session.standalone === stream) {
-          session.standalone = undefined;
-          for (const backend of session.backends.values()) backend.setListening(false);
-        }
-        resolve(how === 'moved' ? 'moved' : 'done');
+    }
+    return read;
+  }
+
+  /** The answer of a call whose caller was cut off. It touches no other stream (S103). */
+  #resumeCall(session: Session, exchange: Exchange, last: EventId, id: RequestId): ServeOutcome | Promise<ServeOutcome> {
+    const { answer } = exchange;
+    const stream = last.epoch === session.streams.epoch ? session.streams.findCall(id) : undefined;
+    if (stream?.hasMoreAfter(last.seq)) return this.#read(session, exchange, stream, { after: last.seq });
+    if (stream || last.isFinal) {
+      // Nothing more will come: a client that was told so does not ask again.
+      if (answer.started) answer.end();
+      else answer.send(204, versionHeader(session));
+      return 'done';
+    }
+    // The memory of it is gone, and the call with it or its answer.
+    const error = new GatewayError('OUTCOME_UNKNOWN', { message: 'the answer was lost', details: { reason: 'stream_lost' } });
+    exchange.note.outcome = error.code;
+    startEventStream(answer, versionHeader(session));
+    writeEvent(answer, errorText(id, error.toJsonRpc()), encodeEventId({ ...last, isFinal: true }));
+    answer.end();
+    return 'done';
+  }
+
+  #read(
+    session: Session,
+    exchange: Exchange,
+    stream: ResumableStream,
+    from: { readonly after?: number; readonly hasGap?: boolean },
+    onEnd?: () => void,
+  ): Promise<ServeOutcome> {
+    const { keepAlive, clock } = this.#parts;
+    return new Promise((resolve) => {
+      stream.attach({
+        exchange,
+        headers: versionHeader(session),
+        isPrimed: session.isPrimed,
+        ...from,
+        onEnd: (how) => {
+          session.lastUsedMs = clock.wallMs();
+          if (!stream.hasReader) keepAlive.remove(stream);
+          onEnd?.();
+          resolve(how === 'moved' ? 'moved' : 'done');
+        },
       });
+      if (stream.hasReader) keepAlive.add(stream);
     });
   }
 }

@@ -1,11 +1,14 @@
 // The sessions of this worker, by id (requests) and by reference (claims, sweep). Nothing else holds a Session.
 import type { SessionId, SessionRef } from '../protocol/ids.js';
+import { EventBudget } from '../streams/event-budget.js';
 import type { Session } from './session.js';
 
 export class SessionTable {
   readonly #byId = new Map<SessionId, Session>();
   readonly #byRef = new Map<SessionRef, Session>();
   readonly #claiming = new Set<SessionRef>();
+  /** What the streams of all of them may remember. */
+  readonly eventBudget = new EventBudget();
 
   get(id: SessionId): Session | undefined {
     return this.#byId.get(id);

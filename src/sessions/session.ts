@@ -7,8 +7,11 @@ import type { OwnerToken, SessionId, SessionRef } from '../protocol/ids.js';
 import type { JsonRpcNotification, RequestId } from '../protocol/json-rpc.js';
 import { NamePins } from '../servers/name-pins.js';
 import type { VirtualServer } from '../servers/virtual-server.js';
+import type { EventBudget } from '../streams/event-budget.js';
+import type { Exchange, Headers } from '../streams/exchange.js';
+import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
-import type { StandaloneStream } from './standalone-stream.js';
+import { SessionStreams } from './session-streams.js';
 
 /**
  * active: served here · reclaiming: the lease ran out or the record was lost, requests are held until the token is ours again ·
@@ -52,12 +55,16 @@ export class Session {
   isLeaving = false;
   /** Told when the last request has been answered; may begin another one before it runs. */
   onQuiet: (() => void) | undefined;
-  standalone: StandaloneStream | undefined;
+  readonly streams: SessionStreams;
+  /** Its standalone stream while somebody reads it. */
+  standalone: ResumableStream | undefined;
   #keeper: LeaseKeeper;
   readonly #settled = new Set<() => void>();
 
-  constructor(facts: SessionFacts, token: OwnerToken, keeper: LeaseKeeper, nowMs: number) {
+  /** @param budget what the streams of all sessions may remember; default one of its own */
+  constructor(facts: SessionFacts, token: OwnerToken, keeper: LeaseKeeper, nowMs: number, budget?: EventBudget) {
     this.facts = facts;
+    this.streams = new SessionStreams({ session: facts.ref, epoch: token.epoch, ...(budget && { budget }) });
     this.token = token;
     this.#keeper = keeper;
     this.lastUsedMs = nowMs;
@@ -110,6 +117,18 @@ export class Session {
     return saved;
   }
 
+  /** Whether the client's revision knows events that only carry an id (2025-11-25, "Sending Messages", priming event). */
+  get isPrimed(): boolean {
+    return this.facts.protocolVersion >= '2025-11-25';
+  }
+
+  /** The answer of a call as a stream that its caller can resume. @param nowMs monotonic */
+  openCallStream(id: RequestId, exchange: Exchange, headers: Headers, nowMs: number): ResumableStream {
+    const stream = this.streams.openCall(id, nowMs);
+    stream.attach({ exchange, headers, isPrimed: this.isPrimed });
+    return stream;
+  }
+
   get isIdle(): boolean {
     return this.inFlight === 0 && this.calls.size === 0;
   }
@@ -139,8 +158,7 @@ export class Session {
       call.fail(error);
     }
     this.calls.clear();
-    if (state === 'released') this.standalone?.move();
-    else this.standalone?.end();
+    this.streams.close(state === 'released' ? 'moved' : 'ended');
     for (const backend of this.backends.values()) backend.close(error);
     this.backends.clear();
   }

@@ -91,7 +91,7 @@ export class TakeOver {
       client: record.client,
       createdMs: record.createdMs,
     };
-    const session = new Session(facts, { owner: claimant, epoch: outcome.epoch }, keeper, clock.wallMs());
+    const session = new Session(facts, { owner: claimant, epoch: outcome.epoch }, keeper, clock.wallMs(), table.eventBudget);
     table.add(session);
     sessionBackends.restore(session, record.backends);
     onTakenOver(session, from);

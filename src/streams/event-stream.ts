@@ -23,8 +23,8 @@ export function startEventStream(answer: Answer, headers: Headers): void {
 }
 
 /** @returns false when the reader is slow (see Answer.write) */
-export function writeEvent(answer: Answer, json: Buffer | string): boolean {
-  return answer.write(formatEvent({ data: json }));
+export function writeEvent(answer: Answer, json: Buffer | string, id?: string): boolean {
+  return answer.write(formatEvent(id === undefined ? { data: json } : { id, data: json }));
 }
 
 export function writeComment(answer: Answer): boolean {

@@ -83,6 +83,8 @@ export interface Exchange {
    * replace a stream that it asked for meanwhile.
    */
   readonly isReattached?: boolean;
+  /** Of a stream that goes on elsewhere: the id of the last event that was passed on. Kept by whoever passes events on. */
+  resumeAfter?: string;
   /** Present when it came over the internal listener. */
   readonly hop: Hop | undefined;
   readonly answer: Answer;

@@ -2,9 +2,9 @@
 import type { CallSink } from '../../backends/backend.js';
 import { GatewayError, retryHeader, toGatewayError } from '../../errors/gateway-error.js';
 import { errorText, type RequestId } from '../../protocol/json-rpc.js';
-import { startEventStream, writeComment, writeEvent } from '../../streams/event-stream.js';
 import type { Answer, Headers } from '../../streams/exchange.js';
 import type { KeptAlive } from '../../streams/keep-alive.js';
+import type { ResumableStream } from '../../streams/resumable-stream.js';
 import type { AcceptedTypes } from './accept.js';
 
 const JSON_TYPE = 'application/json';
@@ -24,7 +24,8 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
   readonly #headers: Headers;
   readonly #id: RequestId;
   readonly #onEnd: (outcome: string, error: GatewayError | undefined) => void;
-  #streaming = false;
+  readonly #openStream: () => ResumableStream;
+  #stream: ResumableStream | undefined;
   /** `whole`: small, sent in one piece when it is complete; `relayed`: its head has gone out; `collected`: becomes an event. */
   #body: 'none' | 'whole' | 'relayed' | 'collected' = 'none';
   #collected: Buffer[] = [];
@@ -35,6 +36,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
 
   /**
    * @param headers sent with the answer (the session's protocol version)
+   * @param openStream begins the answer as a stream, at most once, which the caller can resume
    * @param onEnd once, with `ok`, `tool_error`, or the code of the error; NOT_OWNER is not written but told here: nothing had begun
    */
   constructor(
@@ -42,12 +44,14 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     accepts: AcceptedTypes,
     headers: Headers,
     id: RequestId,
+    openStream: () => ResumableStream,
     onEnd: (outcome: string, error: GatewayError | undefined) => void,
   ) {
     this.#answer = answer;
     this.#accepts = accepts;
     this.#headers = headers;
     this.#id = id;
+    this.#openStream = openStream;
     this.#onEnd = onEnd;
   }
 
@@ -65,25 +69,22 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     if (this.#ended) return true;
     if (final) {
       this.#noteToolError(json);
-      if (!this.#streaming && this.#accepts.json) {
+      if (!this.#stream && this.#accepts.json) {
         this.#answer.send(200, { ...this.#headers, 'content-type': JSON_TYPE }, json);
       } else {
-        this.#startStream();
-        writeEvent(this.#answer, json);
-        this.#answer.end();
+        this.#startStream().push(json, true);
       }
       this.#end(this.#toolError ? 'tool_error' : 'ok');
       return true;
     }
     // A caller that takes only JSON gets the response alone.
     if (!this.#accepts.events) return true;
-    this.#startStream();
-    return writeEvent(this.#answer, json);
+    return this.#startStream().push(json);
   }
 
   bodyStart(contentLength: number | undefined): void {
     if (this.#ended) return;
-    if (this.#streaming || !this.#accepts.json) {
+    if (this.#stream || !this.#accepts.json) {
       this.#body = 'collected';
       return;
     }
@@ -119,11 +120,9 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     if (this.#ended) return;
     if (this.#body === 'whole') {
       this.#answer.send(200, { ...this.#headers, 'content-type': JSON_TYPE }, joined(this.#collected));
+    } else if (this.#body === 'collected') {
+      this.#startStream().push(joined(this.#collected), true);
     } else {
-      if (this.#body === 'collected') {
-        this.#startStream();
-        writeEvent(this.#answer, joined(this.#collected));
-      }
       this.#answer.end();
     }
     this.#end(this.#toolError ? 'tool_error' : 'ok');
@@ -144,15 +143,10 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     if (this.#body === 'relayed') {
       // Part of a body has gone out: only a visible break tells the caller that it is not whole.
       this.#answer.destroy();
-    } else if (this.#streaming) {
-      writeEvent(this.#answer, text);
-      this.#answer.end();
-    } else if (this.#accepts.json) {
+    } else if (!this.#stream && this.#accepts.json) {
       this.#answer.send(error.status, { ...this.#headers, 'content-type': JSON_TYPE, ...retryHeader(error) }, text);
     } else {
-      this.#startStream();
-      writeEvent(this.#answer, text);
-      this.#answer.end();
+      this.#startStream().push(text, true);
     }
     this.#end(error.code, error);
   }
@@ -161,15 +155,15 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
   keepAlive(): void {
     if (this.#ended || this.#body !== 'none') return;
     if (!this.#accepts.events) return;
-    this.#startStream();
-    writeComment(this.#answer);
+    this.#startStream().keepAlive();
   }
 
-  #startStream(): void {
-    if (this.#streaming) return;
-    this.#streaming = true;
-    startEventStream(this.#answer, this.#headers);
-    this.#answer.onDrain(() => this.resume?.());
+  #startStream(): ResumableStream {
+    if (!this.#stream) {
+      this.#stream = this.#openStream();
+      this.#stream.onDrain = () => this.resume?.();
+    }
+    return this.#stream;
   }
 
   #noteToolError(json: Buffer | string): void {

@@ -1,6 +1,5 @@
 // Idle time: told to the index while a session is used, and ended by its owner's own clock.
 import { DirectoryUnavailable } from '../../../src/directory/directory.js';
-import { StandaloneStream } from '../../../src/sessions/standalone-stream.js';
 import { waitFor } from '../../support/wait-for.js';
 import { useWorld } from './fixture.js';
 import { IDLE_MS, LEASE_MS, type TestWorker } from './world.js';
@@ -61,7 +60,7 @@ it.each(['a stream', 'a call'])('%s that is open is use', async (what) => {
   const worker = await world.worker('a');
   const session = await worker.open();
   if (what === 'a call') session.inFlight++;
-  else session.standalone = new StandaloneStream({} as never);
+  else session.standalone = session.streams.standalone;
   session.lastUsedMs = world.clock.wallMs() - IDLE_MS;
   worker.liveness.start();
   await tick(worker);

@@ -2,6 +2,9 @@
 import type { AcceptedTypes } from '../../../src/eras/legacy/accept.js';
 import { LegacyCallAnswer } from '../../../src/eras/legacy/call-answer.js';
 import { GatewayError } from '../../../src/errors/gateway-error.js';
+import { EventBudget } from '../../../src/streams/event-budget.js';
+import type { Exchange } from '../../../src/streams/exchange.js';
+import { ResumableStream } from '../../../src/streams/resumable-stream.js';
 import { RecordingAnswer } from '../streams/recording-answer.js';
 
 const BOTH: AcceptedTypes = { json: true, events: true };
@@ -17,7 +20,17 @@ const unavailable = () => new GatewayError('BACKEND_UNAVAILABLE', { details: { b
 function make(accepts: AcceptedTypes) {
   const answer = new RecordingAnswer();
   const ends: Array<{ outcome: string; error: string | undefined }> = [];
-  const call = new LegacyCallAnswer(answer, accepts, VERSION, 'call', (outcome, error) => {
+  const openStream = () => {
+    const stream = new ResumableStream({
+      session: 'reference',
+      name: { kind: 'call', id: 'call' },
+      epoch: 1,
+      budget: new EventBudget(),
+    });
+    stream.attach({ exchange: { answer, onAbort: () => undefined } as unknown as Exchange, headers: VERSION, isPrimed: false });
+    return stream;
+  };
+  const call = new LegacyCallAnswer(answer, accepts, VERSION, 'call', openStream, (outcome, error) => {
     ends.push({ outcome, error: error?.code });
   });
   return { answer, call, ends };

@@ -1,0 +1,52 @@
+// The ids of the events that clients get, as in `<stream>.<epoch>.<seq>`: what a worker that remembers nothing of a stream needs to say
+// what is true about it. Encoded, not secret: whoever makes one up reaches only what is his own (the session is checked apart from it).
+import type { RequestId } from '../protocol/json-rpc.js';
+
+/** `standalone`, or the caller's request whose answer the stream carries. */
+export type StreamName = { readonly kind: 'standalone' } | { readonly kind: 'call'; readonly id: RequestId };
+
+export interface EventId {
+  /** Reference of the session. An id of another session is worth nothing. */
+  readonly session: string;
+  readonly stream: StreamName;
+  /** In which the owner's memory of the stream begins: another one says that the memory was another. */
+  readonly epoch: number;
+  /** From 1 on; 0 stands before the first event. */
+  readonly seq: number;
+  /** The stream ends with this event. */
+  readonly isFinal: boolean;
+}
+
+/** A session's reference is 22 characters: enough of it to tell its own ids from others. */
+const SESSION_CHARS = 8;
+/** What a request id of a reasonable client fits in; a longer one makes the id undecodable, and its stream cannot be resumed. */
+const MAX_LENGTH = 1024;
+
+export function encodeEventId({ session, stream, epoch, seq, isFinal }: EventId): string {
+  const name = stream.kind === 'standalone' ? [] : [stream.id];
+  return Buffer.from(JSON.stringify([session.slice(0, SESSION_CHARS), epoch, seq, isFinal ? 1 : 0, ...name])).toString(
+    'base64url',
+  );
+}
+
+/** @returns undefined for what is no id of ours, or one of another session */
+export function decodeEventId(text: string, session: string): EventId | undefined {
+  if (text.length > MAX_LENGTH) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(text, 'base64url').toString());
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(value) || value.length < 4 || value.length > 5) return undefined;
+  const [of, epoch, seq, final, id] = value as unknown[];
+  if (of !== session.slice(0, SESSION_CHARS) || !isCount(epoch) || !isCount(seq) || (final !== 0 && final !== 1))
+    return undefined;
+  if (value.length === 5 && typeof id !== 'string' && typeof id !== 'number') return undefined;
+  const stream: StreamName = value.length === 4 ? { kind: 'standalone' } : { kind: 'call', id: id as RequestId };
+  return { session, stream, epoch, seq, isFinal: final === 1 };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}

@@ -1,0 +1,220 @@
+// The one stream pump towards a client: what happens goes into a bounded ring, and one reader at a time is given what it has not got,
+// as fast as it reads. A reader that leaves comes again with the last id it saw and misses nothing that the ring still holds; what the
+// ring has lost is told, never passed over in silence (S100–S103).
+import { formatEvent } from '../protocol/sse.js';
+import type { EventBudget } from './event-budget.js';
+import { encodeEventId, type EventId, type StreamName } from './event-id.js';
+import { startEventStream, writeComment } from './event-stream.js';
+import type { Exchange, Headers } from './exchange.js';
+import type { KeptAlive } from './keep-alive.js';
+
+/** `moved`: its session has another owner from now on, and whoever holds the stream goes on there. */
+export type ReaderEnd = 'ended' | 'moved';
+
+/** Who reads from now on; the one before ends cleanly (newest wins). */
+export interface NewReader {
+  readonly exchange: Exchange;
+  readonly headers: Headers;
+  /** Whether its revision (2025-11-25) knows empty events that only carry an id. */
+  readonly isPrimed: boolean;
+  /** It has got everything up to this sequence number; undefined: it wants what comes from now on. */
+  readonly after?: number;
+  /** Something may be missing that this memory never held. */
+  readonly hasGap?: boolean;
+  /** Once, when it reads no more, for whatever reason. */
+  readonly onEnd?: (how: ReaderEnd) => void;
+}
+
+export interface ResumableStreamOptions {
+  readonly session: string;
+  readonly name: StreamName;
+  readonly epoch: number;
+  readonly budget: EventBudget;
+  /** Most that is remembered, default 1 MiB; the last event always is. */
+  readonly maxBytes?: number;
+  /** Default 1 000. */
+  readonly maxEvents?: number;
+}
+
+interface StoredEvent {
+  readonly json: Buffer | string;
+  readonly isFinal: boolean;
+}
+
+const MAX_BYTES = 1024 * 1024;
+const MAX_EVENTS = 1000;
+
+/** Told where events may be missing (DESIGN: "first a notifications/message, level warning"). */
+const GAP = JSON.stringify({
+  jsonrpc: '2.0',
+  method: 'notifications/message',
+  params: { level: 'warning', logger: 'berth', data: { gap: true } },
+});
+
+export class ResumableStream implements KeptAlive {
+  nextCommentMs = 0;
+  /** Run when the reader takes more after `push` said false, or has left. */
+  onDrain: (() => void) | undefined;
+  readonly #options: ResumableStreamOptions;
+  readonly #events: StoredEvent[] = [];
+  /** Sequence number of the first event in the ring. */
+  #firstSeq = 1;
+  #bytes = 0;
+  #isFinished = false;
+  #reader: (NewReader & { position: number; isBlocked: boolean }) | undefined;
+
+  constructor(options: ResumableStreamOptions) {
+    this.#options = options;
+  }
+
+  get lastSeq(): number {
+    return this.#firstSeq + this.#events.length - 1;
+  }
+
+  get isFinished(): boolean {
+    return this.#isFinished;
+  }
+
+  get hasReader(): boolean {
+    return this.#reader !== undefined;
+  }
+
+  /** Whether an event that this memory knows follows that one. */
+  hasMoreAfter(seq: number): boolean {
+    return !this.#isFinished || seq < this.lastSeq;
+  }
+
+  attach(reader: NewReader): void {
+    this.end();
+    const { exchange, headers, isPrimed, after } = reader;
+    const { answer } = exchange;
+    const position = Math.min(after ?? this.lastSeq, this.lastSeq);
+    const current = { ...reader, position, isBlocked: false };
+    this.#reader = current;
+    startEventStream(answer, headers);
+    answer.onDrain(() => {
+      if (this.#reader !== current) return;
+      current.isBlocked = false;
+      this.#pump();
+      if (!current.isBlocked) this.onDrain?.();
+    });
+    // Its first id: with it a client that drops before any event comes again to this stream (S102).
+    if (isPrimed) answer.write(formatEvent({ id: this.#idOf(position), data: '' }));
+    if (reader.hasGap || position + 1 < this.#firstSeq) this.#tellGap();
+    exchange.onAbort(() => {
+      if (this.#reader === current) this.#leave('ended');
+    });
+    if (this.#reader === current) this.#pump();
+  }
+
+  /**
+   * One JSON-RPC message; `isFinal`: the stream ends with it.
+   * @returns false when the reader takes no more for now
+   */
+  push(json: Buffer | string, isFinal = false): boolean {
+    if (this.#isFinished) return true;
+    this.#isFinished = isFinal;
+    // A view of a larger chunk would keep all of it alive.
+    const kept = typeof json === 'string' || json.length * 2 > json.buffer.byteLength ? json : Buffer.from(json);
+    this.#events.push({ json: kept, isFinal });
+    this.#count(kept.length);
+    this.#pump();
+    this.#trim();
+    return !this.#reader?.isBlocked;
+  }
+
+  /** See KeepAlive. */
+  keepAlive(): void {
+    const reader = this.#reader;
+    if (reader && !reader.isBlocked) reader.isBlocked = !writeComment(reader.exchange.answer);
+  }
+
+  /** The clean end of the reader; what is remembered stays. */
+  end(): void {
+    if (!this.#reader) return;
+    this.#reader.exchange.answer.end();
+    this.#leave('ended');
+  }
+
+  /** Leaves the reader's answer open: it goes on elsewhere, after all that waits here. */
+  move(): void {
+    const reader = this.#reader;
+    if (!reader) return;
+    while (reader.position < this.lastSeq) this.#writeNext(reader);
+    reader.exchange.resumeAfter = this.#idOf(reader.position);
+    this.#leave('moved');
+  }
+
+  /** Something came that nobody will get: whoever resumes from before it is told. */
+  skip(): void {
+    this.clear();
+    this.#firstSeq++;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#firstSeq = this.lastSeq + 1;
+    this.#events.length = 0;
+    this.#count(-this.#bytes);
+  }
+
+  #pump(): void {
+    const reader = this.#reader;
+    if (!reader) return;
+    // What ends the stream is given to the connection at once: nobody would ask for the rest later.
+    while (reader.position < this.lastSeq && (!reader.isBlocked || this.#isFinished)) {
+      if (reader.position + 1 < this.#firstSeq) {
+        // It read too slowly: it comes again with its last id, and is told that something is missing.
+        this.end();
+        return;
+      }
+      this.#writeNext(reader);
+    }
+    if (this.#isFinished && reader.position === this.lastSeq) this.end();
+  }
+
+  #writeNext(reader: { exchange: Exchange; position: number; isBlocked: boolean }): void {
+    reader.position = Math.max(reader.position + 1, this.#firstSeq);
+    const { json } = this.#events[reader.position - this.#firstSeq] as StoredEvent;
+    reader.isBlocked = !reader.exchange.answer.write(formatEvent({ id: this.#idOf(reader.position), data: json }));
+  }
+
+  /** As an event of its own: its id says that everything before what the ring holds has been dealt with. */
+  #tellGap(): void {
+    const reader = this.#reader;
+    if (!reader) return;
+    reader.position = Math.max(reader.position, this.#firstSeq - 1);
+    reader.exchange.answer.write(formatEvent({ id: this.#idOf(reader.position), data: GAP }));
+  }
+
+  #trim(): void {
+    const { maxBytes = MAX_BYTES, maxEvents = MAX_EVENTS, budget } = this.#options;
+    while (this.#events.length > 1 && (this.#bytes > maxBytes || this.#events.length > maxEvents || budget.isExceeded)) {
+      const first = this.#events.shift() as StoredEvent;
+      this.#firstSeq++;
+      this.#count(-first.json.length);
+    }
+    const reader = this.#reader;
+    // A reader that is blocked would notice only when it drains, perhaps never.
+    if (reader && reader.position + 1 < this.#firstSeq) this.end();
+  }
+
+  #leave(how: ReaderEnd): void {
+    const reader = this.#reader;
+    this.#reader = undefined;
+    reader?.onEnd?.(how);
+    // Nobody holds it up any more.
+    if (reader?.isBlocked) this.onDrain?.();
+  }
+
+  #idOf(seq: number): string {
+    const { session, name: stream, epoch } = this.#options;
+    const isFinal = this.#isFinished && seq === this.lastSeq;
+    return encodeEventId({ session, stream, epoch, seq, isFinal } satisfies EventId);
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#options.budget.add(bytes);
+  }
+}

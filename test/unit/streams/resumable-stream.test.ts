@@ -1,0 +1,187 @@
+// What a reader gets of a stream: everything from where it was, once, in order, or a told gap.
+import { decodeEventId, encodeEventId } from '../../../src/streams/event-id.js';
+import { EventBudget } from '../../../src/streams/event-budget.js';
+import type { Exchange } from '../../../src/streams/exchange.js';
+import { LastEventId } from '../../../src/streams/last-event-id.js';
+import { type NewReader, ResumableStream, type ResumableStreamOptions } from '../../../src/streams/resumable-stream.js';
+import { eventsOf } from '../../support/raw-request.js';
+import { RecordingAnswer } from './recording-answer.js';
+
+const SESSION = 'abcdefghijklmnopqrstuv';
+
+function makeStream(options: Partial<ResumableStreamOptions> = {}): ResumableStream {
+  return new ResumableStream({
+    session: SESSION,
+    name: { kind: 'call', id: 7 },
+    epoch: 3,
+    budget: new EventBudget(),
+    ...options,
+  });
+}
+
+function read(stream: ResumableStream, how: Partial<NewReader> = {}) {
+  const answer = new RecordingAnswer();
+  const left: Array<() => void> = [];
+  const exchange = { answer, onAbort: (listener: () => void) => void left.push(listener) } as unknown as Exchange;
+  const ends: string[] = [];
+  stream.attach({ exchange, headers: {}, isPrimed: false, onEnd: (end) => void ends.push(end), ...how });
+  return {
+    answer,
+    exchange,
+    ends,
+    events: () => eventsOf(answer.text),
+    seqs: () => eventsOf(answer.text).map(({ id }) => decodeEventId(id ?? '', SESSION)?.seq),
+    leave: () => {
+      for (const listener of left) listener();
+    },
+  };
+}
+
+const isGap = (data: string) => JSON.parse(data).params?.data?.gap === true;
+
+test('every event carries an id, and the last one is marked', () => {
+  const stream = makeStream();
+  const reader = read(stream);
+  stream.push('{"n":1}');
+  stream.push(Buffer.from('{"n":2}'), true);
+  expect(reader.events().map(({ data }) => data)).toEqual(['{"n":1}', '{"n":2}']);
+  const ids = reader.events().map(({ id }) => decodeEventId(id ?? '', SESSION));
+  expect(ids).toEqual([
+    { session: SESSION, stream: { kind: 'call', id: 7 }, epoch: 3, seq: 1, isFinal: false },
+    { session: SESSION, stream: { kind: 'call', id: 7 }, epoch: 3, seq: 2, isFinal: true },
+  ]);
+  expect(reader.answer.ends).toBe(1);
+  expect(reader.ends).toEqual(['ended']);
+});
+
+test('a reader that left gets exactly what it missed, however often it drops', () => {
+  const stream = makeStream();
+  const first = read(stream, { isPrimed: true });
+  expect(first.seqs()).toEqual([0]);
+  first.leave();
+  stream.push('1');
+  const second = read(stream, { isPrimed: true, after: 0 });
+  expect(second.seqs()).toEqual([0, 1]);
+  second.leave();
+  stream.push('2');
+  stream.push('3', true);
+  const third = read(stream, { after: 1 });
+  expect(third.events().map(({ data }) => data)).toEqual(['2', '3']);
+  expect(third.answer.ends).toBe(1);
+  expect(stream.hasMoreAfter(2)).toBe(true);
+  expect(stream.hasMoreAfter(3)).toBe(false);
+});
+
+test('what the ring has lost is told first', () => {
+  const stream = makeStream({ maxEvents: 3 });
+  for (let n = 1; n <= 10; n++) stream.push(String(n));
+  const reader = read(stream, { after: 2 });
+  const [gap, ...rest] = reader.events();
+  expect(isGap(gap?.data ?? '')).toBe(true);
+  expect(rest.map(({ data }) => data)).toEqual(['8', '9', '10']);
+  // The id of the gap stands before the first event that follows it.
+  expect(reader.seqs()).toEqual([7, 8, 9, 10]);
+  const exact = read(stream, { after: 7 });
+  expect(exact.events().map(({ data }) => data)).toEqual(['8', '9', '10']);
+});
+
+test('bytes are bounded, per stream and over all; the last event always stays', () => {
+  const budget = new EventBudget(100);
+  const one = makeStream({ budget, maxBytes: 60 });
+  const other = makeStream({ budget });
+  for (let n = 0; n < 10; n++) one.push('x'.repeat(20));
+  expect(budget.bytes).toBeLessThanOrEqual(60);
+  other.push('y'.repeat(1000));
+  other.push('z'.repeat(1000));
+  const reader = read(other, { after: 0 });
+  expect(reader.events().at(-1)?.data).toBe('z'.repeat(1000));
+  other.clear();
+  one.clear();
+  expect(budget.bytes).toBe(0);
+});
+
+test('a slow reader gets the rest as it reads; one that falls behind the ring is ended and told when it comes again', () => {
+  const stream = makeStream({ maxEvents: 5 });
+  let drains = 0;
+  stream.onDrain = () => void drains++;
+  const slow = read(stream);
+  slow.answer.takes = false;
+  expect(stream.push('1')).toBe(false);
+  expect(stream.push('2')).toBe(false);
+  expect(slow.events().map(({ data }) => data)).toEqual(['1']);
+  slow.answer.drain();
+  expect(slow.events().map(({ data }) => data)).toEqual(['1', '2']);
+  expect(drains).toBe(1);
+
+  slow.answer.takes = false;
+  for (let n = 3; n <= 20; n++) stream.push(String(n));
+  expect(slow.answer.ends).toBe(1);
+  expect(slow.ends).toEqual(['ended']);
+  expect(drains).toBe(2);
+  const again = read(stream, { after: 3 });
+  expect(isGap(again.events()[0]?.data ?? '')).toBe(true);
+  expect(again.events().at(-1)?.data).toBe('20');
+});
+
+test('the newest reader wins, and the one before ends cleanly', () => {
+  const stream = makeStream();
+  const [first, second] = [read(stream), read(stream)];
+  expect(first.answer.ends).toBe(1);
+  stream.push('1');
+  expect(first.events()).toEqual([]);
+  expect(second.events().map(({ data }) => data)).toEqual(['1']);
+  first.leave();
+  stream.push('2');
+  expect(second.events()).toHaveLength(2);
+});
+
+test('a stream that moves leaves its answer open and says where it was', () => {
+  const stream = makeStream({ name: { kind: 'standalone' } });
+  const reader = read(stream);
+  reader.answer.takes = false;
+  stream.push('1');
+  stream.push('2');
+  stream.move();
+  expect(reader.ends).toEqual(['moved']);
+  expect(reader.answer.finished).toBe(false);
+  expect(decodeEventId(reader.exchange.resumeAfter ?? '', SESSION)).toMatchObject({ seq: 2, stream: { kind: 'standalone' } });
+});
+
+describe('an event id', () => {
+  const id = { session: SESSION, stream: { kind: 'call', id: 'a "b"' }, epoch: 2, seq: 5, isFinal: true } as const;
+
+  it('survives the way', () => {
+    expect(decodeEventId(encodeEventId(id), SESSION)).toEqual(id);
+    const standalone = { ...id, stream: { kind: 'standalone' } } as const;
+    expect(decodeEventId(encodeEventId(standalone), SESSION)).toEqual(standalone);
+  });
+
+  it.each([
+    ['of another session', encodeEventId({ ...id, session: 'zzzzzzzzzzzzzzzzzzzzzz' })],
+    ['of nobody', 'x'],
+    ['empty', ''],
+    ['with a negative number', Buffer.from('["abcdefgh",-1,0,0]').toString('base64url')],
+    ['with too much', Buffer.from('["abcdefgh",1,0,0,7,8]').toString('base64url')],
+    ['with an object for a request', Buffer.from('["abcdefgh",1,0,0,{}]').toString('base64url')],
+    ['endless', 'A'.repeat(100_000)],
+  ])('%s is none of ours', (_name, text) => {
+    expect(decodeEventId(text, SESSION)).toBeUndefined();
+  });
+});
+
+describe('what an edge knows of the bytes it passes on', () => {
+  const text = 'retry: 4000\n\nid: a\ndata: \n\n: keep-alive\n\nid: b\ndata: {"x":"id: no"}\n\nid: c\ndata: {}\n\n';
+
+  it.each([1, 2, 3, 5, 7, 1000])('is the id of the last whole event, in parts of %i bytes', (size) => {
+    for (let end = 1; end <= text.length; end++) {
+      const last = new LastEventId();
+      for (let at = 0; at < end; at += size) last.push(Buffer.from(text.slice(at, Math.min(end, at + size))));
+      const whole = text.slice(0, text.slice(0, end).lastIndexOf('\n\n') + 2);
+      const expected = whole
+        .match(/^id: (.*)$/gm)
+        ?.at(-1)
+        ?.slice(4);
+      expect([end, last.value]).toEqual([end, expected]);
+    }
+  });
+});
