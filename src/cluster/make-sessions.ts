@@ -36,7 +36,17 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     gatewayEnvironment: readEnvironment(),
     onGroup,
   });
-  const teardown = makeTeardown({ redisUrl: start.redisUrl, config, keyring, clock, backends, metrics, log, onCommand });
+  const teardown = makeTeardown({
+    redisUrl: start.redisUrl,
+    config,
+    keyring,
+    clock,
+    backends,
+    directory,
+    metrics,
+    log,
+    onCommand,
+  });
   const ender = new SessionEnder({
     directory,
     clock,

@@ -1,7 +1,7 @@
 // The worker's share in the teardown queue: adds jobs, runs those of anybody, tells how many there are.
 import type { Backend } from '../backends/backend.js';
 import type { Config } from '../config/schema.js';
-import type { BackendSessionRecord } from '../directory/directory.js';
+import type { BackendSessionRecord, Directory } from '../directory/directory.js';
 import { type Clock, pause, type Timer } from '../lifecycle/clock.js';
 import type { Logger } from '../observability/log.js';
 import type { Metrics } from '../observability/metrics.js';
@@ -10,6 +10,7 @@ import { openQueueConnection } from '../redis/connect.js';
 import type { Keyring } from '../secrets/keyring.js';
 import { BullTeardownQueue } from '../teardown/bull-teardown-queue.js';
 import type { TeardownJob, TeardownQueue } from '../teardown/job.js';
+import { openIdsOf } from '../teardown/open-ids.js';
 import { TeardownWorker } from '../teardown/teardown-worker.js';
 
 export interface TeardownParts {
@@ -18,6 +19,7 @@ export interface TeardownParts {
   readonly keyring: Keyring;
   readonly clock: Clock;
   readonly backends: ReadonlyMap<string, Backend>;
+  readonly directory: Pick<Directory, 'findOpen' | 'forgetOpen'>;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly onCommand: () => void;
@@ -38,7 +40,7 @@ const DISCARD_TRIES = 20;
 const DISCARD_PAUSE_MS = 500;
 
 export function makeTeardown(parts: TeardownParts): Teardown {
-  const { redisUrl, config, keyring, clock, backends, metrics, log, onCommand } = parts;
+  const { redisUrl, config, keyring, clock, backends, directory, metrics, log, onCommand } = parts;
   const onError = (error: Error) => log.debug({ error: error.message }, 'teardown queue');
   const producer = openQueueConnection(redisUrl, { name: 'berth-teardown', onCommand, onError });
   const consumer = openQueueConnection(redisUrl, { name: 'berth-teardown-worker', onCommand, onError });
@@ -72,9 +74,7 @@ export function makeTeardown(parts: TeardownParts): Teardown {
         ...common,
         connection: consumer,
         backend: (name) => backends.get(name),
-        // Which ids are open in other sessions is not indexed yet: only a backend that gives an ended id away again within the
-        // minutes of a retry could be hit.
-        isOpenElsewhere: async () => false,
+        ...openIdsOf(directory),
         onResult: (result) => metrics.teardowns.inc(result),
         onGivenUp: ({ backend, sessionRef }, reason) =>
           log.warn({ backend, session: sessionRef, reason }, 'a teardown was given up'),

@@ -33,6 +33,14 @@ export interface BackendSessionRecord {
   readonly capabilities: Capabilities;
   /** Whether the state died with its worker (stdio). */
   readonly transport: 'http' | 'stdio';
+  /** Of backend and id (`digestOfBackendSession`): where the index of open ids has it. Missing where the backend issued no id. */
+  readonly digest?: string;
+}
+
+/** Who has a backend session open, by the index of open ids. */
+export interface OpenHolder {
+  readonly ref: SessionRef;
+  readonly generation: number;
 }
 
 export interface SessionRecord {
@@ -122,7 +130,10 @@ export interface Directory {
   claimSession(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string, above?: Epoch): Promise<ClaimOutcome>;
   /** Gives the session up: owner becomes '', epoch stays. */
   releaseSession(ref: SessionRef, token: OwnerToken): Promise<{ readonly kind: 'released' } | Refusal>;
-  /** Saves a backend session by compare-and-set on its generation (0: none yet). */
+  /**
+   * Saves a backend session by compare-and-set on its generation (0: none yet), and its id in the index of open ids, in parallel: both
+   * stand before it resolves. A refused save leaves its entry in the index to the teardown of what was not saved.
+   */
   saveBackendSession(
     ref: SessionRef,
     token: OwnerToken,
@@ -167,8 +178,12 @@ export interface Directory {
   dropReservations(ref: SessionRef, principal: string): Promise<void>;
   /** Liveness, one ZADD XX GT a batch: a session's idle time ends at `untilMs`. */
   touchSessions(entries: ReadonlyArray<{ readonly ref: SessionRef; readonly untilMs: number }>): Promise<void>;
-  /** Sets the record's TTL anew (once a day by the owner). */
-  extendRecord(ref: SessionRef, token: OwnerToken): Promise<void>;
+  /** Sets the record's TTL anew (once a day by the owner), and that of its backend sessions in the index of open ids. */
+  extendRecord(ref: SessionRef, token: OwnerToken, backends?: SessionRecord['backends']): Promise<void>;
+  /** Who has the backend session of this digest open; undefined if nobody has. */
+  findOpen(digest: string): Promise<OpenHolder | undefined>;
+  /** It was ended, or given up: it leaves the index, unless another session or a later generation has it open. */
+  forgetOpen(digest: string, holder: OpenHolder): Promise<void>;
   /** Members whose idle time ended before `nowMs`, oldest first. */
   listExpired(nowMs: number, limit: number): Promise<SessionRef[]>;
   listEnding(limit: number): Promise<SessionRef[]>;

@@ -9,6 +9,8 @@ export interface Keys {
   lease(id: WorkerId): string;
   /** Sorted set of the references of one principal; score = when it was reserved (ms). */
   principal(digest: string): string;
+  /** String with TTL: which session has this backend session (a digest of backend and id) open, and as which generation of it. */
+  open(digest: string): string;
   /** Sorted set of all references; score = end of the idle time (ms). */
   readonly expiry: string;
   /** Sorted set of the references that are `closing`; score = since when (ms). */
@@ -31,6 +33,7 @@ export function makeKeys(prefix: string): Keys {
     session: (ref) => `${prefix}{${ref}}:session`,
     lease: (id) => `${prefix}worker:${id}`,
     principal: (digest) => `${prefix}principal:${digest}`,
+    open: (digest) => `${prefix}open:${digest}`,
     expiry: `${prefix}expiry`,
     ending: `${prefix}ending`,
     workers: `${prefix}workers`,

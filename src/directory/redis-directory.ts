@@ -3,12 +3,22 @@ import { type Clock, systemClock } from '../lifecycle/clock.js';
 import type { OwnerToken, SessionRef, WorkerId } from '../protocol/ids.js';
 import type { RedisConnection } from '../redis/connect.js';
 import { DirectoryConnection, type WaitReplicas } from './connection.js';
-import type { BackendSessionRecord, Directory, HeldSession, Lease, NewSessionRecord, ReadOutcome } from './directory.js';
+import type {
+  BackendSessionRecord,
+  Directory,
+  HeldSession,
+  Lease,
+  NewSessionRecord,
+  OpenHolder,
+  ReadOutcome,
+  SessionRecord,
+} from './directory.js';
 import { makeKeys } from './keys.js';
 import { identifyServer } from '../redis/identity.js';
 import { RedisGeneration } from './redis-generation.js';
 import { RedisIndexes } from './redis-indexes.js';
 import { RedisLeases } from './redis-leases.js';
+import { RedisOpenIds } from './redis-open-ids.js';
 import { RedisSessions } from './redis-sessions.js';
 
 const DAY_MS = 86_400_000;
@@ -30,6 +40,7 @@ export interface RedisDirectoryOptions {
 export class RedisDirectory implements Directory {
   private readonly sessions: RedisSessions;
   private readonly indexes: RedisIndexes;
+  private readonly openIds: RedisOpenIds;
   private readonly leases: RedisLeases;
   private readonly generation: RedisGeneration;
   private readonly connection: DirectoryConnection;
@@ -42,6 +53,7 @@ export class RedisDirectory implements Directory {
     const connection = new DirectoryConnection(options.connection, makeKeys(options.prefix ?? 'berth:'), options.waitReplicas);
     this.connection = connection;
     this.sessions = new RedisSessions(connection, ttlMs);
+    this.openIds = new RedisOpenIds(connection, ttlMs);
     this.indexes = new RedisIndexes(connection, ttlMs, clock);
     this.leases = new RedisLeases(connection, clock);
     this.generation = new RedisGeneration(connection, clock);
@@ -55,8 +67,11 @@ export class RedisDirectory implements Directory {
     return this.indexes.reservePrincipal(principal, ref, cap);
   }
 
-  createSession(ref: SessionRef, record: NewSessionRecord, nonce: string, replaceLower = false) {
-    return this.sessions.create(ref, record, nonce, replaceLower);
+  async createSession(ref: SessionRef, record: NewSessionRecord, nonce: string, replaceLower = false) {
+    const outcome = await this.sessions.create(ref, record, nonce, replaceLower);
+    // Written anew after a loss of data: what it has open goes back into the index before it is served again.
+    if (outcome === 'created' && record.state !== 'closing') await this.openIds.hold(ref, record.backends);
+    return outcome;
   }
 
   /** One command where there is a record; the generation is asked for only after a miss, in an order nothing can turn round. */
@@ -67,22 +82,29 @@ export class RedisDirectory implements Directory {
     return { kind: (await this.generation.confirmsGone(known)) ? 'gone' : 'settling' };
   }
 
-  claimSession(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string, above = 0) {
-    return this.sessions.claim(ref, from, claimant, nonce, above);
+  async claimSession(ref: SessionRef, from: OwnerToken, claimant: WorkerId, nonce: string, above = 0) {
+    const outcome = await this.sessions.claim(ref, from, claimant, nonce, above);
+    // Its TTL began anew with the record's. Not awaited: the entry is there, unless data were lost.
+    if (outcome.kind === 'claimed') this.connection.quietly(() => this.openIds.hold(ref, outcome.record.backends));
+    return outcome;
   }
 
   releaseSession(ref: SessionRef, token: OwnerToken) {
     return this.sessions.release(ref, token);
   }
 
-  saveBackendSession(
+  async saveBackendSession(
     ref: SessionRef,
     token: OwnerToken,
     backend: string,
     previousGeneration: number,
     value: BackendSessionRecord,
   ) {
-    return this.sessions.saveBackend(ref, token, backend, previousGeneration, value);
+    const [outcome] = await Promise.all([
+      this.sessions.saveBackend(ref, token, backend, previousGeneration, value),
+      this.openIds.add(ref, value),
+    ]);
+    return outcome;
   }
 
   verifySessions(entries: readonly HeldSession[]) {
@@ -117,8 +139,16 @@ export class RedisDirectory implements Directory {
     return this.indexes.touch(entries);
   }
 
-  extendRecord(ref: SessionRef, token: OwnerToken) {
-    return this.sessions.extend(ref, token);
+  async extendRecord(ref: SessionRef, token: OwnerToken, backends: SessionRecord['backends'] = {}) {
+    await Promise.all([this.sessions.extend(ref, token), this.openIds.hold(ref, backends)]);
+  }
+
+  findOpen(digest: string) {
+    return this.openIds.find(digest);
+  }
+
+  forgetOpen(digest: string, holder: OpenHolder) {
+    return this.openIds.forget(digest, holder);
   }
 
   listExpired(nowMs: number, limit: number) {

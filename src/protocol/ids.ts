@@ -46,6 +46,11 @@ export function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 
+/** Names a backend session without telling its id: what the index of open ids is kept by. */
+export function digestOfBackendSession(backend: string, id: string): string {
+  return digestOf(JSON.stringify([backend, id]));
+}
+
 /** A new incarnation: random, made after the fork, never reused (S3). */
 export function mintWorkerId(name: string): WorkerId {
   return `${name}.${randomBytes(9).toString('base64url')}` as WorkerId;

@@ -70,6 +70,8 @@ export class Liveness {
     const { clock, table, directory } = this.#parts;
     if (clock.monotonicMs() < this.#lastRefreshMs + RECORD_REFRESH_MS) return;
     this.#lastRefreshMs = clock.monotonicMs();
-    for (const session of table) if (session.mayAct()) await directory.extendRecord(session.facts.ref, session.token);
+    for (const session of table) {
+      if (session.mayAct()) await directory.extendRecord(session.facts.ref, session.token, session.savedBackends());
+    }
   }
 }

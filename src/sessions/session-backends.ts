@@ -76,6 +76,7 @@ export class SessionBackends {
   ): Promise<'saved' | 'refused'> {
     const { clock, directory, onFenced, onReinitialized } = this.#parts;
     const { ref } = session.facts;
+    const replaced = session.backends.get(backend)?.record;
     const untilMs = clock.monotonicMs() + SAVE_TRIES_MS;
     let previous = previousGeneration;
     while (clock.monotonicMs() < untilMs) {
@@ -90,6 +91,10 @@ export class SessionBackends {
       try {
         const outcome = await directory.saveBackendSession(ref, token, backend, previous, value);
         if (outcome.kind === 'saved') {
+          // The backend ended it itself, so no teardown takes it out of the index. Lost, the entry lasts as long as a record would.
+          if (replaced?.digest !== undefined) {
+            directory.forgetOpen(replaced.digest, { ref, generation: replaced.generation }).catch(() => undefined);
+          }
           if (previousGeneration > 0) onReinitialized(backend);
           return 'saved';
         }

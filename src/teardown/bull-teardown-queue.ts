@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../lifecycle/clock.js';
 import type { RedisConnection } from '../redis/connect.js';
 import type { Keyring } from '../secrets/keyring.js';
 import { type TeardownJob, type TeardownQueue, teardownJobId } from './job.js';
-import { KEEP_COMPLETED, KEEP_FAILED, QUEUE_NAME, queuePrefix } from './queue-keys.js';
+import { KEEP_FAILED, QUEUE_NAME, queuePrefix } from './queue-keys.js';
 import { openSealed } from './sealed-target.js';
 
 export interface BullTeardownQueueOptions {
@@ -55,7 +55,7 @@ export class BullTeardownQueue implements TeardownQueue {
       defaultJobOptions: {
         attempts: options.attempts ?? ATTEMPTS,
         backoff: { type: 'exponential', delay: options.backoffMs ?? BACKOFF_MS, jitter: 0.5 },
-        removeOnComplete: KEEP_COMPLETED,
+        removeOnComplete: true,
         removeOnFail: KEEP_FAILED,
         // The reason is a word of ours; a stack trace would tell nothing more.
         stackTraceLimit: 0,
@@ -75,7 +75,7 @@ export class BullTeardownQueue implements TeardownQueue {
       const target = openSealed(this.#options.keyring, data);
       // Sealed with a key that this worker does not hold: another may. The sealed text names it as well as the id would.
       const id = target === undefined ? data.sealed : target.id;
-      return id === '' ? [] : [{ name: data.backend, data, opts: { jobId: teardownJobId(data.sessionRef, data.backend, id) } }];
+      return id === '' ? [] : [{ name: data.backend, data, opts: { jobId: teardownJobId(data, id) } }];
     });
     if (entries.length === 0) return;
     await this.#ask(() => this.#queue.addBulk(entries));
@@ -99,7 +99,6 @@ export class BullTeardownQueue implements TeardownQueue {
   /** Removes what is kept longer than it should be. Runs by itself every 10 minutes. */
   async clean(): Promise<void> {
     if (!this.#isConnected()) return;
-    await this.#queue.clean(KEEP_COMPLETED.age * 1000, CLEAN_LIMIT, 'completed');
     await this.#queue.clean(KEEP_FAILED.age * 1000, CLEAN_LIMIT, 'failed');
   }
 

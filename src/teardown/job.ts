@@ -12,10 +12,16 @@ export interface TeardownJob {
   readonly sealed: string;
 }
 
-/** BullMQ drops a second job of the same id; it refuses colons and integers. */
-export function teardownJobId(sessionRef: SessionRef, backend: string, backendSessionId: string): string {
+/**
+ * BullMQ drops a second job of the same id; it refuses colons and integers. With the generation: an id that the backend issued to the
+ * same session again is another backend session, whose job must not be dropped for that of the first.
+ */
+export function teardownJobId(
+  { sessionRef, backend, generation }: Pick<TeardownJob, 'sessionRef' | 'backend' | 'generation'>,
+  backendSessionId: string,
+): string {
   return `t-${createHash('sha256')
-    .update(JSON.stringify([sessionRef, backend, backendSessionId]))
+    .update(JSON.stringify([sessionRef, backend, backendSessionId, generation]))
     .digest('hex')}`;
 }
 

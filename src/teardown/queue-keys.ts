@@ -8,7 +8,11 @@ export function queuePrefix(redisPrefix: string): string {
   return `{${redisPrefix}teardown}`;
 }
 
-/** Finished jobs stay so long only to let BullMQ drop a second job of the same id (a repeat by the sweep, or by another owner). */
-export const KEEP_COMPLETED = { age: 3600, count: 10_000 } as const;
-/** The dead letters. */
+/** Beside the queue's own: how busy one backend is (sorted set of attempts) and how it fares (hash). They share a slot. */
+export function paceKeys(redisPrefix: string, backend: string): readonly [running: string, state: string] {
+  const tag = `${redisPrefix}teardown:{pace:${backend}}`;
+  return [`${tag}:running`, `${tag}:state`];
+}
+
+/** The dead letters. What is done leaves nothing behind: a second DELETE is harmless, a job dropped for a finished one is not. */
 export const KEEP_FAILED = { age: 7 * 24 * 3600, count: 10_000 } as const;

@@ -4,7 +4,7 @@ import type { Backend, EndAnswer } from '../backends/backend.js';
 import type { Clock } from '../lifecycle/clock.js';
 import type { RedisConnection } from '../redis/connect.js';
 import type { Keyring } from '../secrets/keyring.js';
-import { BackendPace } from './backend-pace.js';
+import { BackendPace, type Begun } from './backend-pace.js';
 import type { TeardownJob } from './job.js';
 import { LeavingWorker } from './leaving-worker.js';
 import { QUEUE_NAME, queuePrefix } from './queue-keys.js';
@@ -25,8 +25,10 @@ export interface TeardownWorkerOptions {
   readonly clock: Clock;
   /** By its name in the configuration as it is now. */
   readonly backend: (name: string) => Backend | undefined;
-  /** Whether another session has this backend session open by now: backends recycle ids. */
+  /** Whether this backend session is open again by now, in another session or anew in its own: backends recycle ids. */
   readonly isOpenElsewhere: (job: TeardownJob, id: string) => Promise<boolean>;
+  /** Nothing more will be tried for it: it was ended, or given up. Must not reject. */
+  readonly onOver?: (job: TeardownJob, id: string) => Promise<void>;
   /** Of one DELETE, ms; default 5000. */
   readonly timeoutMs?: number;
   /** Jobs of this worker at a time, all backends together; default 32. */
@@ -56,12 +58,13 @@ const IS_REFUSAL = new Set([401, 403]);
 export class TeardownWorker {
   readonly #options: TeardownWorkerOptions;
   readonly #worker: LeavingWorker<TeardownJob, TeardownResult>;
-  /** By name of a configured backend. */
-  readonly #paces = new Map<string, BackendPace>();
+  readonly #pace: BackendPace;
 
   /** Begins at once. */
   constructor(options: TeardownWorkerOptions) {
     this.#options = options;
+    const { connection, redisPrefix, pauseMs } = options;
+    this.#pace = new BackendPace({ connection, redisPrefix, pauseMs, attemptMs: options.timeoutMs ?? TIMEOUT_MS });
     const stalledAfterMs = options.stalledAfterMs ?? STALLED_AFTER_MS;
     this.#worker = new LeavingWorker<TeardownJob, TeardownResult>(QUEUE_NAME, (job, token) => this.#run(job, token), {
       connection: options.connection,
@@ -94,32 +97,36 @@ export class TeardownWorker {
 
   async #run(job: Job<TeardownJob, TeardownResult>, token: string | undefined): Promise<TeardownResult> {
     const { data } = job;
-    const backend = this.#options.backend(data.backend);
-    const end = backend?.end;
-    if (!end) throw this.#giveUp('unknown_backend', data);
     // A key that this worker does not hold (yet): another one may.
     const target = openSealed(this.#options.keyring, data);
-    if (!target) throw this.#failed(job, 'cannot be opened');
-    if (target.id === '') return this.#finish('done', data);
-    const pace = this.#paceOf(data.backend);
-    const waitMs = pace.begin();
-    if (waitMs > 0) return this.#putBack(job, token, waitMs);
+    const end = this.#options.backend(data.backend)?.end;
+    if (!end) throw await this.#giveUp('unknown_backend', data, target?.id);
+    if (!target) throw await this.#failed(job, 'cannot be opened', undefined);
+    if (target.id === '') return this.#finish('done', data, '');
+    const begun = await this.#begin(job, target.id);
+    if (begun.kind === 'wait') return this.#putBack(job, token, begun.waitMs, target.id);
     const startedMs = this.#options.clock.monotonicMs();
     // Only what the backend itself did speaks against it.
     let isHealthy = true;
     try {
-      if (await this.#isReused(job, target.id)) return this.#finish('reused', data);
-      const answer = await this.#end((what, withinMs) => end.call(backend, what, withinMs), data, target);
+      if (await this.#isReused(job, target.id)) return await this.#finish('reused', data, target.id);
+      const answer = await this.#end(end, data, target);
       isHealthy = answer.kind === 'status' && answer.status < 500 && answer.status !== 429;
-      return this.#judge(job, answer);
+      return await this.#judge(job, answer, target.id);
     } finally {
-      pace.end(startedMs, isHealthy);
+      await this.#pace.end(data.backend, begun.attempt, this.#options.clock.monotonicMs() - startedMs, isHealthy);
     }
   }
 
+  #begin(job: Job<TeardownJob>, id: string): Promise<Begun> {
+    return this.#pace.begin(job.data.backend).catch(async () => {
+      throw await this.#failed(job, 'redis does not answer', id);
+    });
+  }
+
   #isReused(job: Job<TeardownJob>, id: string): Promise<boolean> {
-    return this.#options.isOpenElsewhere(job.data, id).catch(() => {
-      throw this.#failed(job, 'sessions cannot be looked up');
+    return this.#options.isOpenElsewhere(job.data, id).catch(async () => {
+      throw await this.#failed(job, 'sessions cannot be looked up', id);
     });
   }
 
@@ -129,45 +136,38 @@ export class TeardownWorker {
     return end(target, this.#options.timeoutMs ?? TIMEOUT_MS).catch(() => ({ kind: 'unreachable', reason: 'failed' }));
   }
 
-  #judge(job: Job<TeardownJob>, answer: EndAnswer): TeardownResult {
-    if (answer.kind === 'unreachable') throw this.#failed(job, `unreachable: ${answer.reason}`);
+  async #judge(job: Job<TeardownJob>, answer: EndAnswer, id: string): Promise<TeardownResult> {
+    if (answer.kind === 'unreachable') throw await this.#failed(job, `unreachable: ${answer.reason}`, id);
     const { status } = answer;
-    if ((status >= 200 && status < 300) || IS_DONE.has(status)) return this.#finish('done', job.data);
+    if ((status >= 200 && status < 300) || IS_DONE.has(status)) return this.#finish('done', job.data, id);
     // The credentials have expired or were taken back: no later attempt has better ones.
-    if (IS_REFUSAL.has(status)) throw this.#giveUp('refused', job.data);
-    throw this.#failed(job, `http_${status}`);
+    if (IS_REFUSAL.has(status)) throw await this.#giveUp('refused', job.data, id);
+    throw await this.#failed(job, `http_${status}`, id);
   }
 
-  async #putBack(job: Job<TeardownJob>, token: string | undefined, waitMs: number): Promise<never> {
+  async #putBack(job: Job<TeardownJob>, token: string | undefined, waitMs: number, id: string): Promise<never> {
     const ageMs = this.#options.clock.wallMs() - job.timestamp;
     // Being put back costs no attempt, so a backend that never returns would keep its jobs for ever.
-    if (ageMs > (this.#options.maxAgeMs ?? MAX_AGE_MS)) throw this.#giveUp('exhausted', job.data);
+    if (ageMs > (this.#options.maxAgeMs ?? MAX_AGE_MS)) throw await this.#giveUp('exhausted', job.data, id);
     await job.moveToDelayed(this.#options.clock.wallMs() + waitMs, token);
     throw new DelayedError();
   }
 
-  #paceOf(backend: string): BackendPace {
-    let pace = this.#paces.get(backend);
-    if (!pace) {
-      pace = new BackendPace(this.#options.clock, this.#options.pauseMs);
-      this.#paces.set(backend, pace);
-    }
-    return pace;
-  }
-
-  #finish(result: TeardownResult, { backend }: TeardownJob): TeardownResult {
-    this.#options.onResult?.(result, backend);
+  async #finish(result: TeardownResult, data: TeardownJob, id: string | undefined): Promise<TeardownResult> {
+    this.#options.onResult?.(result, data.backend);
+    if (id) await this.#options.onOver?.(data, id);
     return result;
   }
 
-  #giveUp(result: TeardownResult, { backend }: TeardownJob): UnrecoverableError {
-    this.#options.onResult?.(result, backend);
+  async #giveUp(result: TeardownResult, data: TeardownJob, id: string | undefined): Promise<UnrecoverableError> {
+    await this.#finish(result, data, id);
     return new UnrecoverableError(result);
   }
 
-  #failed(job: Job<TeardownJob>, reason: string): Error {
+  async #failed(job: Job<TeardownJob>, reason: string, id: string | undefined): Promise<Error> {
     const isLast = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
-    this.#options.onResult?.(isLast ? 'exhausted' : 'retry', job.data.backend);
+    if (isLast) await this.#finish('exhausted', job.data, id);
+    else this.#options.onResult?.('retry', job.data.backend);
     return new Error(reason);
   }
 }

@@ -3,6 +3,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { BackendSessionRecord } from '../../directory/directory.js';
 import { GatewayError, toGatewayError } from '../../errors/gateway-error.js';
+import { digestOfBackendSession } from '../../protocol/ids.js';
 import { isObject } from '../../protocol/json-rpc.js';
 import {
   type Capabilities,
@@ -31,6 +32,8 @@ export interface HandshakePlan {
   /** Configured and forwarded headers. */
   readonly headers: Headers;
   readonly previousGeneration: number;
+  /** Of what it opens. No two attempts of a session share one, so that an id that is issued again is told from its first life. */
+  readonly generation: number;
   /** It replaces a lost session: then it is worth nothing without a caller who waits (S67). */
   readonly isRecovery: boolean;
   /** Monotonic. */
@@ -100,7 +103,7 @@ export class Handshake {
     const { transport, host, headers, previousGeneration, onSaved } = this.#plan;
     const info = await this.#initialize();
     const id = this.#issued as string | undefined;
-    const record = this.#makeRecord(previousGeneration + 1, id, info.protocolVersion, info.capabilities);
+    const record = this.#makeRecord(id, info.protocolVersion, info.capabilities);
     if (this.#closedWith || (this.#plan.isRecovery && this.#waiters.size === 0)) {
       this.#discard(record);
       throw this.#closedWith ?? timedOut(transport.name, { cause: 'abandoned' });
@@ -133,7 +136,7 @@ export class Handshake {
       const reply = await this.#send(postHeaders({}, headers), body, true);
       return this.#readAnswer(reply.status, reply.text);
     } catch (error) {
-      if (isIssuedId(this.#issued)) this.#discard(this.#makeRecord(1, this.#issued, LATEST_LEGACY_VERSION, {}));
+      if (isIssuedId(this.#issued)) this.#discard(this.#makeRecord(this.#issued, LATEST_LEGACY_VERSION, {}));
       throw this.#explain(error);
     }
   }
@@ -200,15 +203,11 @@ export class Handshake {
     return unavailable(this.#plan.transport.name, String(known.details?.reason), { step: 'initialize' }, known.cause);
   }
 
-  #makeRecord(
-    generation: number,
-    id: string | undefined,
-    protocolVersion: string,
-    capabilities: Capabilities,
-  ): BackendSessionRecord {
-    const { transport, host, headers } = this.#plan;
+  #makeRecord(id: string | undefined, protocolVersion: string, capabilities: Capabilities): BackendSessionRecord {
+    const { transport, host, headers, generation } = this.#plan;
     const sealed = sealBackendSession(transport.keyring, host.sessionRef, transport.name, { id, headers });
-    return { generation, sealed, protocolVersion, capabilities, transport: 'http' };
+    const digest = id === undefined ? {} : { digest: digestOfBackendSession(transport.name, id) };
+    return { generation, sealed, protocolVersion, capabilities, transport: 'http', ...digest };
   }
 
   #discard(record: BackendSessionRecord): void {

@@ -32,6 +32,8 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   readonly host: BackendSessionHost;
   current: OpenState | undefined;
   #record: BackendSessionRecord | undefined;
+  /** Highest of any attempt to open it. */
+  #generation: number;
   #handshake: Handshake | undefined;
   #closedWith: GatewayError | undefined;
   readonly #calls = new Bag<SessionCall>('call');
@@ -50,6 +52,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     this.host = host;
     this.#listen = new ListenStream(this);
     this.#record = record;
+    this.#generation = record?.generation ?? 0;
     if (record) this.current = this.#restore(record);
   }
 
@@ -191,6 +194,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
       host,
       headers,
       previousGeneration: this.#record?.generation ?? 0,
+      generation: ++this.#generation,
       isRecovery,
       deadlineMs: transport.clock.monotonicMs() + boundMs,
       onSaved: (record) => {

@@ -1,6 +1,7 @@
 // Many jobs: of backends that are dead or slow, and of workers that leave or die (S112).
 import { waitFor } from '../../support/wait-for.js';
-import { Bench, makeJob } from './harness.js';
+import { paceKeys } from '../../../src/teardown/queue-keys.js';
+import { Bench, makeJob, PREFIX } from './harness.js';
 
 let bench: Bench;
 beforeEach(async () => {
@@ -35,13 +36,11 @@ test('one dead backend delays nobody, costs its waiting jobs no attempt, and is 
   expect((await queue.counts()).failed).toBe(0);
 });
 
-test('a backend is asked by four jobs at a time', async () => {
-  const running = new Set<number>();
+test('a backend is asked by four jobs at a time, all workers together', async () => {
+  let running = 0;
   let most = 0;
-  await bench.backend('a', () => 200);
-  const backend = bench.backends.get('a');
-  const real = backend?.end.bind(backend);
-  let next = 0;
+  const server = await bench.backend('a', () => 200);
+  const real = bench.backends.get('a')?.end;
   const counting = {
     name: 'a',
     lastInfo: undefined,
@@ -50,19 +49,41 @@ test('a backend is asked by four jobs at a time', async () => {
     },
     close: () => Promise.resolve(),
     end: async (...args: Parameters<NonNullable<typeof real>>) => {
-      const me = next++;
-      running.add(me);
-      most = Math.max(most, running.size);
+      most = Math.max(most, ++running);
       const answer = await real?.(...args);
-      running.delete(me);
+      running--;
       return answer ?? { kind: 'unreachable' as const, reason: 'x' };
     },
   };
-  bench.worker({ backend: () => counting });
+  for (let i = 0; i < 3; i++) bench.worker({ backend: () => counting });
   await bench.queue().add(range(60).map((i) => makeJob('a', `s-${i}`)));
   await waitFor('all jobs', () => bench.results.length === 60, 15_000);
   expect(most).toBeLessThanOrEqual(4);
-  expect(bench.results.every((result) => result === 'done')).toBe(true);
+  expect(most).toBeGreaterThan(1);
+  expect(new Set(server.ids).size).toBe(60);
+});
+
+test('a broken backend is left alone by all workers', async () => {
+  const server = await bench.backend('a', () => 503);
+  const queue = bench.queue({ attempts: 1000 });
+  await queue.add(range(40).map((i) => makeJob('a', `s-${i}`)));
+  for (let i = 0; i < 3; i++) bench.worker({ pauseMs: 60_000 });
+  await waitFor('every job to be put back', async () => (await queue.counts()).delayed === 40, 10_000);
+  // Four that ran at once may all have failed after the third one.
+  expect(server.requests.length).toBeGreaterThanOrEqual(3);
+  expect(server.requests.length).toBeLessThanOrEqual(6);
+});
+
+test('what a worker that died had begun holds up nobody for longer than an attempt may take', async () => {
+  const server = await bench.backend('a', () => 200);
+  const redis = bench.connect();
+  const [running] = paceKeys(PREFIX, 'a');
+  await redis.zadd(running, ...range(4).flatMap((i) => [String(Date.now() + 700), `dead-${i}`]));
+  bench.worker();
+  await bench.queue().add([makeJob('a', 's')]);
+  await waitFor('the job to be put back', async () => (await bench.queue().counts()).delayed === 1);
+  expect(server.requests).toHaveLength(0);
+  await waitFor('the job to run', () => server.requests.length === 1);
 });
 
 test('a job that only waits is given up at its age', async () => {
