@@ -70,6 +70,11 @@ export interface BackendSessionHost {
   mayAct(): boolean;
   /** Saves an issued id by compare-and-set before anything else is sent with it. Never rejects; anything but `saved` means: end it. */
   save(previousGeneration: number, value: BackendSessionRecord): Promise<'saved' | 'refused'>;
+  /**
+   * The backend has taken `notifications/initialized`: written beside the first call, not before it. Lost, the next owner sends it once
+   * more, which does no harm; never sent, the backend would refuse every call.
+   */
+  confirmed?(value: BackendSessionRecord): void;
   /** Ends a backend session that was opened but may not be used (handshake failed, save refused). */
   discard(value: BackendSessionRecord): void;
   /** A notification outside any call (GET stream, stdio), as JSON text. */

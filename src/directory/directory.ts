@@ -35,6 +35,8 @@ export interface BackendSessionRecord {
   readonly transport: 'http' | 'stdio';
   /** Of backend and id (`digestOfBackendSession`): where the index of open ids has it. Missing where the backend issued no id. */
   readonly digest?: string;
+  /** False: saved, but whether the backend has taken `notifications/initialized` is not. Missing: it has. */
+  readonly isConfirmed?: boolean;
 }
 
 /** Who has a backend session open, by the index of open ids. */
@@ -132,7 +134,7 @@ export interface Directory {
   releaseSession(ref: SessionRef, token: OwnerToken): Promise<{ readonly kind: 'released' } | Refusal>;
   /**
    * Saves a backend session by compare-and-set on its generation (0: none yet), and its id in the index of open ids, in parallel: both
-   * stand before it resolves. A refused save leaves its entry in the index to the teardown of what was not saved.
+   * stand before it resolves. With the generation that is saved already only the value is written anew. A refused save leaves its entry in the index to the teardown of what was not saved.
    */
   saveBackendSession(
     ref: SessionRef,

@@ -100,10 +100,9 @@ export class RedisDirectory implements Directory {
     previousGeneration: number,
     value: BackendSessionRecord,
   ) {
-    const [outcome] = await Promise.all([
-      this.sessions.saveBackend(ref, token, backend, previousGeneration, value),
-      this.openIds.add(ref, value),
-    ]);
+    const saved = this.sessions.saveBackend(ref, token, backend, previousGeneration, value);
+    if (value.generation === previousGeneration) return saved;
+    const [outcome] = await Promise.all([saved, this.openIds.add(ref, value)]);
     return outcome;
   }
 

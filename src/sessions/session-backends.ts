@@ -57,6 +57,12 @@ export class SessionBackends {
       sessionRef: session.facts.ref,
       mayAct: () => session.mayAct(),
       save: (previousGeneration, value) => this.#save(session, backend, previousGeneration, value),
+      confirmed: (value) => {
+        const { directory } = this.#parts;
+        if (!session.mayAct()) return;
+        const { ref } = session.facts;
+        directory.saveBackendSession(ref, session.token, backend, value.generation, value).catch(() => undefined);
+      },
       discard: (value) => onDiscard(session, backend, value),
       onNotification: (json) => onNotification(session, backend, json),
       onStateLost: (reason) => onStateLost(session, backend, reason),

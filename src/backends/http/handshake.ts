@@ -1,5 +1,5 @@
-// One attempt to open a backend session: initialize, save, notifications/initialized. Single flight: callers join it. Whatever
-// goes wrong after an id was issued ends with that id being discarded, or saved where the session's end will find it.
+// One attempt to open a backend session: initialize, save, notifications/initialized; or only the last of them, for an owner before us
+// who died in between. Single flight: callers join it. Whatever goes wrong after an id was issued ends with that id being discarded, or saved where the session's end will find it.
 import type { IncomingHttpHeaders } from 'node:http';
 import type { BackendSessionRecord } from '../../directory/directory.js';
 import { GatewayError, toGatewayError } from '../../errors/gateway-error.js';
@@ -17,7 +17,7 @@ import type { BackendInfo, BackendSessionHost } from '../backend.js';
 import { ControlRequest } from './control-request.js';
 import { isIssuedId, postHeaders } from './headers.js';
 import { makeOpenState, type OpenState, type OpenWaiter } from './open-state.js';
-import { readError } from './lost-session.js';
+import { isLostSession, readError } from './lost-session.js';
 import { sealBackendSession } from './sealed-session.js';
 import { statusError, timedOut, unavailable } from './transport-error.js';
 import type { HttpTransport } from './transport.js';
@@ -25,6 +25,8 @@ import type { HttpTransport } from './transport.js';
 /** How long the answer to an abandoned initialize is awaited, only to discard the id in it. */
 const ABANDONED_MS = 5000;
 const INITIALIZE_ID = 1;
+/** The backend no longer knows the session that was to be confirmed. */
+const LOST = new Error('lost');
 
 export interface HandshakePlan {
   readonly transport: HttpTransport;
@@ -34,11 +36,13 @@ export interface HandshakePlan {
   readonly previousGeneration: number;
   /** Of what it opens. No two attempts of a session share one, so that an id that is issued again is told from its first life. */
   readonly generation: number;
+  /** Saved by an earlier owner who may have died before it was confirmed: confirmed first, opened anew only if the backend lost it. */
+  readonly unconfirmed: { readonly record: BackendSessionRecord; readonly state: OpenState } | undefined;
   /** It replaces a lost session: then it is worth nothing without a caller who waits (S67). */
   readonly isRecovery: boolean;
   /** Monotonic. */
   readonly deadlineMs: number;
-  /** As soon as the record holds the new id, before anything is sent with it. */
+  /** As soon as the record holds the new id, before anything is sent with it; once more when it is confirmed. */
   readonly onSaved: (record: BackendSessionRecord) => void;
   /** Before the waiters hear of it. */
   readonly onEnd: (outcome: OpenState | GatewayError) => void;
@@ -100,7 +104,11 @@ export class Handshake {
   }
 
   async #open(): Promise<OpenState> {
-    const { transport, host, headers, previousGeneration, onSaved } = this.#plan;
+    const { transport, host, headers, previousGeneration, onSaved, unconfirmed } = this.#plan;
+    if (unconfirmed && (await this.#confirmSaved(unconfirmed.state))) {
+      this.#noteConfirmed(unconfirmed.record);
+      return unconfirmed.state;
+    }
     const info = await this.#initialize();
     const id = this.#issued as string | undefined;
     const record = this.#makeRecord(id, info.protocolVersion, info.capabilities);
@@ -125,7 +133,28 @@ export class Handshake {
       throw error;
     }
     if (this.#closedWith) throw this.#closedWith;
+    this.#noteConfirmed(record);
     return state;
+  }
+
+  /** @returns false if the backend no longer knows it */
+  async #confirmSaved({ id, info }: OpenState): Promise<boolean> {
+    this.#saved = true;
+    try {
+      await this.#confirm(id, info.protocolVersion, true);
+    } catch (error) {
+      if (error !== LOST) throw error;
+      this.#saved = false;
+      return false;
+    }
+    if (this.#closedWith) throw this.#closedWith;
+    return true;
+  }
+
+  #noteConfirmed(saved: BackendSessionRecord): void {
+    const record = { ...saved, isConfirmed: true };
+    this.#plan.onSaved(record);
+    this.#plan.host.confirmed?.(record);
   }
 
   async #initialize(): Promise<BackendInfo> {
@@ -165,14 +194,16 @@ export class Handshake {
     };
   }
 
-  async #confirm(id: string | undefined, protocolVersion: string): Promise<void> {
+  /** @throws LOST where a backend may have lost what it is about */
+  async #confirm(id: string | undefined, protocolVersion: string, mayBeLost = false): Promise<void> {
     const { transport, headers } = this.#plan;
     const body = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
     try {
       const reply = await this.#send(postHeaders({ id, protocolVersion }, headers), body, false);
+      if (mayBeLost && isLostSession(id !== undefined, reply.status, reply.text, transport.lostPattern)) throw LOST;
       if (reply.status < 200 || reply.status > 299) throw statusError(transport.name, reply.status);
     } catch (error) {
-      throw this.#explain(error);
+      throw error === LOST ? error : this.#explain(error);
     }
   }
 
@@ -207,7 +238,7 @@ export class Handshake {
     const { transport, host, headers, generation } = this.#plan;
     const sealed = sealBackendSession(transport.keyring, host.sessionRef, transport.name, { id, headers });
     const digest = id === undefined ? {} : { digest: digestOfBackendSession(transport.name, id) };
-    return { generation, sealed, protocolVersion, capabilities, transport: 'http', ...digest };
+    return { generation, sealed, protocolVersion, capabilities, transport: 'http', isConfirmed: false, ...digest };
   }
 
   #discard(record: BackendSessionRecord): void {

@@ -32,6 +32,8 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   readonly host: BackendSessionHost;
   current: OpenState | undefined;
   #record: BackendSessionRecord | undefined;
+  /** What an earlier owner had saved and perhaps not confirmed. */
+  #unconfirmed: { readonly record: BackendSessionRecord; readonly state: OpenState } | undefined;
   /** Highest of any attempt to open it. */
   #generation: number;
   #handshake: Handshake | undefined;
@@ -53,7 +55,9 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     this.#listen = new ListenStream(this);
     this.#record = record;
     this.#generation = record?.generation ?? 0;
-    if (record) this.current = this.#restore(record);
+    const restored = record && this.#restore(record);
+    if (restored && record.isConfirmed === false) this.#unconfirmed = { record, state: restored };
+    else this.current = restored;
   }
 
   get info(): BackendInfo | undefined {
@@ -195,10 +199,12 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
       headers,
       previousGeneration: this.#record?.generation ?? 0,
       generation: ++this.#generation,
+      unconfirmed: this.#unconfirmed,
       isRecovery,
       deadlineMs: transport.clock.monotonicMs() + boundMs,
       onSaved: (record) => {
         this.#record = record;
+        this.#unconfirmed = undefined;
       },
       onEnd: (outcome) => this.#ended(outcome, generation),
     });

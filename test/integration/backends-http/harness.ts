@@ -69,6 +69,12 @@ export class RecordingHost implements BackendSessionHost {
     return 'saved';
   }
 
+  readonly confirmations: BackendSessionRecord[] = [];
+
+  confirmed(value: BackendSessionRecord): void {
+    this.confirmations.push(value);
+  }
+
   discard(value: BackendSessionRecord): void {
     this.discarded.push(value);
   }

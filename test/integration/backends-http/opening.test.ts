@@ -1,3 +1,4 @@
+import type { BackendSessionRecord } from '../../../src/directory/directory.js';
 import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { sendError } from '../../support/strict-backend.js';
 import { waitFor } from '../../support/wait-for.js';
@@ -35,7 +36,9 @@ describe('opening a backend session', () => {
       instructions: 'be strict',
     });
     expect(backend.lastInfo).toEqual(session.info);
-    expect(session.record).toEqual(host.saves[0]?.value);
+    expect(host.saves[0]?.value.isConfirmed).toBe(false);
+    expect(session.record).toEqual({ ...host.saves[0]?.value, isConfirmed: true });
+    expect(host.confirmations).toEqual([session.record]);
     expect(host.saves[0]).toMatchObject({
       previous: 0,
       value: { generation: 1, transport: 'http', capabilities: { tools: {} } },
@@ -212,6 +215,45 @@ describe('opening a backend session', () => {
     expect(unsealBackendSession(keyring, 'ref-1', 'b', host.saves[0]?.value.sealed ?? '')).toEqual({
       id: 'session-1',
       headers: { 'x-key': 'k', 'x-tenant': 't1' },
+    });
+  });
+
+  describe('a record whose owner died before the backend had taken notifications/initialized', () => {
+    const unconfirmed = async () => {
+      const opened = await open();
+      await callTool(opened.session, 'count');
+      const record = opened.host.saves[0]?.value;
+      const host = new RecordingHost('ref-1');
+      return { ...opened, host, restored: createSession(opened.backend, host, record) };
+    };
+
+    test('is confirmed first, once, with the saved id, and goes on without initialize', async () => {
+      const { strict, restored, host } = await unconfirmed();
+      expect(restored.isOpen).toBe(false);
+      const texts = await Promise.all([callTool(restored, 'count'), callTool(restored, 'count')]);
+      expect(texts.map(({ text }) => text).sort()).toEqual(['2', '3']);
+      expect(strict.sequence.slice(3)).toEqual(['notifications/initialized', 'tools/call', 'tools/call']);
+      expect(strict.requests[3]?.sessionId).toBe('session-1');
+      expect(host.saves).toEqual([]);
+      expect(host.confirmations).toMatchObject([{ generation: 1, isConfirmed: true }]);
+      expect(restored.record).toEqual(host.confirmations[0]);
+    });
+
+    test('is opened anew where the backend no longer knows it', async () => {
+      const { strict, restored, host } = await unconfirmed();
+      strict.forget();
+      expect((await callTool(restored, 'count')).text).toBe('1');
+      expect(strict.issued).toHaveLength(2);
+      expect(host.saves).toMatchObject([{ previous: 1, value: { generation: 2 } }]);
+    });
+
+    test('a record of an earlier version, which says nothing of it, is taken as confirmed', async () => {
+      const { strict, backend, session } = await unconfirmed();
+      const { generation, sealed, protocolVersion, capabilities, transport } = session.record as BackendSessionRecord;
+      const host = new RecordingHost('ref-1');
+      const restored = createSession(backend, host, { generation, sealed, protocolVersion, capabilities, transport });
+      expect((await callTool(restored, 'count')).text).toBe('2');
+      expect(strict.of('notifications/initialized')).toHaveLength(1);
     });
   });
 });
