@@ -10,7 +10,7 @@ import type { ServeOutcome } from '../sessions/serve-session.js';
 import { ANSWER_MS, type OwnerTeller } from '../sessions/tell-owner.js';
 import type { EndCause, Exchange, Hop } from '../streams/exchange.js';
 import { writeError } from './write-error.js';
-import { forwardDeletion } from './forward-deletion.js';
+import { acceptDeletion, forwardDeletion } from './forward-deletion.js';
 import { type HoldRoom, MAX_TICK_MS } from './hold-room.js';
 import type { HoldCause } from './probe.js';
 import type { KnownOwner } from './owner-cache.js';
@@ -55,6 +55,8 @@ interface Progress {
   silentFromMs: number | undefined;
   /** Of a DELETE: an attempt got so far that it may have ended the session; to find it gone is success then. */
   mayHaveEnded: boolean;
+  /** The protocol version of the session that it may have ended. */
+  endedVersion: string | undefined;
 }
 
 /** What follows a step: undefined, the exchange is answered; `again`, decide anew at once; else what has to change before that. */
@@ -71,7 +73,7 @@ export class Execution {
   async execute(exchange: Exchange): Promise<void> {
     const progress: Progress = {
       ...{ refused: undefined, heldSinceMs: undefined, wasHeld: false },
-      ...{ wentFor: undefined, wakeUp: undefined, silentFromMs: undefined, mayHaveEnded: false },
+      ...{ wentFor: undefined, wakeUp: undefined, silentFromMs: undefined, mayHaveEnded: false, endedVersion: undefined },
     };
     try {
       await this.#run(exchange, progress);
@@ -125,7 +127,7 @@ export class Execution {
     switch (decision.kind) {
       case 'gone':
         if (!progress.mayHaveEnded) throw new GatewayError('SESSION_NOT_FOUND');
-        exchange.answer.send(202, {});
+        acceptDeletion(exchange, progress.endedVersion);
         return undefined;
       case 'hold':
         return decision.cause;
@@ -235,7 +237,10 @@ export class Execution {
     progress.silentFromMs ??= this.#parts.clock.monotonicMs() + ANSWER_MS;
     exchange.note.route = 'forward';
     const outcome = await forwardDeletion(this.#parts, exchange, owner, progress);
-    if (outcome.kind === 'broken' || outcome.kind === 'closedHere') progress.mayHaveEnded = true;
+    if (outcome.kind === 'broken' || outcome.kind === 'closedHere') {
+      progress.mayHaveEnded = true;
+      progress.endedVersion = owner.protocolVersion;
+    }
     if (outcome.kind !== 'closedHere') return this.#concludeHop(exchange, id, owner, progress, outcome);
     exchange.note.session = owner.ref;
     this.#parts.owners.forget(id);

@@ -4,6 +4,7 @@ import { GatewayError } from '../errors/gateway-error.js';
 import type { ForwardOutcome, Forwarder } from '../forward/forward.js';
 import { callWorker } from '../forward/own-call.js';
 import type { Clock } from '../lifecycle/clock.js';
+import { VERSION_HEADER } from '../protocol/mcp.js';
 import type { OwnerTeller } from '../sessions/tell-owner.js';
 import type { Exchange } from '../streams/exchange.js';
 import type { KnownOwner } from './owner-cache.js';
@@ -40,7 +41,7 @@ export async function forwardDeletion(
   if (outcome.kind === 'answered') {
     const isGone = outcome.status === 404 && mayHaveEnded;
     exchange.note.outcome = outcome.status >= 400 && !isGone ? `HTTP_${outcome.status}` : 'ok';
-    if (isGone) exchange.answer.send(202, {});
+    if (isGone) acceptDeletion(exchange, owner.protocolVersion);
     else exchange.answer.send(outcome.status, outcome.headers, outcome.body);
   }
   return outcome;
@@ -49,7 +50,7 @@ export async function forwardDeletion(
 async function closeInPlaceOf(
   { teller, warn }: ForwardDeletionParts,
   exchange: Exchange,
-  { ref, token }: KnownOwner,
+  { ref, token, protocolVersion }: KnownOwner,
 ): Promise<DeletionOutcome> {
   const of = { serverId: exchange.serverId, principal: exchange.principal.digest };
   try {
@@ -62,6 +63,11 @@ async function closeInPlaceOf(
     throw error;
   }
   warn('an owner does not answer: its session was ended for it', { session: ref, owner: token.owner });
-  exchange.answer.send(202, {});
+  acceptDeletion(exchange, protocolVersion);
   return { kind: 'closedHere', next: undefined };
+}
+
+/** As the owner would have: with the version of the session, where it is known. Not for whom the session may not exist. */
+export function acceptDeletion({ answer }: Exchange, protocolVersion: string | undefined): void {
+  answer.send(202, protocolVersion === undefined ? {} : { [VERSION_HEADER]: protocolVersion });
 }

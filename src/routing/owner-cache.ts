@@ -9,6 +9,8 @@ export interface KnownOwner {
   readonly ref: SessionRef;
   readonly token: OwnerToken;
   readonly lease: Lease;
+  /** That the session negotiated: goes with every answer in it, also when we answer in its owner's place (S88). */
+  readonly protocolVersion: string;
 }
 
 /** Entries, about 300 B each. */

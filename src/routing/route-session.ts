@@ -88,7 +88,7 @@ async function decide(view: RoutingView, request: RoutingRequest): Promise<Decis
     return claimOrDelegate(view, from, record);
   }
   if (request.refused && !isNewer(from, request.refused)) return { kind: 'hold', cause: from.owner };
-  const owner: KnownOwner = { ref, token: from, lease };
+  const owner: KnownOwner = { ref, token: from, lease, protocolVersion: record.protocolVersion };
   view.owners.set(request.id, owner);
   return { kind: 'forward', owner };
 }

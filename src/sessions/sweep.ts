@@ -84,6 +84,11 @@ export class Sweep {
     const { directory, teller, warn } = this.#parts;
     const outcome = await teller.tell(ref, cause);
     if (outcome === 'gone') await directory.removeSession(ref, '');
-    if (outcome === 'unreadable') warn('a session cannot be ended: its record is not one of ours', { session: ref });
+    if (outcome === 'unreadable') {
+      // Told by the index or by a DELETE that it is over, and nobody will ever read more of it: first dead, then gone.
+      warn('a session is removed whose record cannot be read: backend sessions may be left open', { session: ref });
+      if (cause === 'idle') await directory.closeSession(ref, undefined).catch(() => undefined);
+      await directory.removeSession(ref, '');
+    }
   }
 }

@@ -52,7 +52,7 @@ async function deleteThroughAnother() {
   const startedAt = performance.now();
   const answer = await sendRaw(receiver.pod.origin, deletion(sessionId), socket);
   const tookMs = performance.now() - startedAt;
-  expect(answer).toMatchObject({ status: 202, body: '' });
+  expect(answer).toMatchObject({ status: 202, body: '', headers: { 'mcp-protocol-version': '2025-11-25' } });
   expect(tookMs).toBeLessThan(ACCEPTED_WITHIN_MS);
   for (const { pod, pid } of [receiver, third]) {
     const dead = await pod.sendTo(pid, rpc(PATH, sessionId, 'tools/list', {}, 'late'));

@@ -123,7 +123,7 @@ it('goes on past a record that cannot be read', async () => {
   await worker.sweep.makeRoom();
   await worker.ender.settle(60_000);
   expect(await world.redis.exists(world.keys.session(good.facts.ref))).toBe(0);
-  expect(worker.warnings).toContain('a session cannot be ended: its record is not one of ours');
+  expect(worker.warnings).toContainEqual(expect.stringContaining('cannot be read'));
 });
 
 it('leaves a dead owner alone whose idle time has not ended', async () => {
@@ -229,4 +229,24 @@ it('ends nothing that is among those that end by mistake', async () => {
   await owner.sweep.makeRoom();
   expect(session.mayAct()).toBe(true);
   expect(await world.field(session.facts.ref, 'state')).toBe('active');
+});
+
+it.each([
+  ['expired', 'active'],
+  ['ended', 'closing'],
+])('removes a session that has %s and whose record cannot be read', async (_, state) => {
+  const world = use();
+  const dead = await world.worker('dead');
+  const session = await dead.open();
+  const { ref } = session.facts;
+  await dead.die();
+  await world.redis.hset(world.keys.session(ref), 'state', state, 'client', 'no JSON');
+  if (state === 'closing') await world.redis.zadd(world.keys.ending, 1, ref);
+  else await world.expire(session);
+  const worker = await world.worker('a');
+  await worker.sweep.makeRoom();
+  expect(worker.warnings).toContainEqual(expect.stringContaining('cannot be read'));
+  // Its principal's index forgets it when it is asked for room.
+  await worker.directory.prunePrincipal(session.facts.principal);
+  expect((await world.sessionKeys()).filter((key) => !key.startsWith('principal:'))).toEqual([]);
 });
