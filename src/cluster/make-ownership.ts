@@ -29,7 +29,7 @@ export type Ownership = Awaited<ReturnType<typeof makeOwnership>>;
 export async function makeOwnership(
   { start, channel, config, clock, log, metrics, keyring, warn }: WorkerBase,
   { directory }: Storage,
-  { table, servers, ender, sessionBackends, catalogs }: Sessions,
+  { table, servers, ender, sessionBackends, names, catalogs }: Sessions,
   handler: (exchange: Exchange) => void,
 ) {
   const leaseMs = config.internal.lease;
@@ -118,6 +118,7 @@ export async function makeOwnership(
     directory,
     table,
     idleTimeoutMs,
+    names,
     onReleased: (session) => catalogs.forget(session),
     onLost: (session, backends) => ender.abandon(session, backends),
   });

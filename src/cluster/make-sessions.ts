@@ -10,6 +10,7 @@ import { makeServers } from '../servers/virtual-server.js';
 import { SessionEnder } from '../sessions/end-session.js';
 import { ListChanges } from '../sessions/list-changes.js';
 import { noteNotification } from '../sessions/note-notification.js';
+import { NameSaver } from '../sessions/name-saver.js';
 import { SessionBackends } from '../sessions/session-backends.js';
 import { SessionCatalogs } from '../sessions/session-catalogs.js';
 import { SessionTable } from '../sessions/session-table.js';
@@ -85,11 +86,13 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     cache.invalidate(backend, kind);
     listChanges.tell(backend, kind);
   });
+  const names = new NameSaver({ directory, clock });
   const catalogs: SessionCatalogs = new SessionCatalogs({
     clock,
     cache,
     exposer: new Exposer({ warn: (server, message) => warn(message, { server }) }),
     sessionBackends,
+    names,
     ownRequests,
     isPersonal: (name) => {
       const backend = config.mcpServers[name];
@@ -105,5 +108,5 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   metrics.sessions.measure(() => table.size);
   metrics.streams.measure(() => [...table].filter((session) => session.standalone).length);
   metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
-  return { table, servers, backends, teardown, ender, ownRequests, sessionBackends, catalogs };
+  return { table, servers, backends, teardown, ender, ownRequests, sessionBackends, names, catalogs };
 }

@@ -57,6 +57,8 @@ export interface SessionRecord {
   readonly client: { readonly clientInfo: unknown; readonly capabilities: unknown };
   readonly createdMs: number;
   readonly backends: Readonly<Record<string, BackendSessionRecord>>;
+  /** What names mean to its client, by kind: text that the directory does not read. Missing: nothing was saved. */
+  readonly names?: SavedNames;
 }
 
 export type NewSessionRecord = Omit<SessionRecord, 'state' | 'owner'> & {
@@ -95,6 +97,9 @@ export type ReadOutcome =
   | { readonly kind: 'found'; readonly record: SessionRecord }
   | { readonly kind: 'gone' }
   | { readonly kind: 'settling' };
+
+/** Text by kind; a kind that is missing is removed. */
+export type SavedNames = Readonly<Partial<Record<'tools' | 'prompts', string>>>;
 
 /** What an owner holds in memory of a session. */
 export interface HeldSession {
@@ -143,6 +148,8 @@ export interface Directory {
     previousGeneration: number,
     value: BackendSessionRecord,
   ): Promise<{ readonly kind: 'saved' } | { readonly kind: 'conflict' } | Refusal>;
+  /** Saves what names mean to the session's client, all kinds at once. */
+  saveNames(ref: SessionRef, token: OwnerToken, names: SavedNames): Promise<{ readonly kind: 'saved' } | Refusal>;
   /**
    * Checks that the token is in force and that the record knows the same backend sessions (rule 10: after reconnects), in one batch;
    * answers in the order asked. `outdated`: the token is in force, but an older backend session is saved, or none.

@@ -1,9 +1,11 @@
 // A session's record as the fields of a Redis hash, and back. Each backend has two fields of its own, so that opening one backend
-// session rewrites nothing of the others: `b:<backend>` (JSON) and `g:<backend>` (generation, compared by the script).
+// session rewrites nothing of the others: `b:<backend>` (JSON) and `g:<backend>` (generation, compared by the script). `n:<kind>`: what
+// names mean to the client.
 import type { Epoch, WorkerId } from '../protocol/ids.js';
 import type { BackendSessionRecord, NewSessionRecord, SessionRecord } from './directory.js';
 
 export const backendField = (backend: string) => `b:${backend}`;
+export const namesField = (kind: 'tools' | 'prompts') => `n:${kind}`;
 export const generationField = (backend: string) => `g:${backend}`;
 
 /** Fields and values, flat; the nonce is not part of the record that others read. */
@@ -21,6 +23,10 @@ export function encodeRecord(record: NewSessionRecord, nonce: string): string[] 
   ];
   for (const [backend, value] of Object.entries(record.backends)) {
     fields.push([backendField(backend), encodeBackend(value)], [generationField(backend), String(value.generation)]);
+  }
+  for (const kind of ['tools', 'prompts'] as const) {
+    const text = record.names?.[kind];
+    if (text !== undefined) fields.push([namesField(kind), text]);
   }
   return fields.flat();
 }
@@ -45,6 +51,8 @@ export function decodeRecord(flat: readonly string[]): SessionRecord {
   for (const [name, value] of fields) {
     if (name.startsWith('b:')) backends.push([name.slice(2), JSON.parse(value) as BackendSessionRecord]);
   }
+  const [tools, prompts] = [fields.get(namesField('tools')), fields.get(namesField('prompts'))];
+  const names = { ...(tools === undefined ? {} : { tools }), ...(prompts === undefined ? {} : { prompts }) };
   return {
     owner: field('owner') as WorkerId | '',
     epoch: Number(field('epoch')) as Epoch,
@@ -55,5 +63,6 @@ export function decodeRecord(flat: readonly string[]): SessionRecord {
     client: JSON.parse(field('client')) as SessionRecord['client'],
     createdMs: Number(field('created')),
     backends: Object.fromEntries(backends),
+    ...(tools === undefined && prompts === undefined ? {} : { names }),
   };
 }

@@ -11,6 +11,7 @@ import type {
   NewSessionRecord,
   OpenHolder,
   ReadOutcome,
+  SavedNames,
   SessionRecord,
 } from './directory.js';
 import { makeKeys } from './keys.js';
@@ -104,6 +105,10 @@ export class RedisDirectory implements Directory {
     if (value.generation === previousGeneration) return saved;
     const [outcome] = await Promise.all([saved, this.openIds.add(ref, value)]);
     return outcome;
+  }
+
+  saveNames(ref: SessionRef, token: OwnerToken, names: SavedNames) {
+    return this.sessions.saveNames(ref, token, names);
   }
 
   verifySessions(entries: readonly HeldSession[]) {

@@ -8,11 +8,12 @@ import {
   type HeldSession,
   type NewSessionRecord,
   type Refusal,
+  type SavedNames,
   type SessionRecord,
   UnreadableRecord,
   type Verdict,
 } from './directory.js';
-import { backendField, decodeRecord, encodeBackend, encodeRecord, generationField } from './record.js';
+import { backendField, decodeRecord, encodeBackend, encodeRecord, generationField, namesField } from './record.js';
 import { claimEnding } from './scripts/claim-ending.js';
 import { claimSession } from './scripts/claim-session.js';
 import { closeSession } from './scripts/close-session.js';
@@ -21,6 +22,7 @@ import { extendRecord } from './scripts/extend-record.js';
 import { releaseSession } from './scripts/release-session.js';
 import { removeSession } from './scripts/remove-session.js';
 import { saveBackendSession } from './scripts/save-backend-session.js';
+import { saveNames } from './scripts/save-names.js';
 
 export class RedisSessions {
   constructor(
@@ -108,6 +110,12 @@ export class RedisSessions {
       ],
     );
     return kind === 'saved' || kind === 'conflict' ? { kind } : refusal('saveBackendSession', kind);
+  }
+
+  async saveNames(ref: SessionRef, token: OwnerToken, names: SavedNames): Promise<{ readonly kind: 'saved' } | Refusal> {
+    const fields = (['tools', 'prompts'] as const).flatMap((kind) => [namesField(kind), names[kind] ?? '']);
+    const [kind] = await this.connection.script(saveNames, [this.key(ref)], [token.owner, token.epoch, ...fields]);
+    return kind === 'saved' ? { kind } : refusal('saveNames', kind);
   }
 
   /** Reads only, all in one tick: one round trip for the batch (per server, on a Cluster). */

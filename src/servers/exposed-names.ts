@@ -2,6 +2,7 @@
 // What is not listed cannot be called, because both come from here (S78).
 import { type Catalog, keyOf, type RawEntry } from '../backends/catalog.js';
 import { decideNames } from './decide-names.js';
+import { encodeMeanings } from './meanings.js';
 import { MergedList } from './merged-list.js';
 import { allowsTool, findIdlePatterns, type ToolName } from './tool-filter.js';
 import type { VirtualServer } from './virtual-server.js';
@@ -31,6 +32,8 @@ export interface ExposedNames {
   readonly warnings: readonly string[];
   /** By backend and its own name: still exposed, whatever it is called now? */
   findOwn(backend: string, name: string): ExposedName | undefined;
+  /** What each name means, as sessions keep it in their records (meanings.ts); made at its first use. */
+  toText(): string;
 }
 
 interface Candidate extends ToolName {
@@ -60,6 +63,7 @@ export function exposeNames(server: VirtualServer, kind: 'tools' | 'prompts', ca
     byOwn.set(ownKey(backend, name), exposed);
     if (available) listed.push(exposedAs === name ? entry : { ...entry, name: exposedAs });
   });
+  let text: string | undefined;
   const complete = catalogs.every((catalog) => catalog.parts[kind]?.loadedMs !== undefined);
   if (kind === 'tools' && complete) {
     for (const pattern of findIdlePatterns(server.tools, offered))
@@ -71,6 +75,10 @@ export function exposeNames(server: VirtualServer, kind: 'tools' | 'prompts', ca
     isDecided: catalogs.every((catalog) => catalog.parts[kind] !== undefined),
     warnings,
     findOwn: (backend, name) => byOwn.get(ownKey(backend, name)),
+    toText: () => {
+      text ??= encodeMeanings(byName);
+      return text;
+    },
   };
 }
 

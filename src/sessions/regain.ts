@@ -50,6 +50,8 @@ export class Regain {
       const outcome = await directory.claimSession(ref, from, claimant, nonce, held.epoch);
       switch (outcome.kind) {
         case 'claimed':
+          // What it was shown in an interval that Redis lost is saved with the next answer.
+          if (outcome.record.names === undefined) session.savedPins = 0;
           await this.reconcile(session, { owner: claimant, epoch: outcome.epoch }, outcome.record.backends);
           return { kind: 'kept', epoch: outcome.epoch };
         case 'closing':
@@ -107,6 +109,7 @@ export class Regain {
       client: facts.client,
       createdMs: facts.createdMs,
       backends: session.savedBackends(),
+      names: session.pins.toSaved(),
     };
     const outcome = await this.#parts.directory.createSession(facts.ref, record, nonce);
     if (outcome !== 'created') return outcome;

@@ -10,6 +10,7 @@ import type { Clock } from '../lifecycle/clock.js';
 import type { Exposer } from '../servers/exposer.js';
 import type { CompletionReference, Exposure } from '../servers/exposure.js';
 import type { Exchange } from '../streams/exchange.js';
+import type { NameSaver } from './name-saver.js';
 import type { Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
 
@@ -20,6 +21,7 @@ export interface SessionCatalogsParts {
   readonly cache: CatalogCache;
   readonly exposer: Exposer;
   readonly sessionBackends: SessionBackends;
+  readonly names: Pick<NameSaver, 'note'>;
   readonly ownRequests: OwnRequests;
   /** Whether what a backend lists depends on who asks (it gets headers of the caller). */
   readonly isPersonal: (backend: string) => boolean;
@@ -53,7 +55,7 @@ export class SessionCatalogs {
     const exposure = await this.#read(session, [kind], exchange);
     this.#failIfNothingWasRead(session, exposure.catalogs, kind);
     // What the client is shown now is what these names mean to it from now on.
-    if (kind === 'tools' || kind === 'prompts') session.pins.see(exposure, kind);
+    if (kind === 'tools' || kind === 'prompts') this.#see(session, exposure, kind);
     const page = exposure.listJson(kind, cursor, PAGE_SIZE);
     if (page.kind === 'badCursor')
       throw new GatewayError('BAD_ARGUMENT', { message: 'this cursor is not (or no longer) valid: list anew' });
@@ -127,7 +129,14 @@ export class SessionCatalogs {
     name: string,
     exposure: Exposure,
   ): { backend: string; name: string } | undefined {
-    return kind === 'tools' ? session.pins.findTool(exposure, name) : session.pins.findPrompt(exposure, name);
+    const found = kind === 'tools' ? session.pins.findTool(exposure, name) : session.pins.findPrompt(exposure, name);
+    this.#parts.names.note(session);
+    return found;
+  }
+
+  #see(session: Session, exposure: Exposure, kind: 'tools' | 'prompts'): void {
+    session.pins.see(exposure, kind);
+    this.#parts.names.note(session);
   }
 
   #scope(session: Session, backend: string): string {

@@ -44,7 +44,9 @@ export class Session {
   readonly facts: SessionFacts;
   readonly backends = new Map<string, BackendSession>();
   readonly calls = new Bag<CallInFlight>('session');
-  readonly pins = new NamePins();
+  pins = new NamePins();
+  /** The version of them that the record has (see name-saver.ts). */
+  savedPins = 0;
   state: SessionState = 'active';
   token: OwnerToken;
   /** Wall time of the last use: what expiry counts from. */

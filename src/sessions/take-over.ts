@@ -3,6 +3,7 @@
 import type { Directory, SessionRecord } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { mintNonce, type OwnerToken, referenceOf, type SessionId, type SessionRef } from '../protocol/ids.js';
+import { NamePins } from '../servers/name-pins.js';
 import type { VirtualServer } from '../servers/virtual-server.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { Session } from './session.js';
@@ -92,6 +93,7 @@ export class TakeOver {
       createdMs: record.createdMs,
     };
     const session = new Session(facts, { owner: claimant, epoch: outcome.epoch }, keeper, clock.wallMs(), table.eventBudget);
+    session.pins = new NamePins(record.names);
     table.add(session);
     sessionBackends.restore(session, record.backends);
     onTakenOver(session, from);

@@ -14,6 +14,26 @@ export function describeWrites(use: () => Harness): void {
     return { ref, stale, token: tokenOf(claimant, 2), record };
   };
 
+  describe('saveNames', () => {
+    it('saves all kinds at once; one that is missing is removed', async () => {
+      const { ref, token } = await use().openSession({ names: { tools: '{"a":["x"]}' } });
+      expect(await directory().readSession(ref)).toMatchObject({ record: { names: { tools: '{"a":["x"]}' } } });
+      expect(await directory().saveNames(ref, token, { tools: '{}', prompts: '{"a":["p"]}' })).toEqual({ kind: 'saved' });
+      expect(await directory().readSession(ref)).toMatchObject({ record: { names: { tools: '{}', prompts: '{"a":["p"]}' } } });
+      await directory().saveNames(ref, token, {});
+      const read = await directory().readSession(ref);
+      expect(read.kind === 'found' && 'names' in read.record).toBe(false);
+    });
+
+    it('is fenced, closing, missing', async () => {
+      const { ref, stale, token } = await takenOver();
+      expect(await directory().saveNames(ref, stale, {})).toEqual({ kind: 'fenced' });
+      await directory().closeSession(ref, token);
+      expect(await directory().saveNames(ref, token, {})).toEqual({ kind: 'closing' });
+      expect(await directory().saveNames(newRef(), token, {})).toEqual({ kind: 'missing' });
+    });
+  });
+
   describe('saveBackendSession', () => {
     it('saves generation after generation', async () => {
       const { ref, token } = await use().openSession();

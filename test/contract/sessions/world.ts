@@ -18,6 +18,7 @@ import { EndHere } from '../../../src/sessions/end-here.js';
 import { type EndReason, SessionEnder } from '../../../src/sessions/end-session.js';
 import { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
 import { Liveness } from '../../../src/sessions/liveness.js';
+import { NameSaver } from '../../../src/sessions/name-saver.js';
 import { SessionOpener } from '../../../src/sessions/open-session.js';
 import { IdleRelease } from '../../../src/sessions/release-idle.js';
 import { SessionReleaser } from '../../../src/sessions/release-session.js';
@@ -249,6 +250,7 @@ export class TestWorker {
       directory,
       table,
       idleTimeoutMs: IDLE_MS,
+      names: new NameSaver({ directory, clock }),
       onReleased: () => undefined,
       onLost: (session, backends) => ender.abandon(session, backends),
     });

@@ -66,4 +66,51 @@ describe('NamePins', () => {
     expect(pins.findTool(exposure, 'x')?.backend).toBe('a');
     expect(pins.findPrompt(exposure, 'x')?.backend).toBe('b');
   });
+
+  describe('at the next owner', () => {
+    it('a name means what it meant, whatever the catalogs are like by then', () => {
+      const pins = new NamePins();
+      pins.see(expose([], ['x', 'y']), 'tools');
+      const next = new NamePins(pins.toSaved());
+      const collided = expose(['x'], ['x', 'y']);
+      expect(next.findTool(collided, 'x')).toMatchObject({ backend: 'b', name: 'x' });
+      expect(next.findTool(collided, 'y')).toMatchObject({ backend: 'b', name: 'y' });
+      expect(next.findTool(expose(['x'], ['y']), 'x')).toBeUndefined();
+    });
+
+    it('what had changed its meaning before stays pinned, through any number of owners', () => {
+      const pins = new NamePins();
+      pins.see(expose([], ['x']), 'tools');
+      pins.see(expose(['x'], ['x']), 'tools');
+      const third = new NamePins(new NamePins(pins.toSaved()).toSaved());
+      expect(third.findTool(expose(['x'], []), 'x')).toBeUndefined();
+      expect(third.findTool(expose([], ['x']), 'b__x')).toMatchObject({ backend: 'b', name: 'x' });
+      expect(third.findTool(expose(['x'], ['x']), 'a__x')).toMatchObject({ backend: 'a', name: 'x' });
+    });
+
+    it('nothing is saved of what was not seen, or of too much; text that is none is ignored', () => {
+      expect(new NamePins().toSaved()).toEqual({});
+      const pins = new NamePins();
+      pins.see(
+        expose(
+          [],
+          Array.from({ length: 7000 }, (_, i) => `tool-${i}`),
+        ),
+        'tools',
+      );
+      expect(pins.toSaved()).toEqual({});
+      expect(new NamePins({ tools: '{' }).findTool(expose(['x'], []), 'x')?.backend).toBe('a');
+    });
+
+    it('there is something to save only when other names were seen', () => {
+      const pins = new NamePins();
+      const first = expose(['x'], []);
+      expect(pins.version).toBe(0);
+      pins.findTool(first, 'x');
+      pins.see(first, 'tools');
+      expect(pins.version).toBe(1);
+      pins.see(expose(['x', 'z'], []), 'tools');
+      expect(pins.version).toBe(2);
+    });
+  });
 });
