@@ -3,6 +3,7 @@ import { describeGeneration } from './generation.suite.js';
 import { Harness } from './harness.js';
 import { describeIndexes } from './indexes.suite.js';
 import { describeLeases } from './leases.suite.js';
+import { describeOpenIds } from './open-ids.suite.js';
 import { describeRecords } from './records.suite.js';
 import { describeWrites } from './writes.suite.js';
 
@@ -24,6 +25,7 @@ describe('the directory on Redis Cluster with three masters', () => {
   describeRecords(use);
   describeWrites(use);
   describeIndexes(use);
+  describeOpenIds(use);
   describeLeases(use);
   describeGeneration(use);
 });

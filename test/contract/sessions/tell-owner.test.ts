@@ -125,3 +125,17 @@ describe('one worker claims a session once at a time', () => {
     expect(receiver.verbs.filter((verb) => verb === 'claimSession')).toHaveLength(1);
   });
 });
+
+it.each(['living', 'dead'])('a session of a %s owner that is killed is ended as such, with its backend sessions', async (how) => {
+  const world = use();
+  const [owner, other] = [await world.worker('owner'), await world.worker('other')];
+  const session = await owner.open();
+  await owner.directory.saveBackendSession(session.facts.ref, session.token, 'tickets', 0, backendRecord());
+  if (how === 'dead') await owner.die();
+  expect(await other.teller.tell(session.facts.ref, 'killed')).toBe('ended');
+  await waitFor('no key of the session to be left', async () => (await world.sessionKeys()).length === 0);
+  const ender = how === 'dead' ? other : owner;
+  expect(ender.ended).toEqual(['killed']);
+  expect([...owner.queue.jobs, ...other.queue.jobs]).toHaveLength(1);
+  expect(await other.teller.tell(session.facts.ref, 'killed')).toBe('gone');
+});
