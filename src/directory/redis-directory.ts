@@ -85,6 +85,10 @@ export class RedisDirectory implements Directory {
     return this.sessions.saveBackend(ref, token, backend, previousGeneration, value);
   }
 
+  dropBackendSession(ref: SessionRef, token: OwnerToken, backend: string, generation: number) {
+    return this.sessions.dropBackend(ref, token, backend, generation);
+  }
+
   verifySessions(entries: readonly HeldSession[]) {
     return this.sessions.verify(entries);
   }

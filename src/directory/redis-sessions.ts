@@ -17,6 +17,7 @@ import { claimEnding } from './scripts/claim-ending.js';
 import { claimSession } from './scripts/claim-session.js';
 import { closeSession } from './scripts/close-session.js';
 import { createSession } from './scripts/create-session.js';
+import { dropBackendSession } from './scripts/drop-backend-session.js';
 import { extendRecord } from './scripts/extend-record.js';
 import { releaseSession } from './scripts/release-session.js';
 import { removeSession } from './scripts/remove-session.js';
@@ -108,6 +109,20 @@ export class RedisSessions {
       ],
     );
     return kind === 'saved' || kind === 'conflict' ? { kind } : refusal('saveBackendSession', kind);
+  }
+
+  async dropBackend(
+    ref: SessionRef,
+    token: OwnerToken,
+    backend: string,
+    generation: number,
+  ): Promise<{ readonly kind: 'dropped' } | { readonly kind: 'conflict' } | Refusal> {
+    const [kind] = await this.connection.script(
+      dropBackendSession,
+      [this.key(ref)],
+      [token.owner, token.epoch, backendField(backend), generationField(backend), generation],
+    );
+    return kind === 'dropped' || kind === 'conflict' ? { kind } : refusal('dropBackendSession', kind);
   }
 
   /** Reads only, all in one tick: one round trip for the batch (per server, on a Cluster). */

@@ -1,5 +1,6 @@
 // Runs teardown jobs, those of any worker: a DELETE to the backend, until it is done or given up.
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
+import { LRUCache } from 'lru-cache';
 import type { Backend, EndAnswer } from '../backends/backend.js';
 import type { Clock } from '../lifecycle/clock.js';
 import type { RedisConnection } from '../redis/connect.js';
@@ -23,8 +24,11 @@ export interface TeardownWorkerOptions {
   readonly redisPrefix: string;
   readonly keyring: Keyring;
   readonly clock: Clock;
-  /** By its name in the configuration as it is now. */
-  readonly backend: (name: string) => Backend | undefined;
+  /**
+   * Who ends a backend session that was opened at `url`; the configuration may have changed since. Without `url`: the backend of this
+   * name in the configuration as it is now.
+   */
+  readonly backend: (name: string, url: string | undefined) => Backend | undefined;
   /** Whether another session has this backend session open by now: backends recycle ids. */
   readonly isOpenElsewhere: (job: TeardownJob, id: string) => Promise<boolean>;
   /** Of one DELETE, ms; default 5000. */
@@ -50,14 +54,16 @@ const MAX_AGE_MS = 24 * 3600_000;
 const STALLED_AFTER_MS = 15_000;
 /** Deaths of workers while they ran it that a job survives; a DELETE that runs twice does no harm. */
 const MAX_STALLED = 10;
+/** Backends of the configuration, and former ones that still have sessions to end. */
+const MAX_PACES = 1000;
 const IS_DONE = new Set([400, 404, 405]);
 const IS_REFUSAL = new Set([401, 403]);
 
 export class TeardownWorker {
   readonly #options: TeardownWorkerOptions;
   readonly #worker: LeavingWorker<TeardownJob, TeardownResult>;
-  /** By name of a configured backend. */
-  readonly #paces = new Map<string, BackendPace>();
+  /** By where the DELETE goes: a backend that moved is not as slow as where it was. */
+  readonly #paces = new LRUCache<string, BackendPace>({ max: MAX_PACES });
 
   /** Begins at once. */
   constructor(options: TeardownWorkerOptions) {
@@ -94,14 +100,14 @@ export class TeardownWorker {
 
   async #run(job: Job<TeardownJob, TeardownResult>, token: string | undefined): Promise<TeardownResult> {
     const { data } = job;
-    const backend = this.#options.backend(data.backend);
-    const end = backend?.end;
-    if (!end) throw this.#giveUp('unknown_backend', data);
     // A key that this worker does not hold (yet): another one may.
     const target = openSealed(this.#options.keyring, data);
     if (!target) throw this.#failed(job, 'cannot be opened');
     if (target.id === '') return this.#finish('done', data);
-    const pace = this.#paceOf(data.backend);
+    const backend = this.#options.backend(data.backend, target.url);
+    const end = backend?.end;
+    if (!end) throw this.#giveUp('unknown_backend', data);
+    const pace = this.#paceOf(target.url ?? data.backend);
     const waitMs = pace.begin();
     if (waitMs > 0) return this.#putBack(job, token, waitMs);
     const startedMs = this.#options.clock.monotonicMs();
@@ -146,11 +152,11 @@ export class TeardownWorker {
     throw new DelayedError();
   }
 
-  #paceOf(backend: string): BackendPace {
-    let pace = this.#paces.get(backend);
+  #paceOf(place: string): BackendPace {
+    let pace = this.#paces.get(place);
     if (!pace) {
       pace = new BackendPace(this.#options.clock, this.#options.pauseMs);
-      this.#paces.set(backend, pace);
+      this.#paces.set(place, pace);
     }
     return pace;
   }

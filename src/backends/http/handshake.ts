@@ -207,7 +207,7 @@ export class Handshake {
     capabilities: Capabilities,
   ): BackendSessionRecord {
     const { transport, host, headers } = this.#plan;
-    const sealed = sealBackendSession(transport.keyring, host.sessionRef, transport.name, { id, headers });
+    const sealed = sealBackendSession(transport.keyring, host.sessionRef, transport.name, { id, headers, url: transport.place });
     return { generation, sealed, protocolVersion, capabilities, transport: 'http' };
   }
 
