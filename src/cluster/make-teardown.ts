@@ -17,7 +17,8 @@ export interface TeardownParts {
   readonly config: Config;
   readonly keyring: Keyring;
   readonly clock: Clock;
-  readonly backends: ReadonlyMap<string, Backend>;
+  /** Who ends what was opened there. */
+  readonly backendFor: (name: string, url: string | undefined) => Backend | undefined;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly onCommand: () => void;
@@ -38,7 +39,7 @@ const DISCARD_TRIES = 20;
 const DISCARD_PAUSE_MS = 500;
 
 export function makeTeardown(parts: TeardownParts): Teardown {
-  const { redisUrl, config, keyring, clock, backends, metrics, log, onCommand } = parts;
+  const { redisUrl, config, keyring, clock, backendFor, metrics, log, onCommand } = parts;
   const onError = (error: Error) => log.debug({ error: error.message }, 'teardown queue');
   const producer = openQueueConnection(redisUrl, { name: 'berth-teardown', onCommand, onError });
   const consumer = openQueueConnection(redisUrl, { name: 'berth-teardown-worker', onCommand, onError });
@@ -71,7 +72,7 @@ export function makeTeardown(parts: TeardownParts): Teardown {
       worker = new TeardownWorker({
         ...common,
         connection: consumer,
-        backend: (name) => backends.get(name),
+        backend: backendFor,
         // Which ids are open in other sessions is not indexed yet: only a backend that gives an ended id away again within the
         // minutes of a retry could be hit.
         isOpenElsewhere: async () => false,

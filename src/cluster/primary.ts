@@ -6,6 +6,7 @@ import { makeAdminApp } from '../admin/admin-app.js';
 import { listenForAdmin } from '../admin/admin-server.js';
 import { addressOf, formatAddress } from '../config/address.js';
 import { readEnvironment } from '../config/environment.js';
+import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { loadOrCreateSecret } from '../config/secret.js';
 import { resolveWorkers } from '../config/workers.js';
@@ -20,6 +21,8 @@ import { closeConnection, waitForRedis, whenUp } from '../redis/ready.js';
 import { checkServers } from '../redis/server-checks.js';
 import { checkVersion } from '../redis/version.js';
 import { checkHosts } from './check-hosts.js';
+import { ConfigReload } from './config-reload.js';
+import { ConfigWatch } from './config-watch.js';
 import { ConnectionRescue } from './connection-rescue.js';
 import { MetricsCollector } from './collect-metrics.js';
 import { takeDataDir } from './data-dir-guard.js';
@@ -28,6 +31,7 @@ import { listEndpointUrls } from './endpoint-urls.js';
 import { readHostId } from './host-id.js';
 import type { ToWorker } from './messages.js';
 import { readPodStatus } from './pod-status.js';
+import { ReloadMetrics } from './reload-metrics.js';
 import { probeListen } from './probe-listen.js';
 import { makeSocketDir, sweepSocketDirs } from './socket-dir.js';
 import { StopRequests } from './stop-requests.js';
@@ -39,6 +43,8 @@ export interface PrimaryOptions {
   /** Where it came from, for the log. */
   readonly file: string | undefined;
   readonly warnings: readonly string[];
+  /** Reads it again, as it was read for this start. Default: a reload is refused. */
+  readonly reload?: () => LoadedConfig;
   /** Script of the worker processes; default: the one that runs now. */
   readonly exec?: string;
 }
@@ -56,13 +62,13 @@ export async function startPrimary(options: PrimaryOptions): Promise<number> {
   const isTty = process.stdout.isTTY === true;
   const log = makeLogger({ level, format, isTty });
   for (const warning of options.warnings) log.warn(warning);
-  const stop = new StopRequests(process, isTty, () =>
-    log.warn('SIGHUP: the configuration is read at start only; restart to apply it'),
-  );
+  let primary: Primary | undefined;
+  const stop = new StopRequests(process, isTty, () => primary?.reload());
   // Timers of ours are unreferenced; something has to keep the process until it decides to end.
   const alive = setInterval(() => undefined, 2 ** 30);
   try {
-    return await new Primary(options, log, stop).run();
+    primary = new Primary(options, log, stop);
+    return await primary.run();
   } finally {
     clearInterval(alive);
     stop.dispose();
@@ -87,6 +93,8 @@ class Primary {
   readonly #rescue = new ConnectionRescue();
   readonly #pod = randomBytes(6).toString('hex');
   #supervisor: WorkerSupervisor | undefined;
+  readonly #reload: ConfigReload;
+  readonly #reloadMetrics = new ReloadMetrics(this.#clock);
   #isStopping = false;
   /** In use, where the configuration says 0. */
   #port = 0;
@@ -97,6 +105,18 @@ class Primary {
     this.#options = options;
     this.#log = log;
     this.#stop = stop;
+    this.#reload = new ConfigReload({
+      running: options.config,
+      load: () => {
+        if (!options.reload) throw new StartError(EXIT.config, 'it was not read from a file');
+        return options.reload();
+      },
+      file: options.file,
+      clock: this.#clock,
+      log,
+      workers: () => this.#supervisor?.lives ?? [],
+      onOutcome: (outcome) => this.#reloadMetrics.note(outcome),
+    });
     this.#interrupted = new Promise((_, reject) => {
       this.#interrupt = reject;
     });
@@ -138,7 +158,7 @@ class Primary {
     const workers = resolveWorkers(config);
     const { supervisor, collector } = this.#superviseWorkers(workers, directory, (index) => ({
       kind: 'start',
-      config,
+      config: this.#reload.config,
       index,
       workers,
       pod: this.#pod,
@@ -152,6 +172,23 @@ class Primary {
     this.#stages.push({ name: 'workers', end: () => this.#endWorkers(supervisor) });
     this.#supervisor = supervisor;
     supervisor.start();
+    await this.#watchConfig();
+  }
+
+  async #watchConfig(): Promise<void> {
+    const { file, reload } = this.#options;
+    if (file === undefined || !reload) return;
+    const watch = new ConfigWatch({ file, clock: this.#clock, onChanged: () => void this.#reload.request('file') });
+    this.#stages.push({ name: 'watch of the configuration', end: () => watch.stop() });
+    await watch.start();
+    // It may have changed while we started.
+    void this.#reload.request('file');
+  }
+
+  /** SIGHUP. */
+  reload(): void {
+    // Before there are workers, what they start with was read a moment ago, and may have changed since.
+    if (!this.#isStopping) void this.#reload.request('SIGHUP');
   }
 
   async #startRedis(socketDir: string): Promise<EmbeddedRedis> {
@@ -216,7 +253,9 @@ class Primary {
       startMessage,
       removeLease: (id) => directory.removeLease(id),
       onCollected: (life, metrics) => collector.take(life, metrics),
+      onReload: (life, answer) => this.#reload.take(life, answer),
       onExit: (life) => {
+        this.#reload.exited(life);
         collector.forget(life).catch((error) => this.#log.warn({ error: String(error) }, 'metrics of a dead worker are lost'));
       },
       onFailed: ({ exitCode, message }) => this.#interrupt(new StartError(knownExitCode(exitCode), message)),
@@ -226,7 +265,12 @@ class Primary {
         this.#checkHosts(directory).catch((error) => this.#onHostCheck(error));
       },
     });
-    const collector = new MetricsCollector({ sources: () => supervisor.lives, configured: count, clock: this.#clock });
+    const collector = new MetricsCollector({
+      sources: () => supervisor.lives,
+      configured: count,
+      clock: this.#clock,
+      own: () => this.#reloadMetrics.snapshot(),
+    });
     return { supervisor, collector };
   }
 
@@ -243,11 +287,24 @@ class Primary {
 
   async #serveAdmin(supervisor: WorkerSupervisor, collector: MetricsCollector): Promise<void> {
     const { admin } = this.#config;
+    // The one in force: made anew only when a reload brought another configuration.
+    const made = { of: this.#config, guard: makeHostGuard(this.#config, admin.listen) };
+    const guard = () => {
+      const of = this.#reload.config;
+      if (made.of !== of) Object.assign(made, { of, guard: makeHostGuard(of, admin.listen) });
+      return made.guard;
+    };
+    const token = () => this.#reload.config.admin.metricsToken;
     const app = makeAdminApp({
       status: () => readPodStatus(supervisor, this.#isStopping),
       scrape: () => collector.scrape(),
-      metricsToken: admin.metricsToken,
-      hostGuard: makeHostGuard(this.#config, admin.listen),
+      get metricsToken() {
+        return token();
+      },
+      hostGuard: {
+        isHostAllowed: (host) => guard().isHostAllowed(host),
+        isOriginAllowed: (origin) => guard().isOriginAllowed(origin),
+      },
       onError: (error) => this.#log.error({ err: error }, 'the admin listener failed to answer'),
     });
     const server = await listenForAdmin(addressOf(admin.listen), app);
@@ -262,7 +319,7 @@ class Primary {
   }
 
   async #endWorkers(supervisor: WorkerSupervisor): Promise<void> {
-    const { delay, timeout } = this.#config.drain;
+    const { delay, timeout } = this.#reload.config.drain;
     void this.#stop.second.then(() => supervisor.kill());
     await supervisor.stop(delay + timeout + DRAIN_RESERVE_MS);
     this.#rescue.close();

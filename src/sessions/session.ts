@@ -32,6 +32,7 @@ export interface CallInFlight {
 export interface SessionFacts {
   readonly id: SessionId;
   readonly ref: SessionRef;
+  /** As it is configured now: another object after a reload that changed it, one without backends once it was removed. */
   readonly server: VirtualServer;
   /** Digest of the principal. */
   readonly principal: string;
@@ -40,11 +41,28 @@ export interface SessionFacts {
   readonly createdMs: number;
 }
 
+/** Of a backend session that left this session (a reload), while its record still holds it. */
+export interface Leaving {
+  /** Undefined while it is being saved. */
+  record: BackendSessionRecord | undefined;
+  /** Its teardown is queued and the record has forgotten it; or that is somebody else's to do by now. Never rejects. */
+  readonly done: Promise<void>;
+}
+
 export class Session {
   readonly facts: SessionFacts;
   readonly backends = new Map<string, BackendSession>();
   readonly calls = new Bag<CallInFlight>('session');
   readonly pins = new NamePins();
+  /** Backend sessions of definitions that are no longer in force: calls that had begun in them end there. */
+  readonly retired = new Set<BackendSession>();
+  /** By backend. */
+  readonly leaving = new Map<string, Leaving>();
+  /**
+   * By backend: the last generation under a former definition. Its successor counts from there, so that after a loss of data the
+   * newer of the two is known.
+   */
+  readonly generationBases = new Map<string, number>();
   state: SessionState = 'active';
   token: OwnerToken;
   /** Wall time of the last use: what expiry counts from. */
@@ -113,7 +131,10 @@ export class Session {
   /** What the record holds of its backend sessions: enough to write it anew, or to end them without it. */
   savedBackends(): Record<string, BackendSessionRecord> {
     const saved: Record<string, BackendSessionRecord> = {};
-    for (const [name, { record }] of this.backends) if (record) saved[name] = record;
+    for (const [name, { record }] of this.leaving) if (record) saved[name] = record;
+    for (const [name, { record }] of this.backends) {
+      if (record) saved[name] = this.asSaved(name, record);
+    }
     return saved;
   }
 
@@ -127,6 +148,12 @@ export class Session {
     const stream = this.streams.openCall(id, nowMs);
     stream.attach({ exchange, headers, isPrimed: this.isPrimed });
     return stream;
+  }
+
+  /** How a backend session's own record stands in the session's record. */
+  asSaved(backend: string, record: BackendSessionRecord): BackendSessionRecord {
+    const base = this.generationBases.get(backend);
+    return base === undefined ? record : { ...record, generation: record.generation + base };
   }
 
   get isIdle(): boolean {
@@ -159,7 +186,8 @@ export class Session {
     }
     this.calls.clear();
     this.streams.close(state === 'released' ? 'moved' : 'ended');
-    for (const backend of this.backends.values()) backend.close(error);
+    for (const backend of [...this.backends.values(), ...this.retired]) backend.close(error);
     this.backends.clear();
+    this.retired.clear();
   }
 }
