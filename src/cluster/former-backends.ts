@@ -16,9 +16,10 @@ export interface FormerBackendsParts {
   readonly version: string;
 }
 
+/** Idle connections close by themselves after seconds. */
 const MAX_PLACES = 32;
-/** Connections to a place that nobody asked for so long are closed. */
-const IDLE_MS = 60_000;
+/** Of the DELETEs that still run at a place that is forgotten: they take seconds at most. */
+const CLOSE_AFTER_MS = 60_000;
 
 export class FormerBackends {
   readonly #parts: FormerBackendsParts;
@@ -28,12 +29,7 @@ export class FormerBackends {
     this.#parts = parts;
     this.#places = new LRUCache({
       max: MAX_PLACES,
-      ttl: IDLE_MS,
-      updateAgeOnGet: true,
-      dispose: (backend) => {
-        // A DELETE takes seconds at most; those that still run are tried again.
-        parts.clock.after(IDLE_MS, () => void backend.close());
-      },
+      dispose: (backend) => void parts.clock.after(CLOSE_AFTER_MS, () => void backend.close()),
     });
   }
 

@@ -122,8 +122,10 @@ export class RecordingQueue {
   readonly delayed: TeardownJob[] = [];
   readonly hastened: TeardownJob[] = [];
   fails = false;
+  tries = 0;
 
   async add(jobs: readonly TeardownJob[], delayMs = 0): Promise<void> {
+    this.tries++;
     if (this.fails) throw new Error('told to fail');
     this.jobs.push(...jobs);
     if (delayMs > 0) this.delayed.push(...jobs);
