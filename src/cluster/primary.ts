@@ -11,7 +11,6 @@ import type { Config } from '../config/schema.js';
 import { loadOrCreateSecret } from '../config/secret.js';
 import { resolveWorkers } from '../config/workers.js';
 import { RedisDirectory } from '../directory/redis-directory.js';
-import { makeHostGuard } from '../edge/host-guard.js';
 import { EXIT, StartError } from '../errors/start-error.js';
 import { systemClock } from '../lifecycle/clock.js';
 import { inheritedEnvironment } from '../lifecycle/inherited-environment.js';
@@ -21,8 +20,6 @@ import { closeConnection, waitForRedis, whenUp } from '../redis/ready.js';
 import { checkServers } from '../redis/server-checks.js';
 import { checkVersion } from '../redis/version.js';
 import { checkHosts } from './check-hosts.js';
-import { ConfigReload } from './config-reload.js';
-import { ConfigWatch } from './config-watch.js';
 import { ConnectionRescue } from './connection-rescue.js';
 import { MetricsCollector } from './collect-metrics.js';
 import { takeDataDir } from './data-dir-guard.js';
@@ -31,7 +28,7 @@ import { listEndpointUrls } from './endpoint-urls.js';
 import { readHostId } from './host-id.js';
 import type { ToWorker } from './messages.js';
 import { readPodStatus } from './pod-status.js';
-import { ReloadMetrics } from './reload-metrics.js';
+import { PrimaryConfig } from './primary-config.js';
 import { probeListen } from './probe-listen.js';
 import { makeSocketDir, sweepSocketDirs } from './socket-dir.js';
 import { StopRequests } from './stop-requests.js';
@@ -93,8 +90,8 @@ class Primary {
   readonly #rescue = new ConnectionRescue();
   readonly #pod = randomBytes(6).toString('hex');
   #supervisor: WorkerSupervisor | undefined;
-  readonly #reload: ConfigReload;
-  readonly #reloadMetrics = new ReloadMetrics(this.#clock);
+  /** As reloads leave it; `#config` is that of the start. */
+  readonly #live: PrimaryConfig;
   #isStopping = false;
   /** In use, where the configuration says 0. */
   #port = 0;
@@ -105,17 +102,13 @@ class Primary {
     this.#options = options;
     this.#log = log;
     this.#stop = stop;
-    this.#reload = new ConfigReload({
-      running: options.config,
-      load: () => {
-        if (!options.reload) throw new StartError(EXIT.config, 'it was not read from a file');
-        return options.reload();
-      },
+    this.#live = new PrimaryConfig({
+      config: options.config,
       file: options.file,
+      load: options.reload,
       clock: this.#clock,
       log,
       workers: () => this.#supervisor?.lives ?? [],
-      onOutcome: (outcome) => this.#reloadMetrics.note(outcome),
     });
     this.#interrupted = new Promise((_, reject) => {
       this.#interrupt = reject;
@@ -158,7 +151,7 @@ class Primary {
     const workers = resolveWorkers(config);
     const { supervisor, collector } = this.#superviseWorkers(workers, directory, (index) => ({
       kind: 'start',
-      config: this.#reload.config,
+      config: this.#live.current,
       index,
       workers,
       pod: this.#pod,
@@ -172,23 +165,13 @@ class Primary {
     this.#stages.push({ name: 'workers', end: () => this.#endWorkers(supervisor) });
     this.#supervisor = supervisor;
     supervisor.start();
-    await this.#watchConfig();
-  }
-
-  async #watchConfig(): Promise<void> {
-    const { file, reload } = this.#options;
-    if (file === undefined || !reload) return;
-    const watch = new ConfigWatch({ file, clock: this.#clock, onChanged: () => void this.#reload.request('file') });
-    this.#stages.push({ name: 'watch of the configuration', end: () => watch.stop() });
-    await watch.start();
-    // It may have changed while we started.
-    void this.#reload.request('file');
+    this.#stages.push({ name: 'watch of the configuration', end: await this.#live.watch() });
   }
 
   /** SIGHUP. */
   reload(): void {
     // Before there are workers, what they start with was read a moment ago, and may have changed since.
-    if (!this.#isStopping) void this.#reload.request('SIGHUP');
+    if (!this.#isStopping) void this.#live.reload.request('SIGHUP');
   }
 
   async #startRedis(socketDir: string): Promise<EmbeddedRedis> {
@@ -253,9 +236,9 @@ class Primary {
       startMessage,
       removeLease: (id) => directory.removeLease(id),
       onCollected: (life, metrics) => collector.take(life, metrics),
-      onReload: (life, answer) => this.#reload.take(life, answer),
+      onReload: (life, answer) => this.#live.reload.take(life, answer),
       onExit: (life) => {
-        this.#reload.exited(life);
+        this.#live.reload.exited(life);
         collector.forget(life).catch((error) => this.#log.warn({ error: String(error) }, 'metrics of a dead worker are lost'));
       },
       onFailed: ({ exitCode, message }) => this.#interrupt(new StartError(knownExitCode(exitCode), message)),
@@ -269,7 +252,7 @@ class Primary {
       sources: () => supervisor.lives,
       configured: count,
       clock: this.#clock,
-      own: () => this.#reloadMetrics.snapshot(),
+      own: () => this.#live.metrics.snapshot(),
     });
     return { supervisor, collector };
   }
@@ -287,24 +270,14 @@ class Primary {
 
   async #serveAdmin(supervisor: WorkerSupervisor, collector: MetricsCollector): Promise<void> {
     const { admin } = this.#config;
-    // The one in force: made anew only when a reload brought another configuration.
-    const made = { of: this.#config, guard: makeHostGuard(this.#config, admin.listen) };
-    const guard = () => {
-      const of = this.#reload.config;
-      if (made.of !== of) Object.assign(made, { of, guard: makeHostGuard(of, admin.listen) });
-      return made.guard;
-    };
-    const token = () => this.#reload.config.admin.metricsToken;
+    const live = this.#live;
     const app = makeAdminApp({
       status: () => readPodStatus(supervisor, this.#isStopping),
       scrape: () => collector.scrape(),
       get metricsToken() {
-        return token();
+        return live.current.admin.metricsToken;
       },
-      hostGuard: {
-        isHostAllowed: (host) => guard().isHostAllowed(host),
-        isOriginAllowed: (origin) => guard().isOriginAllowed(origin),
-      },
+      hostGuard: live.adminGuard,
       onError: (error) => this.#log.error({ err: error }, 'the admin listener failed to answer'),
     });
     const server = await listenForAdmin(addressOf(admin.listen), app);
@@ -319,7 +292,7 @@ class Primary {
   }
 
   async #endWorkers(supervisor: WorkerSupervisor): Promise<void> {
-    const { delay, timeout } = this.#reload.config.drain;
+    const { delay, timeout } = this.#live.current.drain;
     void this.#stop.second.then(() => supervisor.kill());
     await supervisor.stop(delay + timeout + DRAIN_RESERVE_MS);
     this.#rescue.close();
