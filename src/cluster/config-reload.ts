@@ -61,7 +61,8 @@ export class ConfigReload {
 
   constructor(parts: ConfigReloadParts) {
     this.#parts = parts;
-    this.#config = parts.running;
+    // As workers get it: an option that is undefined and one that is absent are the same.
+    this.#config = JSON.parse(JSON.stringify(parts.running)) as Config;
   }
 
   /** In force: what a worker that starts now is given. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { isAlive, killNow } from '../support/processes.js';
 import { type Pod, startPod, tail } from '../support/pod.js';
+import { JSON_HEADERS } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { reload, untilAllWork } from '../support/reload.js';
 import { connectSdkClient, type SdkClient } from '../support/sdk-client.js';
@@ -157,6 +158,13 @@ test('no call fails over a reload, not even one of a backend that is removed mea
   const load = (async () => {
     for (let i = 0; running; i++) texts.push(await other.callText('one__echo', { nonce: `load-${i}`, text: 'x' }));
   })();
+  // Of the server whose backends come and go: a name means what it meant at first, and lists are whole.
+  const lists = (async () => {
+    for (let i = 0; running; i++) {
+      expect(await session.callText('echo', { nonce: `all-${i}`, text: 'x' })).toBe(`all-${i}:x`);
+      expect((await namesOf(session)).filter((name) => name.endsWith('whoami')).length).toBeGreaterThan(0);
+    }
+  })();
   for (let i = 0; i < 5; i++) {
     await reload(pod, (config) => {
       if (i % 2 === 0) config.mcpServers.two = { type: 'http', url: second.url };
@@ -170,7 +178,7 @@ test('no call fails over a reload, not even one of a backend that is removed mea
   const before = texts.length;
   await waitFor('calls to go on at the new place', () => texts.length > before + 3, 10_000);
   running = false;
-  await load;
+  await Promise.all([load, lists]);
   expect(texts).toEqual(texts.map((_, i) => `load-${i}:x`));
   expect(third.calls.some(({ nonce }) => nonce.startsWith('load-'))).toBe(true);
   // Its DELETE waits for it.
@@ -224,6 +232,50 @@ test('a virtual server that is removed ends its sessions, and theirs alone', asy
   expect(await other.callText('one__echo', { nonce: 'd', text: 'x' })).toBe('d:x');
   const metrics = await (await fetch(pod.adminUrl('/metrics'))).text();
   expect(metrics).toMatch(/berth_session_ends_total\{reason="removed"\} 1/);
+});
+
+test('a session that nobody owned during the reload: its next owner ends what does not belong to it any more', async () => {
+  await pod.dispose();
+  pod = await startPod({
+    config: {
+      sessions: { releaseAfter: '300ms' },
+      mcpServers: { one: { type: 'http', url: first.url }, two: { type: 'http', url: second.url } },
+    },
+  });
+  await untilAllWork(pod);
+  const session = await connectSdkClient(pod.url('/mcp'));
+  sessions.push(session);
+  await session.client.listTools();
+  await session.callText('one__echo', { nonce: 'a' });
+  await session.callText('two__echo', { nonce: 'b' });
+  const [moved] = first.issued.slice(-1);
+  const [removed] = second.issued.slice(-1);
+  // With its stream open it would be kept.
+  await session.client.close();
+  await waitFor(
+    () => `the session to be given up:\n${tail(pod, 30)}`,
+    () => pod.logs().some(({ msg, left }) => msg === 'idle sessions were given up' && left === 0),
+    20_000,
+  );
+  await reload(pod, (config) => {
+    config.mcpServers = { one: { type: 'http', url: third.url } };
+  });
+  const answer = await pod.sendTo(pod.workers()[0] as number, {
+    method: 'POST',
+    path: '/mcp',
+    headers: { ...JSON_HEADERS, 'mcp-session-id': session.sessionId },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 9, method: 'tools/call', params: { name: 'echo', arguments: { nonce: 'c' } } }),
+  });
+  expect(answer.body).toContain('c:');
+  expect(third.calls.map(({ nonce }) => nonce)).toContain('c');
+  await waitFor(
+    () => `the DELETE of ${moved}:\n${tail(pod)}`,
+    () => deletesOf(first).includes(moved),
+  );
+  await waitFor(
+    () => `the DELETE of ${removed}:\n${tail(pod)}`,
+    () => deletesOf(second).includes(removed),
+  );
 });
 
 test('a worker that is killed after a reload comes back with the new configuration, and its sessions with it', async () => {
