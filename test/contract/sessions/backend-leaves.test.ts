@@ -74,9 +74,13 @@ it('is queued before its successor is saved, which would overwrite the only trac
 });
 
 describe.each([
-  ['before its job is queued', (worker: TestWorker): void => {
+  [
+    'before its job is queued',
+    (worker: TestWorker): void => {
       worker.queue.fails = true;
-    }, 0],
+    },
+    0,
+  ],
   [
     'after its job is queued',
     (worker: TestWorker): void => {
@@ -133,6 +137,20 @@ it('ends with the session, if that ends first', async () => {
   await worker.ender.end(session, 'deleted');
   worker.queue.fails = false;
   await until('the end of the session', async () => (await savedOf(worker, session)) === 'gone');
+  expect(worker.queue.jobs).toEqual([job]);
+});
+
+it('is not forgotten when Redis loses the record before its teardown is queued', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  const { session, job } = await open(worker);
+  worker.queue.fails = true;
+  worker.sessionBackends.end(session, 'tickets');
+  await until('the queue to be tried', () => worker.queue.tries > 0);
+  await world.redis.del(world.keys.session(session.facts.ref));
+  await worker.ender.end(session, 'deleted');
+  worker.queue.fails = false;
+  await until('its teardown', () => worker.queue.jobs.length > 0);
   expect(worker.queue.jobs).toEqual([job]);
 });
 
