@@ -2,13 +2,13 @@
 // queued, then the record forgets it. A crash in between makes the next owner do both again (the job has the same id); a crash before
 // leaves it in the record, where the next owner finds that it fits no backend any more. Calls that had begun in it end there, up to a
 // bound; its DELETE waits for them.
-import type { BackendSession } from '../backends/backend.js';
+import type { Backend, BackendSession } from '../backends/backend.js';
 import type { BackendSessionRecord, Directory } from '../directory/directory.js';
 import { GatewayError } from '../errors/gateway-error.js';
 import { type Clock, pause, type Timer } from '../lifecycle/clock.js';
 import type { TeardownJob, TeardownQueue } from '../teardown/job.js';
 import { jobsOf } from './end-session.js';
-import type { CallInFlight, Leaving, Session } from './session.js';
+import { type CallInFlight, FormerBackendSessions, type Leaving, type Session } from './session.js';
 
 export interface BackendLeaveParts {
   readonly directory: Directory;
@@ -20,6 +20,8 @@ export interface BackendLeaveParts {
 
 /** What is known of a backend session besides itself. */
 export interface Link {
+  /** Undefined where no backend is configured for it any more. */
+  readonly backend: Backend | undefined;
   /** As the session's record holds it; undefined before it was saved. */
   saved: BackendSessionRecord | undefined;
   /** The saving that is under way. */
@@ -56,7 +58,7 @@ export class BackendLeave {
     const untilMs = this.#parts.clock.monotonicMs() + this.#parts.maxCallMs();
     link.retired = { session, backend, calls, untilMs, jobs: [] };
     session.backends.delete(backend.backend);
-    session.retired.add(backend);
+    keepFormer(session).retired.add(backend);
     this.#retired.add(link.retired);
     if (calls.length === 0) this.#close(link.retired);
     else this.#timer ??= this.#parts.clock.every(POLL_MS, () => this.#look());
@@ -64,14 +66,15 @@ export class BackendLeave {
 
   /** It ends: what the record holds of it is torn down. */
   leave(session: Session, name: string, link: Link): void {
-    const before = session.leaving.get(name)?.done ?? Promise.resolve();
+    const { leaving: all } = keepFormer(session);
+    const before = all.get(name)?.done ?? Promise.resolve();
     const leaving: { -readonly [K in keyof Leaving]: Leaving[K] } = { record: link.saved, done: before };
     leaving.done = before
       .then(() => this.#leave(session, name, link, leaving))
       .finally(() => {
-        if (session.leaving.get(name) === leaving) session.leaving.delete(name);
+        if (all.get(name) === leaving) all.delete(name);
       });
-    session.leaving.set(name, leaving);
+    all.set(name, leaving);
   }
 
   /**
@@ -101,7 +104,7 @@ export class BackendLeave {
     const { saved, retired } = link;
     if (!saved) return;
     leaving.record = saved;
-    session.generationBases.set(name, saved.generation);
+    keepFormer(session).lastGenerations.set(name, saved.generation);
     const { ref } = session.facts;
     const jobs = jobsOf(ref, { backends: { [name]: saved } });
     let isQueued = false;
@@ -148,8 +151,13 @@ export class BackendLeave {
   #close(retired: Retired): void {
     const { session, backend, jobs } = retired;
     this.#retired.delete(retired);
-    session.retired.delete(backend);
+    session.former?.retired.delete(backend);
     backend.close(new GatewayError('BACKEND_UNAVAILABLE', { details: { backend: backend.backend, reason: 'removed' } }));
     void this.#parts.queue.hasten(jobs);
   }
+}
+
+function keepFormer(session: Session): FormerBackendSessions {
+  session.former ??= new FormerBackendSessions();
+  return session.former;
 }

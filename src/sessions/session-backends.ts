@@ -32,7 +32,6 @@ const SAVE_PAUSE_MS = 100;
 export class SessionBackends {
   readonly #parts: SessionBackendsParts;
   readonly #links = new WeakMap<BackendSession, Link>();
-  readonly #made = new WeakMap<BackendSession, Backend>();
 
   constructor(parts: SessionBackendsParts) {
     this.#parts = parts;
@@ -51,7 +50,7 @@ export class SessionBackends {
     const { belongs, leave } = this.#parts;
     for (const [name, record] of Object.entries(records)) {
       if (session.facts.server.backends.includes(name) && belongs(session, name, record)) this.#create(session, name, record);
-      else leave.leave(session, name, { saved: record, saving: undefined, retired: undefined });
+      else leave.leave(session, name, { backend: undefined, saved: record, saving: undefined, retired: undefined });
     }
   }
 
@@ -79,7 +78,7 @@ export class SessionBackends {
       return;
     }
     this.#parts.leave.retire(session, backend, link);
-    session.generationBases.delete(name);
+    session.former?.lastGenerations.delete(name);
     if (saved?.transport === 'http') this.#create(session, name, saved);
   }
 
@@ -87,8 +86,8 @@ export class SessionBackends {
   inUse(sessions: Iterable<Session>): Set<Backend> {
     const used = new Set<Backend>();
     for (const session of sessions) {
-      for (const one of [...session.backends.values(), ...session.retired]) {
-        const backend = this.#made.get(one);
+      for (const one of [...session.backends.values(), ...(session.former?.retired ?? [])]) {
+        const backend = this.#links.get(one)?.backend;
         if (backend) used.add(backend);
       }
     }
@@ -98,10 +97,9 @@ export class SessionBackends {
   #create(session: Session, name: string, record: BackendSessionRecord | undefined): BackendSession | undefined {
     const backend = this.#parts.backends.get(name);
     if (!backend) return undefined;
-    const link: Link = { saved: record, saving: undefined, retired: undefined };
+    const link: Link = { backend, saved: record, saving: undefined, retired: undefined };
     const made = backend.createSession(this.#host(session, name, link), record);
     this.#links.set(made, link);
-    this.#made.set(made, backend);
     session.backends.set(name, made);
     if (session.standalone) made.setListening(true);
     return made;
@@ -145,7 +143,7 @@ export class SessionBackends {
     const { ref } = session.facts;
     const untilMs = clock.monotonicMs() + SAVE_TRIES_MS;
     // What this name stood for before is torn down first: this value would overwrite the only trace of it.
-    const { done } = session.leaving.get(backend) ?? {};
+    const { done } = session.former?.leaving.get(backend) ?? {};
     if (done && (await Promise.race([done, pause(clock, SAVE_TRIES_MS).then(() => 'late')])) === 'late') return 'refused';
     const value = session.asSaved(backend, issued);
     let previous = previousGeneration === 0 ? 0 : previousGeneration + value.generation - issued.generation;

@@ -49,20 +49,25 @@ export interface Leaving {
   readonly done: Promise<void>;
 }
 
+/** What a session keeps of backends as they were configured before; most sessions never see a reload. */
+export class FormerBackendSessions {
+  /** Calls that had begun in them end there. */
+  readonly retired = new Set<BackendSession>();
+  /** By backend. */
+  readonly leaving = new Map<string, Leaving>();
+  /**
+   * By backend: the last generation under a former configuration. Its successor counts from there, so that after a loss of data the
+   * newer of the two is known.
+   */
+  readonly lastGenerations = new Map<string, number>();
+}
+
 export class Session {
   readonly facts: SessionFacts;
   readonly backends = new Map<string, BackendSession>();
   readonly calls = new Bag<CallInFlight>('session');
   readonly pins = new NamePins();
-  /** Backend sessions of definitions that are no longer in force: calls that had begun in them end there. */
-  readonly retired = new Set<BackendSession>();
-  /** By backend. */
-  readonly leaving = new Map<string, Leaving>();
-  /**
-   * By backend: the last generation under a former definition. Its successor counts from there, so that after a loss of data the
-   * newer of the two is known.
-   */
-  readonly generationBases = new Map<string, number>();
+  former: FormerBackendSessions | undefined;
   state: SessionState = 'active';
   token: OwnerToken;
   /** Wall time of the last use: what expiry counts from. */
@@ -131,7 +136,7 @@ export class Session {
   /** What the record holds of its backend sessions: enough to write it anew, or to end them without it. */
   savedBackends(): Record<string, BackendSessionRecord> {
     const saved: Record<string, BackendSessionRecord> = {};
-    for (const [name, { record }] of this.leaving) if (record) saved[name] = record;
+    for (const [name, { record }] of this.former?.leaving ?? []) if (record) saved[name] = record;
     for (const [name, { record }] of this.backends) {
       if (record) saved[name] = this.asSaved(name, record);
     }
@@ -152,7 +157,7 @@ export class Session {
 
   /** How a backend session's own record stands in the session's record. */
   asSaved(backend: string, record: BackendSessionRecord): BackendSessionRecord {
-    const base = this.generationBases.get(backend);
+    const base = this.former?.lastGenerations.get(backend);
     return base === undefined ? record : { ...record, generation: record.generation + base };
   }
 
@@ -186,8 +191,8 @@ export class Session {
     }
     this.calls.clear();
     this.streams.close(state === 'released' ? 'moved' : 'ended');
-    for (const backend of [...this.backends.values(), ...this.retired]) backend.close(error);
+    for (const backend of [...this.backends.values(), ...(this.former?.retired ?? [])]) backend.close(error);
     this.backends.clear();
-    this.retired.clear();
+    this.former?.retired.clear();
   }
 }

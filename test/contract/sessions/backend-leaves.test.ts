@@ -33,7 +33,7 @@ const until = (what: string, isSo: () => boolean | Promise<boolean>) =>
     return isSo();
   });
 
-const left = (session: Session) => until('the backend session to leave', () => session.leaving.size === 0);
+const left = (session: Session) => until('the backend session to leave', () => session.former?.leaving.size === 0);
 
 function callOf(session: Session): CallInFlight {
   const call = { id: 1, backend: 'tickets', running: undefined, fail: () => undefined };
@@ -162,12 +162,12 @@ it('waits for the calls that had begun in it; then its teardown does not wait an
   worker.sessionBackends.end(session, 'tickets');
   await left(session);
   expect(worker.queue.delayed).toEqual([job]);
-  expect(session.retired.size).toBe(1);
+  expect(session.former?.retired.size).toBe(1);
   // One of its successor is not waited for.
   callOf(session);
   session.calls.delete(call);
   world.clock.advance(50);
-  expect(session.retired.size).toBe(0);
+  expect(session.former?.retired.size).toBe(0);
   expect(worker.queue.hastened).toEqual([job]);
 });
 
@@ -178,7 +178,7 @@ it('is closed when its calls take longer than any may', async () => {
   callOf(session);
   worker.sessionBackends.end(session, 'tickets');
   world.clock.advance(60_100);
-  expect(session.retired.size).toBe(0);
+  expect(session.former?.retired.size).toBe(0);
 });
 
 it('that is opened only after it left never comes into the record: its teardown is queued before anything is sent with its id', async () => {
