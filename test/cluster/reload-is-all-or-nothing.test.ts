@@ -6,6 +6,8 @@ import { type RecordingBackend, startRecordingBackend } from '../support/recordi
 import { fileOf, linesOf, reload, rewrite, untilAllWork, untilReload, writeText } from '../support/reload.js';
 import { waitFor } from '../support/wait-for.js';
 
+jest.setTimeout(180_000);
+
 let pod: Pod;
 let backend: RecordingBackend;
 
