@@ -41,6 +41,8 @@ function optionSection(option, heading) {
   const names = [doc.short, variable].filter(Boolean);
   const facts = [`Type: ${kindText(option)}`];
   if (defaultText(option)) facts.push(`default: ${defaultText(option)}`);
+  const isWithin = ['mcpServers', 'servers'].includes(option.path[0]);
+  facts.push(isWithin || doc.reload === 'live' ? 'applied by a reload' : 'needs a restart');
   if (names.length)
     facts.push(`environment: ${names.map((name) => `\`${name}\``).join(' or ')}${doc.secret ? ', each also with `_FILE`' : ''}`);
   return [
@@ -73,6 +75,10 @@ const INTRO = `# Configuration
   \`disabled: true\` is honoured.
 - **Names** of backends and virtual servers are letters, digits, \`_\` and \`-\`, begin with a letter or digit and have 32 characters at most;
   other characters become \`-\`, with a warning.
+- **Reload**: on SIGHUP, and when the file has changed (looked at every 2 s, through links as Kubernetes makes them for a ConfigMap), it is
+  read and checked as at the start and applied in all workers, or in none if anything is wrong with it; the log says what or why. Sessions
+  live on ([backends.md](backends.md#adding-and-removing)). An option that needs a restart says so below: it keeps its value, with a warning. The
+  environment is that of the start.
 
 The start is refused (exit code 78) with \`redis.url\` but without a secret; with \`listen\` off loopback but without \`publicUrl\` or \`hosts\`,
 or without \`auth.mode\` written out; with \`admin.listen\` off loopback but without \`admin.token\`; with \`limits.hold\` below

@@ -10,7 +10,7 @@ async function runPrimary(): Promise<number> {
     cwd: process.cwd(),
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
-    startPrimary: async (loaded) => (await import('./cluster/primary.js')).startPrimary(loaded),
+    startPrimary: async (loaded, reload) => (await import('./cluster/primary.js')).startPrimary({ ...loaded, reload }),
   });
 }
 

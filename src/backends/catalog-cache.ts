@@ -148,6 +148,11 @@ export class CatalogCache {
     this.#slots.delete(keyOf(backend, scope));
   }
 
+  /** The backend is another one now, or there is none any more: nothing that was read of it means anything. */
+  forgetBackend(backend: string): void {
+    for (const [key, slot] of this.#slots.entries()) if (slot.catalog.backend === backend) this.#slots.delete(key);
+  }
+
   #openSlot(backend: string, scope: string): Slot {
     const key = keyOf(backend, scope);
     const known = this.#slots.get(key);

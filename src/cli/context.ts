@@ -7,8 +7,8 @@ export interface CommandContext {
   readonly cwd: string;
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
-  /** Runs the gateway to its end; resolves with the exit code. */
-  readonly startPrimary: (loaded: LoadedConfig) => Promise<number>;
+  /** Runs the gateway to its end; resolves with the exit code. `reload` reads the configuration again, or throws why not. */
+  readonly startPrimary: (loaded: LoadedConfig, reload: () => LoadedConfig) => Promise<number>;
 }
 
 /** Says with which exit code the process ends. */

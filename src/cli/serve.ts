@@ -19,6 +19,7 @@ export function addServe(program: Command, { env, cwd, startPrimary }: CommandCo
     .option('-w, --workers <n>', 'number of worker processes, or auto')
     .action(async (flags: Flags) => {
       const file = requireConfigFile(flags.config, cwd);
-      finish(await startPrimary(loadConfig({ file, flags: { listen: flags.listen, workers: flags.workers }, env, cwd })));
+      const load = () => loadConfig({ file, flags: { listen: flags.listen, workers: flags.workers }, env, cwd });
+      finish(await startPrimary(load(), load));
     });
 }

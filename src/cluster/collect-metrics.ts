@@ -41,7 +41,16 @@ export class MetricsCollector {
   #scrape: Promise<Scrape> | undefined;
   #request = 0;
 
-  constructor(options: { sources: () => readonly MetricsSource[]; configured: number; clock: Clock }) {
+  readonly #own: () => readonly MetricSnapshot[];
+
+  /** @param options.own what the primary itself counts */
+  constructor(options: {
+    sources: () => readonly MetricsSource[];
+    configured: number;
+    clock: Clock;
+    own?: () => readonly MetricSnapshot[];
+  }) {
+    this.#own = options.own ?? (() => []);
     this.#sources = options.sources;
     this.#configured = options.configured;
     this.#clock = options.clock;
@@ -92,7 +101,7 @@ export class MetricsCollector {
       const latest = this.#known.get(source)?.latest ?? [];
       return answered.has(source) ? latest : onlyCounted(latest);
     });
-    const registry = aggregate([[this.#workers.snapshot()], ...parts, this.#departed]);
+    const registry = aggregate([[this.#workers.snapshot(), ...this.#own()], ...parts, this.#departed]);
     return {
       text: await registry.metrics(),
       contentType: registry.contentType,

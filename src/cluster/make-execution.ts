@@ -18,9 +18,9 @@ import { makeRequestLog } from './request-log.js';
 import type { WorkerBase } from './worker-base.js';
 
 export function makeExecution(
-  { config, clock, log, metrics, warn }: WorkerBase,
+  { config, live, clock, log, metrics, warn }: WorkerBase,
   { directory }: Storage,
-  { table, servers, backends, ender, ownRequests, sessionBackends, catalogs }: Sessions,
+  { table, backends, ender, ownRequests, sessionBackends, catalogs }: Sessions,
   { keeper, takeOver, forwarder, endHere, teller, opener }: Ownership,
 ) {
   const keepAlive = new KeepAlive(clock);
@@ -35,7 +35,7 @@ export function makeExecution(
   const sessionServer = new SessionServer({ clock, ender, keepAlive, requests });
   const initializer = new InitializeServer({
     opener,
-    findServer: (id) => servers.find(id),
+    findServer: (id) => live.servers.find(id),
     infoOf: (name) => backends.get(name)?.lastInfo,
     version: VERSION,
     onStarted: () => metrics.sessionStarts.inc(),
@@ -48,7 +48,9 @@ export function makeExecution(
     clock,
     hold: new HoldRoom(clock, makeProbe({ directory, keeper, leaseMs: config.internal.lease })),
     forwarder,
-    holdMs: config.limits.hold,
+    get holdMs() {
+      return live.config.limits.hold;
+    },
     serve: (session, exchange) => sessionServer.serve(session, exchange),
     open: (exchange) => initializer.serve(exchange),
     takeOver: (id, from, record) => takeOver.takeOver(id, from, record),

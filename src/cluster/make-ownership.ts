@@ -27,9 +27,9 @@ export type Ownership = Awaited<ReturnType<typeof makeOwnership>>;
 
 /** @param handler takes what comes over the internal listener */
 export async function makeOwnership(
-  { start, channel, config, clock, log, metrics, keyring, warn }: WorkerBase,
+  { start, channel, config, live, clock, log, metrics, keyring, warn }: WorkerBase,
   { directory }: Storage,
-  { table, servers, ender, sessionBackends, names, catalogs }: Sessions,
+  { table, ender, sessionBackends, names, catalogs }: Sessions,
   handler: (exchange: Exchange) => void,
 ) {
   const leaseMs = config.internal.lease;
@@ -87,7 +87,7 @@ export async function makeOwnership(
   const takeOver = new TakeOver({
     ...common,
     sessionBackends,
-    findServer: (id) => servers.find(id),
+    findServer: (id) => live.servers.find(id),
     onTakenOver: (session, from) => {
       metrics.takeovers.inc();
       log.info({ session: session.facts.ref, from: from.owner, epoch: session.token.epoch }, 'took over a session');
@@ -133,11 +133,13 @@ export async function makeOwnership(
       ...common,
       ender,
       releaser,
-      holdMs: config.limits.hold,
+      get holdMs() {
+        return live.config.limits.hold;
+      },
       openExchanges,
       endsWithState: (session) =>
         [...session.backends.values()].some(
-          (backend) => backend.isBoundToWorker && config.mcpServers[backend.backend]?.onStateLoss === 'fail',
+          (backend) => backend.isBoundToWorker && live.config.mcpServers[backend.backend]?.onStateLoss === 'fail',
         ),
       onReleased: (count) => log.info({ released: count, left: table.size }, 'drained'),
     });
@@ -145,8 +147,11 @@ export async function makeOwnership(
   const opener = new SessionOpener({
     ...common,
     idleTimeoutMs,
-    maxSessions: config.sessions.max,
-    maxFor: (principal) => (principal.name === ANONYMOUS.name ? undefined : config.sessions.maxPerPrincipal),
+    get maxSessions() {
+      return live.config.sessions.max;
+    },
+    maxFor: (principal) => (principal.name === ANONYMOUS.name ? undefined : live.config.sessions.maxPerPrincipal),
+    findServer: (id) => live.servers.find(id),
     makeRoom: () => sweep.makeRoom(),
   });
   return {

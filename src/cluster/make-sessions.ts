@@ -1,12 +1,14 @@
 // The sessions of this worker and what they reach: backends, catalogs, and the teardown of what they leave behind.
+import { BackendTable } from '../backends/backend-table.js';
 import { CatalogCache } from '../backends/catalog-cache.js';
 import type { CatalogKind } from '../backends/catalog.js';
 import { OwnRequests } from '../backends/own-requests.js';
 import { readEnvironment } from '../config/environment.js';
+import type { Config } from '../config/schema.js';
 import { VERSION } from '../config/version.js';
 import { Broadcast } from '../redis/broadcast.js';
 import { Exposer } from '../servers/exposer.js';
-import { makeServers } from '../servers/virtual-server.js';
+import { BackendLeave } from '../sessions/backend-leave.js';
 import { SessionEnder } from '../sessions/end-session.js';
 import { ListChanges } from '../sessions/list-changes.js';
 import { noteNotification } from '../sessions/note-notification.js';
@@ -14,7 +16,9 @@ import { NameSaver } from '../sessions/name-saver.js';
 import { SessionBackends } from '../sessions/session-backends.js';
 import { SessionCatalogs } from '../sessions/session-catalogs.js';
 import { SessionTable } from '../sessions/session-table.js';
+import { FormerBackends } from './former-backends.js';
 import { makeBackends } from './make-backends.js';
+import { makeBelongs } from './make-belongs.js';
 import type { Storage } from './make-storage.js';
 import { makeTeardown } from './make-teardown.js';
 import type { StdioGroup } from './messages.js';
@@ -24,25 +28,20 @@ export type Sessions = ReturnType<typeof makeSessions>;
 
 /** @param onGroup a stdio child (leader of its process group) was started or has ended */
 export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group: StdioGroup, alive: boolean) => void) {
-  const { start, config, clock, log, metrics, keyring, warn, onCommand } = base;
+  const { start, config, live, clock, log, metrics, keyring, warn, onCommand } = base;
   const { redis, subscriber, directory } = storage;
   const table = new SessionTable();
-  const servers = makeServers(config);
-  const backends = makeBackends({
-    config,
-    keyring,
-    clock,
-    log,
-    version: VERSION,
-    gatewayEnvironment: readEnvironment(),
-    onGroup,
-  });
+  const common = { keyring, clock, log, version: VERSION };
+  const makeBackendsOf = (of: Config) => makeBackends({ ...common, config: of, gatewayEnvironment: readEnvironment(), onGroup });
+  const backends = new BackendTable(makeBackendsOf(config));
+  const former = new FormerBackends({ ...common, config: () => live.config, backend: (name) => backends.get(name) });
+  const backendFor = (name: string, url: string | undefined) => former.find(name, url);
   const teardown = makeTeardown({
     redisUrl: start.redisUrl,
     config,
     keyring,
     clock,
-    backends,
+    backendFor,
     directory,
     metrics,
     log,
@@ -64,6 +63,13 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     directory,
     clock,
     backends,
+    belongs: makeBelongs(live, keyring),
+    leave: new BackendLeave({
+      directory,
+      clock,
+      queue: teardown.queue,
+      maxCallMs: () => live.config.limits.requestTimeout,
+    }),
     onNotification: (session, backend, json) => noteNotification(session, backend, json, catalogs, clock.monotonicMs()),
     onStateLost: (session, backend, reason) => {
       warn('the state of a backend is lost, the session ends', { session: session.facts.ref, backend, reason });
@@ -95,7 +101,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     names,
     ownRequests,
     isPersonal: (name) => {
-      const backend = config.mcpServers[name];
+      const backend = live.config.mcpServers[name];
       return backend?.type === 'http' && backend.forwardHeaders.length > 0;
     },
     warn,
@@ -108,5 +114,8 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   metrics.sessions.measure(() => table.size);
   metrics.streams.measure(() => [...table].filter((session) => session.standalone).length);
   metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
-  return { table, servers, backends, teardown, ender, ownRequests, sessionBackends, names, catalogs };
+  return {
+    ...{ table, backends, makeBackendsOf, former, teardown, ender },
+    ...{ ownRequests, sessionBackends, names, cache, listChanges, catalogs },
+  };
 }

@@ -18,7 +18,8 @@ export interface TeardownParts {
   readonly config: Config;
   readonly keyring: Keyring;
   readonly clock: Clock;
-  readonly backends: ReadonlyMap<string, Backend>;
+  /** Who ends what was opened there. */
+  readonly backendFor: (name: string, url: string | undefined) => Backend | undefined;
   readonly directory: Pick<Directory, 'findOpen' | 'forgetOpen'>;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -40,7 +41,7 @@ const DISCARD_TRIES = 20;
 const DISCARD_PAUSE_MS = 500;
 
 export function makeTeardown(parts: TeardownParts): Teardown {
-  const { redisUrl, config, keyring, clock, backends, directory, metrics, log, onCommand } = parts;
+  const { redisUrl, config, keyring, clock, backendFor, directory, metrics, log, onCommand } = parts;
   const onError = (error: Error) => log.debug({ error: error.message }, 'teardown queue');
   const producer = openQueueConnection(redisUrl, { name: 'berth-teardown', onCommand, onError });
   const consumer = openQueueConnection(redisUrl, { name: 'berth-teardown-worker', onCommand, onError });
@@ -73,7 +74,7 @@ export function makeTeardown(parts: TeardownParts): Teardown {
       worker = new TeardownWorker({
         ...common,
         connection: consumer,
-        backend: (name) => backends.get(name),
+        backend: backendFor,
         ...openIdsOf(directory),
         onResult: (result) => metrics.teardowns.inc(result),
         onGivenUp: ({ backend, sessionRef }, reason) =>

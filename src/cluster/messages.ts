@@ -26,6 +26,10 @@ export type ToWorker =
   | { readonly kind: 'acknowledged'; readonly incarnation: WorkerId }
   /** Replaces what `start` said: the embedded Redis was started again. */
   | { readonly kind: 'guarded'; readonly guardedProcesses: readonly StdioGroup[] }
+  /** Make everything of this configuration that can fail, and say whether it did not. Nothing changes yet. */
+  | { readonly kind: 'reload'; readonly revision: number; readonly config: unknown }
+  /** All workers have: it is in force from now on. */
+  | { readonly kind: 'apply'; readonly revision: number }
   | { readonly kind: 'drain' }
   | { readonly kind: 'collect'; readonly request: number };
 
@@ -37,6 +41,9 @@ export type FromWorker =
   | { readonly kind: 'ready'; readonly ready: boolean; readonly reasons: readonly string[] }
   /** A stdio child (leader of its process group) was started or has ended. */
   | { readonly kind: 'group'; readonly group: StdioGroup; readonly alive: boolean }
+  /** Ready to apply it, or why not. */
+  | { readonly kind: 'reloaded'; readonly revision: number; readonly error?: string }
+  | { readonly kind: 'applied'; readonly revision: number }
   | { readonly kind: 'collected'; readonly request: number; readonly metrics: unknown }
   /** The worker cannot run; the primary stops everything with this exit code. */
   | { readonly kind: 'failed'; readonly exitCode: number; readonly message: string };

@@ -6,11 +6,11 @@ import { makeAdminApp } from '../admin/admin-app.js';
 import { listenForAdmin } from '../admin/admin-server.js';
 import { addressOf, formatAddress } from '../config/address.js';
 import { readEnvironment } from '../config/environment.js';
+import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { loadOrCreateSecret } from '../config/secret.js';
 import { resolveWorkers } from '../config/workers.js';
 import { RedisDirectory } from '../directory/redis-directory.js';
-import { makeHostGuard } from '../edge/host-guard.js';
 import { EXIT, StartError } from '../errors/start-error.js';
 import { systemClock } from '../lifecycle/clock.js';
 import { inheritedEnvironment } from '../lifecycle/inherited-environment.js';
@@ -28,6 +28,7 @@ import { listEndpointUrls } from './endpoint-urls.js';
 import { readHostId } from './host-id.js';
 import type { ToWorker } from './messages.js';
 import { readPodStatus } from './pod-status.js';
+import { PrimaryConfig } from './primary-config.js';
 import { probeListen } from './probe-listen.js';
 import { makeSocketDir, sweepSocketDirs } from './socket-dir.js';
 import { StopRequests } from './stop-requests.js';
@@ -39,6 +40,8 @@ export interface PrimaryOptions {
   /** Where it came from, for the log. */
   readonly file: string | undefined;
   readonly warnings: readonly string[];
+  /** Reads it again, as it was read for this start. Default: a reload is refused. */
+  readonly reload?: () => LoadedConfig;
   /** Script of the worker processes; default: the one that runs now. */
   readonly exec?: string;
 }
@@ -56,13 +59,13 @@ export async function startPrimary(options: PrimaryOptions): Promise<number> {
   const isTty = process.stdout.isTTY === true;
   const log = makeLogger({ level, format, isTty });
   for (const warning of options.warnings) log.warn(warning);
-  const stop = new StopRequests(process, isTty, () =>
-    log.warn('SIGHUP: the configuration is read at start only; restart to apply it'),
-  );
+  let primary: Primary | undefined;
+  const stop = new StopRequests(process, isTty, () => primary?.reload());
   // Timers of ours are unreferenced; something has to keep the process until it decides to end.
   const alive = setInterval(() => undefined, 2 ** 30);
   try {
-    return await new Primary(options, log, stop).run();
+    primary = new Primary(options, log, stop);
+    return await primary.run();
   } finally {
     clearInterval(alive);
     stop.dispose();
@@ -87,6 +90,8 @@ class Primary {
   readonly #rescue = new ConnectionRescue();
   readonly #pod = randomBytes(6).toString('hex');
   #supervisor: WorkerSupervisor | undefined;
+  /** As reloads leave it; `#config` is that of the start. */
+  readonly #live: PrimaryConfig;
   #isStopping = false;
   /** In use, where the configuration says 0. */
   #port = 0;
@@ -97,6 +102,14 @@ class Primary {
     this.#options = options;
     this.#log = log;
     this.#stop = stop;
+    this.#live = new PrimaryConfig({
+      config: options.config,
+      file: options.file,
+      load: options.reload,
+      clock: this.#clock,
+      log,
+      workers: () => this.#supervisor?.lives ?? [],
+    });
     this.#interrupted = new Promise((_, reject) => {
       this.#interrupt = reject;
     });
@@ -138,7 +151,7 @@ class Primary {
     const workers = resolveWorkers(config);
     const { supervisor, collector } = this.#superviseWorkers(workers, directory, (index) => ({
       kind: 'start',
-      config,
+      config: this.#live.current,
       index,
       workers,
       pod: this.#pod,
@@ -152,6 +165,13 @@ class Primary {
     this.#stages.push({ name: 'workers', end: () => this.#endWorkers(supervisor) });
     this.#supervisor = supervisor;
     supervisor.start();
+    this.#stages.push({ name: 'watch of the configuration', end: await this.#live.watch() });
+  }
+
+  /** SIGHUP. */
+  reload(): void {
+    // Before there are workers, what they start with was read a moment ago, and may have changed since.
+    if (!this.#isStopping) void this.#live.reload.request('SIGHUP');
   }
 
   async #startRedis(socketDir: string): Promise<EmbeddedRedis> {
@@ -216,7 +236,9 @@ class Primary {
       startMessage,
       removeLease: (id) => directory.removeLease(id),
       onCollected: (life, metrics) => collector.take(life, metrics),
+      onReload: (life, answer) => this.#live.reload.take(life, answer),
       onExit: (life) => {
+        this.#live.reload.exited(life);
         collector.forget(life).catch((error) => this.#log.warn({ error: String(error) }, 'metrics of a dead worker are lost'));
       },
       onFailed: ({ exitCode, message }) => this.#interrupt(new StartError(knownExitCode(exitCode), message)),
@@ -226,7 +248,12 @@ class Primary {
         this.#checkHosts(directory).catch((error) => this.#onHostCheck(error));
       },
     });
-    const collector = new MetricsCollector({ sources: () => supervisor.lives, configured: count, clock: this.#clock });
+    const collector = new MetricsCollector({
+      sources: () => supervisor.lives,
+      configured: count,
+      clock: this.#clock,
+      own: () => this.#live.metrics.snapshot(),
+    });
     return { supervisor, collector };
   }
 
@@ -243,11 +270,14 @@ class Primary {
 
   async #serveAdmin(supervisor: WorkerSupervisor, collector: MetricsCollector): Promise<void> {
     const { admin } = this.#config;
+    const live = this.#live;
     const app = makeAdminApp({
       status: () => readPodStatus(supervisor, this.#isStopping),
       scrape: () => collector.scrape(),
-      metricsToken: admin.metricsToken,
-      hostGuard: makeHostGuard(this.#config, admin.listen),
+      get metricsToken() {
+        return live.current.admin.metricsToken;
+      },
+      hostGuard: live.adminGuard,
       onError: (error) => this.#log.error({ err: error }, 'the admin listener failed to answer'),
     });
     const server = await listenForAdmin(addressOf(admin.listen), app);
@@ -262,7 +292,7 @@ class Primary {
   }
 
   async #endWorkers(supervisor: WorkerSupervisor): Promise<void> {
-    const { delay, timeout } = this.#config.drain;
+    const { delay, timeout } = this.#live.current.drain;
     void this.#stop.second.then(() => supervisor.kill());
     await supervisor.stop(delay + timeout + DRAIN_RESERVE_MS);
     this.#rescue.close();

@@ -17,6 +17,7 @@ import type { StdioGroup } from './messages.js';
 import { SelfProbe } from './self-probe.js';
 import { makeWorkerBase } from './worker-base.js';
 import type { StartMessage, WorkerChannel } from './worker-channel.js';
+import { WorkerReload } from './worker-reload.js';
 import { closePublicly, hopLimits, listenPublicly } from './worker-listeners.js';
 
 /** Given to connections that the primary had accepted for us when we left: an exit at once leaves a few of them hanging. */
@@ -26,6 +27,7 @@ const STEP_BUDGET_MS = 2000;
 /** What a running worker can be asked. */
 export interface Running {
   readonly metrics: Metrics;
+  readonly reload: WorkerReload;
   drain(): Promise<void>;
   /** Acts on nothing any more and gives up the lease. */
   leave(): Promise<void>;
@@ -42,7 +44,7 @@ export async function startWorker(
   exit: (code: number) => never,
 ): Promise<Running> {
   const base = makeWorkerBase(start, channel);
-  const { config, clock, log, metrics, keyring, warn } = base;
+  const { config, live, clock, log, metrics, keyring, warn } = base;
   const leaseMs = config.internal.lease;
 
   let reconnect: Reconnect | undefined;
@@ -98,7 +100,7 @@ export async function startWorker(
     warn,
   });
   probe.start();
-  const { server, endpoint, readiness } = makePublic(base, sessions, keeper, execute);
+  const { server, endpoint, readiness } = makePublic(base, keeper, execute);
   await listenPublicly(server, config.listen);
   channel.reportReady(true, []);
   const readyTicker = clock.every(leaseMs / 6, () => {
@@ -109,25 +111,29 @@ export async function startWorker(
 
   let mayCome = () => true;
   const drain = ownership.makeDrain(() => openExchanges() + (mayCome() ? 1 : 0));
+  const reload = new WorkerReload(base, sessions, server);
   return {
     metrics,
+    reload,
     leave: () => keeper.stop(),
     async drain() {
       await keeper.setDraining();
       channel.reportReady(false, ['draining']);
       readyTicker.cancel();
-      await pause(clock, config.drain.delay);
-      mayCome = closePublicly(server, clock, config.drain.delay);
+      const { delay, timeout } = live.config.drain;
+      await pause(clock, delay);
+      mayCome = closePublicly(server, clock, delay);
       endpoint.endStreams();
       // Its own steps may wait for a Redis that is away.
-      await Promise.race([drain.run(config.drain.timeout), pause(clock, config.drain.timeout + STEP_BUDGET_MS)]);
+      await Promise.race([drain.run(timeout), pause(clock, timeout + STEP_BUDGET_MS)]);
       ownership.stop();
       await ender.settle(STEP_BUDGET_MS);
       await teardown.close(STEP_BUDGET_MS);
       probe.stop();
       await Promise.all([listener.close(STEP_BUDGET_MS), forwarder.close(STEP_BUDGET_MS)]);
       await keeper.stop();
-      for (const backend of backends.values()) await backend.close();
+      reload.stop();
+      await Promise.all([backends.close(), sessions.former.close()]);
       await pause(clock, DISCONNECT_GRACE_MS);
       server.closeAllConnections();
       storage.disconnect();

@@ -5,12 +5,16 @@ import { type Clock, systemClock } from '../lifecycle/clock.js';
 import { type Logger, makeLogger } from '../observability/log.js';
 import { Metrics } from '../observability/metrics.js';
 import { type Keyring, makeKeyring } from '../secrets/keyring.js';
+import { LiveConfig } from './live-config.js';
 import type { StartMessage, WorkerChannel } from './worker-channel.js';
 
 export interface WorkerBase {
   readonly start: StartMessage;
   readonly channel: WorkerChannel;
+  /** As it was at the start: for what needs a restart to change. */
   readonly config: Config;
+  /** What a reload may change is read here, when it is needed. */
+  readonly live: LiveConfig;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -33,6 +37,7 @@ export function makeWorkerBase(start: StartMessage, channel: WorkerChannel): Wor
     start,
     channel,
     config,
+    live: new LiveConfig(config),
     clock: systemClock,
     log,
     metrics,

@@ -1,5 +1,6 @@
 // The worker's end of the channel to its primary. Only one thing may be lost with it: the worker itself.
 import cluster from 'node:cluster';
+import type { Config } from '../config/schema.js';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { WorkerId } from '../protocol/ids.js';
 import type { FromWorker, StdioGroup, ToWorker } from './messages.js';
@@ -8,6 +9,9 @@ export type StartMessage = Extract<ToWorker, { kind: 'start' }>;
 
 export interface ChannelEvents {
   start(message: StartMessage): void;
+  /** See `ToWorker`. */
+  reload(revision: number, config: Config): void;
+  apply(revision: number): void;
   drain(): void;
   /** The primary started another process that must not outlive it. */
   guarded(processes: readonly StdioGroup[]): void;
@@ -27,6 +31,10 @@ export class WorkerChannel {
       switch (message.kind) {
         case 'start':
           return events.start(message);
+        case 'reload':
+          return events.reload(message.revision, message.config as Config);
+        case 'apply':
+          return events.apply(message.revision);
         case 'drain':
           return events.drain();
         case 'guarded':
@@ -62,6 +70,14 @@ export class WorkerChannel {
 
   reportGroup(group: StdioGroup, alive: boolean): void {
     this.#send({ kind: 'group', group, alive });
+  }
+
+  reportReloaded(revision: number, error: string | undefined): void {
+    this.#send({ kind: 'reloaded', revision, ...(error === undefined ? {} : { error }) });
+  }
+
+  reportApplied(revision: number): void {
+    this.#send({ kind: 'applied', revision });
   }
 
   /** Resolves when the message has left: the process may end after it. */

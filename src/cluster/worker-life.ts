@@ -9,11 +9,14 @@ const MAX_INCARNATIONS = 1000;
 
 export type Failure = Extract<FromWorker, { kind: 'failed' }>;
 
+export type ReloadAnswer = Extract<FromWorker, { kind: 'reloaded' | 'applied' }>;
+
 export interface LifeEvents {
   /** Readiness or its reasons have changed. */
   onReady(life: WorkerLife): void;
   onCollected(life: WorkerLife, metrics: unknown): void;
   onFailed(life: WorkerLife, failure: Failure): void;
+  onReload(life: WorkerLife, message: ReloadAnswer): void;
   /** The process is gone and its groups have been killed. Incarnations are complete unless one is still reported late. */
   onExit(life: WorkerLife, code: number | null, signal: string | null): void;
   /** An incarnation that was read from the channel after the exit. */
@@ -25,6 +28,8 @@ export class WorkerLife {
   readonly incarnations = new Set<WorkerId>();
   isReady = false;
   reasons: readonly string[] = ['starting'];
+  /** It was ready at least once: it has all of the configuration it was started with. */
+  hasStarted = false;
   readonly #worker: Worker;
   readonly #events: LifeEvents;
   readonly #groups = new Map<number, StdioGroup>();
@@ -85,6 +90,7 @@ export class WorkerLife {
         const reasons = message.reasons.join();
         if (this.#hasExited || (message.ready === this.isReady && reasons === this.reasons.join())) return;
         this.isReady = message.ready;
+        this.hasStarted = true;
         this.reasons = message.reasons;
         this.#events.onReady(this);
         return;
@@ -97,6 +103,10 @@ export class WorkerLife {
         return;
       case 'collected':
         if (!this.#hasExited) this.#events.onCollected(this, message.metrics);
+        return;
+      case 'reloaded':
+      case 'applied':
+        this.#events.onReload(this, message);
         return;
       case 'failed':
         this.#events.onFailed(this, message);

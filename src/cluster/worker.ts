@@ -20,6 +20,12 @@ export function runWorker(worker: NodeJS.Process, exit: (code: number) => never)
   let guarded: readonly StdioGroup[] = [];
   const groups = new Map<number, StdioGroup>();
   let running: Running | undefined;
+  /** Of the primary's messages: they wait for a start that is under way. */
+  const waiting: Array<(running: Running) => void> = [];
+  const whenRunning = (step: (running: Running) => void) => {
+    if (running) step(running);
+    else waiting.push(step);
+  };
   const fail = async (error: unknown) => {
     const code = error instanceof StartError ? error.exitCode : EXIT.forced;
     await channel.reportFailure(code, error instanceof StartError ? error.message : describeFailure(error));
@@ -30,8 +36,19 @@ export function runWorker(worker: NodeJS.Process, exit: (code: number) => never)
       guarded = message.guardedProcesses;
       startWorker(message, channel, groups, exit).then((started) => {
         running = started;
+        for (const step of waiting.splice(0)) step(started);
       }, fail);
     },
+    reload: (revision, config) =>
+      whenRunning(({ reload }) => {
+        channel.reportReloaded(revision, reload.prepare(revision, config));
+      }),
+    apply: (revision) =>
+      whenRunning(({ reload }) => {
+        // Half applied would be neither: a fresh worker starts with all of it.
+        if (!reload.apply(revision)) exit(EXIT.forced);
+        channel.reportApplied(revision);
+      }),
     drain() {
       if (!running) exit(EXIT.ok);
       running.drain().then(() => exit(EXIT.ok), fail);

@@ -8,6 +8,8 @@ export interface OptionDoc {
   readonly reason?: string;
   /** Its value appears nowhere; `<VARIABLE>_FILE` may name a file that holds it. */
   readonly secret?: boolean;
+  /** `live`: a reload applies it in place; default: it needs a restart. */
+  readonly reload?: 'live';
   /** A second name of its environment variable. */
   readonly short?: string;
 }

@@ -22,6 +22,7 @@ export const configSchema = z.strictObject({
   }),
   publicUrl: doc(z.url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' }).optional(), {
     text: 'The URL that clients use: its Host and Origin are allowed. Unset: loopback only.',
+    reload: 'live',
     reason: 'Set it as soon as the gateway has a name, behind a load balancer above all.',
   }),
   hosts: doc(
@@ -30,6 +31,7 @@ export const configSchema = z.strictObject({
       .default([]),
     {
       text: 'Further Host names that are served, with any port; `*` allows all. A loopback listener always allows loopback names.',
+      reload: 'live',
       reason: 'Names besides that of `publicUrl`, for example the one inside the cluster.',
     },
   ),
@@ -37,6 +39,7 @@ export const configSchema = z.strictObject({
     z.array(z.string().regex(/^[a-z][a-z0-9+.-]*:\/\/[^\s/]+$/i, 'expected an origin such as "https://app.example"')).default([]),
     {
       text: 'Further Origins that browsers may call from, besides loopback and that of `publicUrl`.',
+      reload: 'live',
       reason: 'A web application on another origin is an MCP client.',
     },
   ),
@@ -55,12 +58,14 @@ export const configSchema = z.strictObject({
       }),
       token: doc(z.string().default(''), {
         text: 'Bearer token of the admin API.',
+        reload: 'live',
         reason: 'Required off loopback.',
         secret: true,
         short: 'BERTH_ADMIN_TOKEN',
       }),
       metricsToken: doc(z.string().default(''), {
         text: 'Bearer token of `/metrics`. Empty: open to whoever reaches the admin port.',
+        reload: 'live',
         reason: 'Where others than Prometheus reach the admin port.',
         secret: true,
       }),
@@ -145,10 +150,12 @@ export const configSchema = z.strictObject({
       }),
       max: doc(z.int().min(1).default(10_000), {
         text: 'Sessions in the whole cluster; beyond it initialize gets 503.',
+        reload: 'live',
         reason: 'What the backends and the memory of the workers bear.',
       }),
       maxPerPrincipal: doc(z.int().min(1).default(100), {
         text: 'Sessions of one caller; beyond it initialize gets 429. Callers are told apart by authentication only: without it the total counts, unless this is set.',
+        reload: 'live',
         reason: 'Raise it for a caller that serves many users.',
       }),
     })
@@ -161,26 +168,32 @@ export const configSchema = z.strictObject({
       }),
       requestTimeout: doc(duration('5m', { min: '100ms' }), {
         text: 'How long one request of a client may take in all.',
+        reload: 'live',
         reason: 'Above the longest `timeout` of a backend.',
       }),
       connectTimeout: doc(duration('5s', { min: '10ms' }), {
         text: 'How long connecting to an HTTP backend may take.',
+        reload: 'live',
         reason: 'Backends far away.',
       }),
       startTimeout: doc(duration('60s', { min: '10ms' }), {
         text: 'How long a backend may take from its start to the end of its initialize.',
+        reload: 'live',
         reason: 'Commands that install themselves first (npx, uvx).',
       }),
       reinitializeTimeout: doc(duration('10s', { min: '10ms' }), {
         text: 'How long a new backend session may take when the old one was lost, while a request waits for it.',
+        reload: 'live',
         reason: 'Backends that start slowly.',
       }),
       hold: doc(duration('10s', { min: '100ms' }), {
         text: 'How long a request may wait for a session owner or for Redis to come back; then 503. At least `internal.lease` + 2 s.',
+        reload: 'live',
         reason: 'Raise it together with the lease.',
       }),
       keepAliveTimeout: doc(duration('75s', { min: '1s' }), {
         text: 'How long an idle connection of a client stays open.',
+        reload: 'live',
         reason: "Above the load balancer's idle time: 60 s with nginx and ALB, 600 s with Google (then `620s`).",
       }),
     })
@@ -189,10 +202,12 @@ export const configSchema = z.strictObject({
     .strictObject({
       delay: doc(duration('0s'), {
         text: 'After SIGTERM: how long everything is still accepted before the listener closes.',
+        reload: 'live',
         reason: '`8s` in Kubernetes, whose load balancing goes on sending for a while.',
       }),
       timeout: doc(duration('25s', { min: '100ms' }), {
         text: 'After that: how long requests in flight may take to end. No call that is shorter fails in a rolling deploy.',
+        reload: 'live',
         reason: 'The longest call, within the grace period of the platform (delay + timeout + 12 s).',
       }),
     })
@@ -209,6 +224,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       level: doc(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'), {
         text: 'The least important lines that are written.',
+        reload: 'live',
         reason: '`debug` to follow one request; `warn` for quiet.',
       }),
       format: doc(z.enum(['auto', 'json', 'pretty']).default('auto'), {
@@ -221,19 +237,23 @@ export const configSchema = z.strictObject({
     .strictObject({
       all: doc(z.boolean().default(true), {
         text: 'Whether `/mcp` serves all backends.',
+        reload: 'live',
         reason: 'Switch it off where the filters of `servers` are a boundary.',
       }),
       backends: doc(z.boolean().default(true), {
         text: 'Whether `/servers/<backend>/mcp` serves each backend.',
+        reload: 'live',
         reason: 'Switch it off where the filters of `servers` are a boundary.',
       }),
     })
     .prefault({}),
   mcpServers: doc(backends.default({}), {
     text: 'Backends by name, in the format of MCP clients: paste an existing file. Names: letters, digits, `_` and `-`, 32 at most.',
+    reload: 'live',
   }),
   servers: doc(virtualServers.default({}), {
     text: 'Virtual servers by name, each at `/servers/<name>/mcp`: a selection of backends and their tools. Entries with `command` or `url` (VS Code) are backends.',
+    reload: 'live',
   }),
 });
 

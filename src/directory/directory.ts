@@ -150,6 +150,13 @@ export interface Directory {
   ): Promise<{ readonly kind: 'saved' } | { readonly kind: 'conflict' } | Refusal>;
   /** Saves what names mean to the session's client, all kinds at once. */
   saveNames(ref: SessionRef, token: OwnerToken, names: SavedNames): Promise<{ readonly kind: 'saved' } | Refusal>;
+  /** Forgets a backend session whose teardown is queued. `conflict`: another generation is saved, nothing was done. Idempotent. */
+  dropBackendSession(
+    ref: SessionRef,
+    token: OwnerToken,
+    backend: string,
+    generation: number,
+  ): Promise<{ readonly kind: 'dropped' } | { readonly kind: 'conflict' } | Refusal>;
   /**
    * Checks that the token is in force and that the record knows the same backend sessions (rule 10: after reconnects), in one batch;
    * answers in the order asked. `outdated`: the token is in force, but an older backend session is saved, or none.

@@ -111,6 +111,10 @@ export class RedisDirectory implements Directory {
     return this.sessions.saveNames(ref, token, names);
   }
 
+  dropBackendSession(ref: SessionRef, token: OwnerToken, backend: string, generation: number) {
+    return this.sessions.dropBackend(ref, token, backend, generation);
+  }
+
   verifySessions(entries: readonly HeldSession[]) {
     return this.sessions.verify(entries);
   }

@@ -18,6 +18,7 @@ import { claimEnding } from './scripts/claim-ending.js';
 import { claimSession } from './scripts/claim-session.js';
 import { closeSession } from './scripts/close-session.js';
 import { createSession } from './scripts/create-session.js';
+import { dropBackendSession } from './scripts/drop-backend-session.js';
 import { extendRecord } from './scripts/extend-record.js';
 import { releaseSession } from './scripts/release-session.js';
 import { removeSession } from './scripts/remove-session.js';
@@ -116,6 +117,20 @@ export class RedisSessions {
     const fields = (['tools', 'prompts'] as const).flatMap((kind) => [namesField(kind), names[kind] ?? '']);
     const [kind] = await this.connection.script(saveNames, [this.key(ref)], [token.owner, token.epoch, ...fields]);
     return kind === 'saved' ? { kind } : refusal('saveNames', kind);
+  }
+
+  async dropBackend(
+    ref: SessionRef,
+    token: OwnerToken,
+    backend: string,
+    generation: number,
+  ): Promise<{ readonly kind: 'dropped' } | { readonly kind: 'conflict' } | Refusal> {
+    const [kind] = await this.connection.script(
+      dropBackendSession,
+      [this.key(ref)],
+      [token.owner, token.epoch, backendField(backend), generationField(backend), generation],
+    );
+    return kind === 'dropped' || kind === 'conflict' ? { kind } : refusal('dropBackendSession', kind);
   }
 
   /** Reads only, all in one tick: one round trip for the batch (per server, on a Cluster). */

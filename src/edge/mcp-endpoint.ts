@@ -42,13 +42,13 @@ const ALLOWED = 'GET, POST, DELETE';
 
 export class McpEndpoint {
   readonly #parts: McpEndpointParts;
-  readonly #passed: readonly string[];
+  /** Made of these; a reload brings others. */
+  #wanted: ReadonlySet<string> | undefined;
+  #passed: readonly string[] = [];
   readonly #streams = new Set<HttpExchange>();
 
   constructor(parts: McpEndpointParts) {
     this.#parts = parts;
-    const internal = (name: string) => name === FORWARDED_HEADER || name.startsWith(INTERNAL_HEADER_PREFIX);
-    this.#passed = [...new Set([...PASSED_HEADERS, ...parts.forwardHeaders])].filter((name) => !internal(name));
   }
 
   /** Answers the request, whatever it is. Never rejects. @param serverId undefined: a path below /servers that is no endpoint */
@@ -152,6 +152,12 @@ export class McpEndpoint {
   }
 
   #pick(headers: IncomingMessage['headers']): Headers {
+    const { forwardHeaders } = this.#parts;
+    if (this.#wanted !== forwardHeaders) {
+      const internal = (name: string) => name === FORWARDED_HEADER || name.startsWith(INTERNAL_HEADER_PREFIX);
+      this.#passed = [...new Set([...PASSED_HEADERS, ...forwardHeaders])].filter((name) => !internal(name));
+      this.#wanted = forwardHeaders;
+    }
     const picked: Record<string, string> = {};
     for (const name of this.#passed) {
       const value = headers[name];

@@ -39,6 +39,10 @@ export class Bag<T extends object> {
     return true;
   }
 
+  has(item: T): boolean {
+    return this.#holds(item, (item as Record<string, number | undefined>)[this.#slot]);
+  }
+
   clear(): void {
     for (const item of this.#items) (item as Record<string, number | undefined>)[this.#slot] = -1;
     this.#items.length = 0;

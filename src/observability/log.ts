@@ -39,8 +39,25 @@ export function makeLogger(settings: LogSettings): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
   };
   const destination = settings.destination ?? new LineWriter(STDOUT);
+  // A child has a level of its own from its birth on: where the logger's changes, those of its children follow.
+  const children = new Set<WeakRef<Logger>>();
+  let isFollowing = false;
+  options.onChild = (child) => void children.add(new WeakRef(child as Logger));
+  const follow = (level: string) => {
+    // Children are loggers with the same listeners.
+    if (isFollowing) return;
+    isFollowing = true;
+    for (const ref of children) {
+      const child = ref.deref();
+      if (child) child.level = level;
+      else children.delete(ref);
+    }
+    isFollowing = false;
+  };
   const readable = settings.format === 'pretty' || (settings.format === 'auto' && settings.isTty);
-  return pino(options, readable ? prettyStream(destination, settings.isTty) : destination);
+  const log = pino(options, readable ? prettyStream(destination, settings.isTty) : destination);
+  log.on('level-change', follow);
+  return log;
 }
 
 /** Formats in this process and this tick: a stream or a worker thread would lose the last lines when the process exits. */

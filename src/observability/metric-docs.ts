@@ -42,6 +42,14 @@ const families = {
   lease_remaining_seconds: byWorker('How long the lease of the worker is still valid.'),
   event_loop_lag_seconds: byWorker('Longest delay of the event loop since the last collection.'),
   workers: gauge('sum', 'Workers of this pod, by state: configured, ready, reporting (in this scrape).', 'state'),
+  config_reloads_total: counter(
+    'Reloads of the configuration, by outcome: applied, unchanged, refused (the file is bad), failed (a worker could not).',
+    'outcome',
+  ),
+  config_applied_timestamp_seconds: gauge(
+    'max',
+    'When the configuration in force was applied by a reload or the start, Unix time.',
+  ),
   build_info: gauge('max', 'Always 1; the label says the version.', 'version'),
 } as const satisfies Record<string, Omit<FamilyDoc, 'name'>>;
 

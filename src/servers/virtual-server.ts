@@ -22,6 +22,11 @@ export interface ServerTable {
   readonly servers: readonly VirtualServer[];
 }
 
+/** What a session is left with when its server was removed, until it ends. */
+export function goneServer(id: string): VirtualServer {
+  return { id, backends: [], tools: ALL_TOOLS, prefix: 'auto' };
+}
+
 /** Backends that a virtual server names but the configuration lacks are left out: loading the configuration reports them. */
 export function makeServers({ mcpServers, servers, expose }: Pick<Config, 'mcpServers' | 'servers' | 'expose'>): ServerTable {
   const names = Object.keys(mcpServers);

@@ -9,7 +9,8 @@ import type { TeardownJob, TeardownQueue } from '../teardown/job.js';
 import type { Session } from './session.js';
 import type { SessionTable } from './session-table.js';
 
-export type EndReason = 'deleted' | 'killed' | 'idle' | 'state_lost' | 'drain';
+/** `removed`: its virtual server is no longer configured. */
+export type EndReason = 'deleted' | 'killed' | 'idle' | 'state_lost' | 'drain' | 'removed';
 
 export interface EndSessionParts {
   readonly directory: Directory;

@@ -6,14 +6,32 @@ import type { SessionTable } from './session-table.js';
 /** Backends tell changes in bursts, and several sessions of ours hear the same one. */
 const DEBOUNCE_MS = 100;
 
+const ALL_CHANGED = [...new Set(Object.values(LIST_CHANGED_METHODS))].map((method) => JSON.stringify({ jsonrpc: '2.0', method }));
+
 export class ListChanges {
   readonly #table: SessionTable;
   readonly #clock: Clock;
   readonly #pending = new Set<string>();
+  /** Servers of which everything has changed. */
+  readonly #changed = new Set<string>();
 
   constructor(table: SessionTable, clock: Clock) {
     this.#table = table;
     this.#clock = clock;
+  }
+
+  /** What a virtual server shows may be anything else from now on (a reload): its sessions hear of every kind. */
+  tellAll(serverId: string): void {
+    this.#changed.add(serverId);
+    if (this.#changed.size > 1) return;
+    this.#clock.after(DEBOUNCE_MS, () => {
+      const changed = new Set(this.#changed);
+      this.#changed.clear();
+      const nowMs = this.#clock.monotonicMs();
+      for (const { streams, facts } of this.#table) {
+        if (changed.has(facts.server.id)) for (const json of ALL_CHANGED) streams.tell(json, nowMs);
+      }
+    });
   }
 
   /** @param sessionRef only this session's list changed (its backend lists by who asks) */

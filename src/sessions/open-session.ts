@@ -6,7 +6,7 @@ import type { Clock } from '../lifecycle/clock.js';
 import { type Epoch, mintNonce, mintSessionId, type OwnerToken, referenceOf } from '../protocol/ids.js';
 import { isObject, type JsonRpcRequest } from '../protocol/json-rpc.js';
 import { isLegacyVersion, LATEST_LEGACY_VERSION } from '../protocol/mcp.js';
-import type { VirtualServer } from '../servers/virtual-server.js';
+import { goneServer, type VirtualServer } from '../servers/virtual-server.js';
 import type { Principal } from '../streams/exchange.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { Session } from './session.js';
@@ -22,6 +22,8 @@ export interface OpenSessionParts {
   readonly maxSessions: number;
   /** `sessions.maxPerPrincipal`; undefined for callers without an identity, to whom only the total applies. */
   readonly maxFor: (principal: Principal) => number | undefined;
+  /** What is configured now; a reload may change it while the session lives. */
+  readonly findServer: (serverId: string) => VirtualServer | undefined;
   /** Asked before a cap refuses: removes what has ended but was not swept yet. */
   readonly makeRoom: () => Promise<void>;
 }
@@ -43,14 +45,16 @@ export class SessionOpener {
    */
   async open(server: VirtualServer, principal: Principal, initialize: JsonRpcRequest): Promise<Session | 'unavailable'> {
     const params = readInitialize(initialize);
-    const { keeper, table } = this.#parts;
+    const { keeper, table, findServer } = this.#parts;
     if (!keeper.isValid()) return 'unavailable';
     const token: OwnerToken = { owner: keeper.id, epoch: FIRST_EPOCH };
     const id = mintSessionId();
     const facts = {
       id,
       ref: referenceOf(id),
-      server,
+      get server() {
+        return findServer(server.id) ?? goneServer(server.id);
+      },
       principal: principal.digest,
       protocolVersion: params.protocolVersion,
       client: params.client,

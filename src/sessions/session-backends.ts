@@ -3,13 +3,17 @@ import type { Backend, BackendSession, BackendSessionHost } from '../backends/ba
 import { type BackendSessionRecord, type Directory, DirectoryUnavailable } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { pause } from '../lifecycle/clock.js';
+import type { BackendLeave, Link } from './backend-leave.js';
 import type { Session } from './session.js';
 
 export interface SessionBackendsParts {
   readonly directory: Directory;
   readonly clock: Clock;
   /** By name; a backend that a reload removed is missing. */
-  readonly backends: ReadonlyMap<string, Backend>;
+  readonly backends: { get(name: string): Backend | undefined };
+  /** Whether this is a backend session of the backend as it is configured now: opened at the same place. */
+  readonly belongs: (session: Session, backend: string, record: BackendSessionRecord) => boolean;
+  readonly leave: BackendLeave;
   /** A notification outside any call. */
   readonly onNotification: (session: Session, backend: string, json: Buffer | string) => void;
   /** `onStateLoss: fail`: the session has to end. */
@@ -27,6 +31,7 @@ const SAVE_PAUSE_MS = 100;
 
 export class SessionBackends {
   readonly #parts: SessionBackendsParts;
+  readonly #links = new WeakMap<BackendSession, Link>();
 
   constructor(parts: SessionBackendsParts) {
     this.#parts = parts;
@@ -37,35 +42,97 @@ export class SessionBackends {
     return session.backends.get(name) ?? this.#create(session, name, undefined);
   }
 
-  /** After a claim: goes on with what the record holds, without a new initialize. */
+  /**
+   * After a claim: goes on with what the record holds, without a new initialize. What belongs to no backend of the session's server
+   * (its configuration changed while nobody owned the session, or its owner died over the change) is torn down.
+   */
   restore(session: Session, records: Readonly<Record<string, BackendSessionRecord>>): void {
-    for (const [name, record] of Object.entries(records)) this.#create(session, name, record);
+    const { belongs, leave } = this.#parts;
+    for (const [name, record] of Object.entries(records)) {
+      if (session.facts.server.backends.includes(name) && belongs(session, name, record)) this.#create(session, name, record);
+      else leave.leave(session, name, { backend: undefined, saved: record, saving: undefined, retired: undefined });
+    }
+  }
+
+  /** Its backend was removed from the configuration or from the session's server, or is another one now: the next call opens anew. */
+  end(session: Session, name: string): void {
+    const backend = session.backends.get(name);
+    const link = backend && this.#links.get(backend);
+    if (!link) return;
+    this.#parts.leave.retire(session, backend, link);
+    this.#parts.leave.leave(session, name, link);
+  }
+
+  /**
+   * Its backend is the same, with other settings (headers, times): goes on with the same backend session under them. A process keeps
+   * those with which it was started.
+   */
+  adjust(session: Session, name: string): void {
+    const backend = session.backends.get(name);
+    const link = backend && this.#links.get(backend);
+    if (!link || backend.isBoundToWorker) return;
+    const { saved } = link;
+    // Race: an id is on its way into the record, and would come under the new settings without their knowing.
+    if (link.saving) {
+      this.end(session, name);
+      return;
+    }
+    this.#parts.leave.retire(session, backend, link);
+    session.former?.lastGenerations.delete(name);
+    if (saved?.transport === 'http') this.#create(session, name, saved);
+  }
+
+  /** Which backends (of those that are in force and of former ones) still have sessions here. */
+  inUse(sessions: Iterable<Session>): Set<Backend> {
+    const used = new Set<Backend>();
+    for (const session of sessions) {
+      for (const one of [...session.backends.values(), ...(session.former?.retired ?? [])]) {
+        const backend = this.#links.get(one)?.backend;
+        if (backend) used.add(backend);
+      }
+    }
+    return used;
   }
 
   #create(session: Session, name: string, record: BackendSessionRecord | undefined): BackendSession | undefined {
     const backend = this.#parts.backends.get(name);
     if (!backend) return undefined;
-    const made = backend.createSession(this.#host(session, name), record);
+    const link: Link = { backend, saved: record, saving: undefined, retired: undefined };
+    const made = backend.createSession(this.#host(session, name, link), record);
+    this.#links.set(made, link);
     session.backends.set(name, made);
     if (session.standalone) made.setListening(true);
     return made;
   }
 
-  #host(session: Session, backend: string): BackendSessionHost {
-    const { onNotification, onStateLost, onDiscard } = this.#parts;
+  #host(session: Session, backend: string, link: Link): BackendSessionHost {
+    const { directory, onNotification, onStateLost, onDiscard, leave } = this.#parts;
     return {
       sessionRef: session.facts.ref,
       mayAct: () => session.mayAct(),
-      save: (previousGeneration, value) => this.#save(session, backend, previousGeneration, value),
-      confirmed: (value) => {
-        const { directory } = this.#parts;
-        if (!session.mayAct()) return;
-        const { ref } = session.facts;
-        directory.saveBackendSession(ref, session.token, backend, value.generation, value).catch(() => undefined);
+      save: (previousGeneration, value) => {
+        if (link.retired) return leave.adopt(link, value);
+        const saving = this.#save(session, backend, previousGeneration, value, link).finally(() => {
+          link.saving = undefined;
+        });
+        link.saving = saving;
+        return saving;
       },
-      discard: (value) => onDiscard(session, backend, value),
+      confirmed: (value) => {
+        // Of one that has left the record forgets everything.
+        if (link.retired || !session.mayAct()) return;
+        const saved = session.asSaved(backend, value);
+        link.saved = saved;
+        const { ref } = session.facts;
+        directory.saveBackendSession(ref, session.token, backend, saved.generation, saved).catch(() => undefined);
+      },
+      // By the generation that the index of open ids may know it under.
+      discard: (value) => onDiscard(session, backend, session.asSaved(backend, value)),
       onNotification: (json) => onNotification(session, backend, json),
-      onStateLost: (reason) => onStateLost(session, backend, reason),
+      onStateLost: (reason) => {
+        // Of one that has left nothing is needed any more.
+        if (!link.retired) onStateLost(session, backend, reason);
+      },
     };
   }
 
@@ -78,13 +145,18 @@ export class SessionBackends {
     session: Session,
     backend: string,
     previousGeneration: number,
-    value: BackendSessionRecord,
+    issued: BackendSessionRecord,
+    link: Link,
   ): Promise<'saved' | 'refused'> {
     const { clock, directory, onFenced, onReinitialized } = this.#parts;
     const { ref } = session.facts;
-    const replaced = session.backends.get(backend)?.record;
+    const replaced = link.saved;
     const untilMs = clock.monotonicMs() + SAVE_TRIES_MS;
-    let previous = previousGeneration;
+    // What this name stood for before is torn down first: this value would overwrite the only trace of it.
+    const { done } = session.former?.leaving.get(backend) ?? {};
+    if (done && (await Promise.race([done, pause(clock, SAVE_TRIES_MS).then(() => 'late')])) === 'late') return 'refused';
+    const value = session.asSaved(backend, issued);
+    let previous = previousGeneration === 0 ? 0 : previousGeneration + value.generation - issued.generation;
     while (clock.monotonicMs() < untilMs) {
       // Race: the guard ended while Redis was silent. Claimed back, the session is still ours, and so is what the backend issued.
       if (session.state === 'reclaiming') await session.settled(pause(clock, SAVE_PAUSE_MS));
@@ -97,6 +169,7 @@ export class SessionBackends {
       try {
         const outcome = await directory.saveBackendSession(ref, token, backend, previous, value);
         if (outcome.kind === 'saved') {
+          link.saved = value;
           // The backend ended it itself, so no teardown takes it out of the index. Lost, the entry lasts as long as a record would.
           if (replaced?.digest !== undefined) {
             directory.forgetOpen(replaced.digest, { ref, generation: replaced.generation }).catch(() => undefined);

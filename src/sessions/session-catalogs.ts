@@ -1,7 +1,8 @@
 // What a session's virtual server exposes: reads the catalogs of its backends through the session's own backend sessions, and finds
 // where a name or a uri leads. What is not listed cannot be called.
-import type { CatalogCache } from '../backends/catalog-cache.js';
+
 import { type CatalogKind, findChangedKinds, type LoadedList } from '../backends/catalog.js';
+import type { CatalogCache } from '../backends/catalog-cache.js';
 import { loadAllPages } from '../backends/catalog-pages.js';
 import type { OwnRequests } from '../backends/own-requests.js';
 import type { ErrorCode } from '../errors/catalog.js';
@@ -33,6 +34,8 @@ export interface SessionCatalogsParts {
 /** A backend that does not answer in this time is left out of a list. A stdio backend has to start within it, too. */
 const LIST_TIMEOUT_MS = 15_000;
 const PAGE_SIZE = 1000;
+/** Reloads come by hand; each further round answers to one that came meanwhile. */
+const MAX_ROUNDS = 3;
 
 const NOT_FOUND: Readonly<Record<'tools' | 'prompts', ErrorCode>> = { tools: 'TOOL_NOT_FOUND', prompts: 'PROMPT_NOT_FOUND' };
 /** Capability under which a backend offers a list. */
@@ -152,20 +155,25 @@ export class SessionCatalogs {
   /** Reads what is not fresh, all backends at once: the slowest one decides, up to the time limit. */
   async #read(session: Session, kinds: readonly CatalogKind[], exchange: Exchange): Promise<Exposure> {
     const { cache } = this.#parts;
-    const reads: Array<Promise<unknown>> = [];
-    for (const backend of session.facts.server.backends) {
-      const scope = this.#scope(session, backend);
-      for (const kind of kinds) {
-        if (!cache.peek(backend, scope, kind))
-          reads.push(cache.get(backend, scope, kind, () => this.#load(session, backend, kind, exchange)));
+    for (let round = 1; ; round++) {
+      const reads: Array<Promise<unknown>> = [];
+      for (const backend of session.facts.server.backends) {
+        const scope = this.#scope(session, backend);
+        for (const kind of kinds) {
+          if (!cache.peek(backend, scope, kind))
+            reads.push(cache.get(backend, scope, kind, () => this.#load(session, backend, kind, exchange)));
+        }
       }
+      if (reads.length > 0) {
+        await Promise.all(reads);
+        // What was refused by the guard says nothing about the backends: back to routing.
+        if (!session.mayAct()) throw new GatewayError(session.state === 'ended' ? 'SESSION_NOT_FOUND' : 'NOT_OWNER');
+      }
+      const exposure = this.#known(session);
+      // Race: a reload came while lists were read; the server has other backends now, or theirs are others.
+      const isWhole = exposure.catalogs.every(({ parts }) => kinds.every((kind) => parts[kind] !== undefined));
+      if (isWhole || round === MAX_ROUNDS) return exposure;
     }
-    if (reads.length > 0) {
-      await Promise.all(reads);
-      // What was refused by the guard says nothing about the backends: back to routing.
-      if (!session.mayAct()) throw new GatewayError(session.state === 'ended' ? 'SESSION_NOT_FOUND' : 'NOT_OWNER');
-    }
-    return this.#known(session);
   }
 
   async #load(session: Session, name: string, kind: CatalogKind, exchange: Exchange): Promise<LoadedList> {

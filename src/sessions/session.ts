@@ -32,12 +32,34 @@ export interface CallInFlight {
 export interface SessionFacts {
   readonly id: SessionId;
   readonly ref: SessionRef;
+  /** As it is configured now: another object after a reload that changed it, one without backends once it was removed. */
   readonly server: VirtualServer;
   /** Digest of the principal. */
   readonly principal: string;
   readonly protocolVersion: string;
   readonly client: SessionRecord['client'];
   readonly createdMs: number;
+}
+
+/** Of a backend session that left this session (a reload), while its record still holds it. */
+export interface Leaving {
+  /** Undefined while it is being saved. */
+  record: BackendSessionRecord | undefined;
+  /** Its teardown is queued and the record has forgotten it; or that is somebody else's to do by now. Never rejects. */
+  readonly done: Promise<void>;
+}
+
+/** What a session keeps of backends as they were configured before; most sessions never see a reload. */
+export class FormerBackendSessions {
+  /** Calls that had begun in them end there. */
+  readonly retired = new Set<BackendSession>();
+  /** By backend. */
+  readonly leaving = new Map<string, Leaving>();
+  /**
+   * By backend: the last generation under a former configuration. Its successor counts from there, so that after a loss of data the
+   * newer of the two is known.
+   */
+  readonly lastGenerations = new Map<string, number>();
 }
 
 export class Session {
@@ -47,6 +69,7 @@ export class Session {
   pins = new NamePins();
   /** The version of them that the record has (see name-saver.ts). */
   savedPins = 0;
+  former: FormerBackendSessions | undefined;
   state: SessionState = 'active';
   token: OwnerToken;
   /** Wall time of the last use: what expiry counts from. */
@@ -115,7 +138,10 @@ export class Session {
   /** What the record holds of its backend sessions: enough to write it anew, or to end them without it. */
   savedBackends(): Record<string, BackendSessionRecord> {
     const saved: Record<string, BackendSessionRecord> = {};
-    for (const [name, { record }] of this.backends) if (record) saved[name] = record;
+    for (const [name, { record }] of this.former?.leaving ?? []) if (record) saved[name] = record;
+    for (const [name, { record }] of this.backends) {
+      if (record) saved[name] = this.asSaved(name, record);
+    }
     return saved;
   }
 
@@ -129,6 +155,12 @@ export class Session {
     const stream = this.streams.openCall(id, nowMs);
     stream.attach({ exchange, headers, isPrimed: this.isPrimed });
     return stream;
+  }
+
+  /** How a backend session's own record stands in the session's record. */
+  asSaved(backend: string, record: BackendSessionRecord): BackendSessionRecord {
+    const base = this.former?.lastGenerations.get(backend);
+    return base === undefined ? record : { ...record, generation: record.generation + base };
   }
 
   get isIdle(): boolean {
@@ -161,7 +193,8 @@ export class Session {
     }
     this.calls.clear();
     this.streams.close(state === 'released' ? 'moved' : 'ended');
-    for (const backend of this.backends.values()) backend.close(error);
+    for (const backend of [...this.backends.values(), ...(this.former?.retired ?? [])]) backend.close(error);
     this.backends.clear();
+    this.former?.retired.clear();
   }
 }

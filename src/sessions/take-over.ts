@@ -4,7 +4,7 @@ import type { Directory, SessionRecord } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { mintNonce, type OwnerToken, referenceOf, type SessionId, type SessionRef } from '../protocol/ids.js';
 import { NamePins } from '../servers/name-pins.js';
-import type { VirtualServer } from '../servers/virtual-server.js';
+import { goneServer, type VirtualServer } from '../servers/virtual-server.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
@@ -71,8 +71,7 @@ export class TakeOver {
     const { directory, clock, keeper, table, sessionBackends, findServer, onTakenOver } = this.#parts;
     const present = table.get(id);
     if (present) return present;
-    const server = findServer(seen.serverId);
-    if (!server) return undefined;
+    if (!findServer(seen.serverId)) return undefined;
     const claimant = keeper.id;
     const { connectionsLost } = keeper;
     const outcome = await directory.claimSession(ref, from, claimant, mintNonce());
@@ -86,7 +85,9 @@ export class TakeOver {
     const facts = {
       id,
       ref,
-      server,
+      get server() {
+        return findServer(record.serverId) ?? goneServer(record.serverId);
+      },
       principal: record.principal,
       protocolVersion: record.protocolVersion,
       client: record.client,

@@ -70,15 +70,31 @@ export class BullTeardownQueue implements TeardownQueue {
    * One round trip, all or none. Jobs of backend sessions without an id are left out: there is nothing to end.
    * @throws TeardownQueueUnavailable after `addTimeoutMs`
    */
-  async add(jobs: readonly TeardownJob[]): Promise<void> {
+  async add(jobs: readonly TeardownJob[], delayMs = 0): Promise<void> {
     const entries = jobs.flatMap((data) => {
-      const target = openSealed(this.#options.keyring, data);
-      // Sealed with a key that this worker does not hold: another may. The sealed text names it as well as the id would.
-      const id = target === undefined ? data.sealed : target.id;
-      return id === '' ? [] : [{ name: data.backend, data, opts: { jobId: teardownJobId(data, id) } }];
+      const jobId = this.#idOf(data);
+      const delay = delayMs > 0 ? { delay: delayMs } : {};
+      return jobId === undefined ? [] : [{ name: data.backend, data, opts: { jobId, ...delay } }];
     });
     if (entries.length === 0) return;
     await this.#ask(() => this.#queue.addBulk(entries));
+  }
+
+  async hasten(jobs: readonly TeardownJob[]): Promise<void> {
+    for (const data of jobs) {
+      const jobId = this.#idOf(data);
+      if (jobId === undefined) continue;
+      // Rejects also for one that waits no longer: somebody else was faster.
+      await this.#ask(async () => (await this.#queue.getJob(jobId))?.promote()).catch(() => undefined);
+    }
+  }
+
+  /** Undefined where the backend issued no id. */
+  #idOf(data: TeardownJob): string | undefined {
+    const target = openSealed(this.#options.keyring, data);
+    // Sealed with a key that this worker does not hold: another may. The sealed text names it as well as the id would.
+    const id = target === undefined ? data.sealed : target.id;
+    return id === '' ? undefined : teardownJobId(data, id);
   }
 
   /**

@@ -8,7 +8,7 @@ export interface TeardownJob {
   readonly sessionRef: SessionRef;
   readonly generation: number;
   readonly protocolVersion: string;
-  /** The record's own sealed text: { id, headers }, sealed in the context `<ref>/<backend>`. */
+  /** The record's own sealed text: { id, headers, url }, sealed in the context `<ref>/<backend>`. */
   readonly sealed: string;
 }
 
@@ -27,6 +27,11 @@ export function teardownJobId(
 
 /** What sessions/ needs of the queue. */
 export interface TeardownQueue {
-  /** Adds one job per backend session, in one round trip. Rejects when Redis does not answer: the sweep over `ending` repeats it. */
-  add(jobs: readonly TeardownJob[]): Promise<void>;
+  /**
+   * Adds one job per backend session, in one round trip. Rejects when Redis does not answer: the sweep over `ending` repeats it.
+   * @param delayMs not before that, unless `hasten` says so: calls may still run in it. Default 0
+   */
+  add(jobs: readonly TeardownJob[], delayMs?: number): Promise<void>;
+  /** What waits for its delay begins now. Never rejects: else it begins when the delay is over. */
+  hasten(jobs: readonly TeardownJob[]): Promise<void>;
 }

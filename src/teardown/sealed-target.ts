@@ -8,6 +8,8 @@ export interface SealedTarget {
   /** '' if the backend issued none. */
   readonly id: string;
   readonly headers: Headers;
+  /** Where it was opened. Undefined: where its backend is configured to be. */
+  readonly url: string | undefined;
 }
 
 /** @returns undefined if it cannot be opened here: altered, or its key is not (or no longer) ours */
@@ -27,5 +29,6 @@ export function openSealed(
   return {
     id: typeof value.id === 'string' ? value.id : '',
     headers: isObject(value.headers) ? (value.headers as Headers) : {},
+    url: typeof value.url === 'string' ? value.url : undefined,
   };
 }

@@ -3,6 +3,7 @@ import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import type { Backend, EndAnswer } from '../backends/backend.js';
 import type { Clock } from '../lifecycle/clock.js';
 import type { RedisConnection } from '../redis/connect.js';
+import { digestOf } from '../protocol/ids.js';
 import type { Keyring } from '../secrets/keyring.js';
 import { BackendPace, type Begun } from './backend-pace.js';
 import type { TeardownJob } from './job.js';
@@ -23,8 +24,11 @@ export interface TeardownWorkerOptions {
   readonly redisPrefix: string;
   readonly keyring: Keyring;
   readonly clock: Clock;
-  /** By its name in the configuration as it is now. */
-  readonly backend: (name: string) => Backend | undefined;
+  /**
+   * Who ends a backend session that was opened at `url`; the configuration may have changed since. Without `url`: the backend of this
+   * name in the configuration as it is now.
+   */
+  readonly backend: (name: string, url: string | undefined) => Backend | undefined;
   /** Whether this backend session is open again by now, in another session or anew in its own: backends recycle ids. */
   readonly isOpenElsewhere: (job: TeardownJob, id: string) => Promise<boolean>;
   /** Nothing more will be tried for it: it was ended, or given up. Must not reject. */
@@ -99,11 +103,12 @@ export class TeardownWorker {
     const { data } = job;
     // A key that this worker does not hold (yet): another one may.
     const target = openSealed(this.#options.keyring, data);
-    const end = this.#options.backend(data.backend)?.end;
+    const end = this.#options.backend(data.backend, target?.url)?.end;
     if (!end) throw await this.#giveUp('unknown_backend', data, target?.id);
     if (!target) throw await this.#failed(job, 'cannot be opened', undefined);
     if (target.id === '') return this.#finish('done', data, '');
-    const begun = await this.#begin(job, target.id);
+    const place = placeOf(data, target);
+    const begun = await this.#begin(job, place, target.id);
     if (begun.kind === 'wait') return this.#putBack(job, token, begun.waitMs, target.id);
     const startedMs = this.#options.clock.monotonicMs();
     // Only what the backend itself did speaks against it.
@@ -114,12 +119,12 @@ export class TeardownWorker {
       isHealthy = answer.kind === 'status' && answer.status < 500 && answer.status !== 429;
       return await this.#judge(job, answer, target.id);
     } finally {
-      await this.#pace.end(data.backend, begun.attempt, this.#options.clock.monotonicMs() - startedMs, isHealthy);
+      await this.#pace.end(place, begun.attempt, this.#options.clock.monotonicMs() - startedMs, isHealthy);
     }
   }
 
-  #begin(job: Job<TeardownJob>, id: string): Promise<Begun> {
-    return this.#pace.begin(job.data.backend).catch(async () => {
+  #begin(job: Job<TeardownJob>, place: string, id: string): Promise<Begun> {
+    return this.#pace.begin(place).catch(async () => {
       throw await this.#failed(job, 'redis does not answer', id);
     });
   }
@@ -170,4 +175,9 @@ export class TeardownWorker {
     else this.#options.onResult?.('retry', job.data.backend);
     return new Error(reason);
   }
+}
+
+/** What has a pace of its own: a backend that moved is not as slow as where it was. A digest, since its URL must not stand in Redis. */
+function placeOf({ backend }: TeardownJob, { url }: SealedTarget): string {
+  return url === undefined ? backend : digestOf(url);
 }

@@ -236,7 +236,7 @@ export class Handshake {
 
   #makeRecord(id: string | undefined, protocolVersion: string, capabilities: Capabilities): BackendSessionRecord {
     const { transport, host, headers, generation } = this.#plan;
-    const sealed = sealBackendSession(transport.keyring, host.sessionRef, transport.name, { id, headers });
+    const sealed = sealBackendSession(transport.keyring, host.sessionRef, transport.name, { id, headers, url: transport.place });
     const digest = id === undefined ? {} : { digest: digestOfBackendSession(transport.name, id) };
     return { generation, sealed, protocolVersion, capabilities, transport: 'http', isConfirmed: false, ...digest };
   }

@@ -32,7 +32,8 @@ export class HttpBackend implements Backend {
       backend: this.name,
       method: 'DELETE',
       path: transport.path,
-      headers: endHeaders(target, target.headers),
+      // As with calls, configured headers in force win: credentials may have been replaced since it was opened.
+      headers: endHeaders(target, { ...target.headers, ...transport.plan.fixed }),
       refusal: () => undefined,
       deadlineMs: transport.clock.monotonicMs() + timeoutMs,
     });

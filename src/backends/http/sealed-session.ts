@@ -8,6 +8,8 @@ export interface SealedSession {
   readonly id: string | undefined;
   /** The static and forwarded headers that initialized it. */
   readonly headers: Headers;
+  /** Where it was opened, without credentials: the configuration may change before it ends. */
+  readonly url?: string | undefined;
 }
 
 /** Binds the sealed text to its place: one that was copied to another session or backend does not open. */
@@ -16,7 +18,7 @@ function contextOf(sessionRef: string, backend: string): string {
 }
 
 export function sealBackendSession(keyring: Keyring, sessionRef: string, backend: string, value: SealedSession): string {
-  return seal(keyring, JSON.stringify({ id: value.id, headers: value.headers }), contextOf(sessionRef, backend));
+  return seal(keyring, JSON.stringify({ id: value.id, headers: value.headers, url: value.url }), contextOf(sessionRef, backend));
 }
 
 /** @returns undefined if it is not ours, was altered, belongs elsewhere, or its key is gone */
@@ -30,5 +32,18 @@ export function unsealBackendSession(
   if (text === undefined) return undefined;
   const value: unknown = JSON.parse(text);
   if (!isObject(value) || !isObject(value.headers)) return undefined;
-  return { id: typeof value.id === 'string' ? value.id : undefined, headers: value.headers as Headers };
+  return {
+    id: typeof value.id === 'string' ? value.id : undefined,
+    headers: value.headers as Headers,
+    url: typeof value.url === 'string' ? value.url : undefined,
+  };
+}
+
+/** A configured URL as it is sealed and compared: its credentials are a header, the rest says where. */
+export function placeOf(url: string): string {
+  const place = new URL(url);
+  place.username = '';
+  place.password = '';
+  place.hash = '';
+  return place.href;
 }

@@ -9,6 +9,7 @@ import type { BackendInfo } from '../backend.js';
 import { makeConnector } from './address-guard.js';
 import { Deadlines } from './deadlines.js';
 import { HeaderPlan } from './headers.js';
+import { placeOf } from './sealed-session.js';
 import type { ReplyHandler, WaitingCount } from './reply-handler.js';
 
 /** The little of a pino logger that is used here. */
@@ -49,6 +50,8 @@ export class HttpTransport {
   readonly onReinitialized: ((backend: string) => void) | undefined;
   readonly reinitializeTimeoutMs: number;
   readonly path: string;
+  /** What a sealed session keeps of the URL. */
+  readonly place: string;
   readonly plan: HeaderPlan;
   readonly deadlines: Deadlines;
   readonly lostPattern: RegExp | undefined;
@@ -70,6 +73,7 @@ export class HttpTransport {
     this.onReinitialized = options.onReinitialized;
     this.reinitializeTimeoutMs = options.limits.reinitializeTimeout;
     this.path = `${url.pathname}${url.search}`;
+    this.place = placeOf(options.config.url);
     this.plan = new HeaderPlan(options.name, options.config, url);
     this.deadlines = new Deadlines(options.clock);
     this.lostPattern = options.config.lostSessionPattern ? new RegExp(options.config.lostSessionPattern, 'i') : undefined;

@@ -70,6 +70,27 @@ export function describeWrites(use: () => Harness): void {
     });
   });
 
+  describe('dropBackendSession', () => {
+    it('forgets exactly that generation, and again when repeated', async () => {
+      const { ref, token } = await use().openSession({ backends: { a: backendSession(2), b: backendSession(1) } });
+      expect(await directory().dropBackendSession(ref, token, 'a', 1)).toEqual({ kind: 'conflict' });
+      expect(await directory().dropBackendSession(ref, token, 'a', 2)).toEqual({ kind: 'dropped' });
+      expect(await directory().dropBackendSession(ref, token, 'a', 2)).toEqual({ kind: 'dropped' });
+      const read = await directory().readSession(ref);
+      expect(read.kind === 'found' && read.record.backends).toEqual({ b: backendSession(1) });
+      expect(await directory().saveBackendSession(ref, token, 'a', 0, backendSession(3))).toEqual({ kind: 'saved' });
+    });
+
+    it('is fenced, closing, missing', async () => {
+      const { ref, stale, token } = await takenOver();
+      expect(await directory().dropBackendSession(ref, stale, 'a', 1)).toEqual({ kind: 'fenced' });
+      expect(await directory().dropBackendSession(ref, tokenOf(token.owner, 3), 'a', 1)).toEqual({ kind: 'fenced' });
+      await directory().closeSession(ref, token);
+      expect(await directory().dropBackendSession(ref, token, 'a', 1)).toEqual({ kind: 'closing' });
+      expect(await directory().dropBackendSession(newRef(), token, 'a', 1)).toEqual({ kind: 'missing' });
+    });
+  });
+
   describe('verifySessions', () => {
     it('answers every verdict in the order asked', async () => {
       const backends = { a: backendSession(2) };

@@ -14,6 +14,7 @@ import { type RoutingView, routeFromDirectory } from '../../../src/routing/route
 import { ALL_TOOLS } from '../../../src/servers/tool-filter.js';
 import type { VirtualServer } from '../../../src/servers/virtual-server.js';
 import { Drain } from '../../../src/sessions/drain.js';
+import { BackendLeave } from '../../../src/sessions/backend-leave.js';
 import { EndHere } from '../../../src/sessions/end-here.js';
 import { type EndReason, SessionEnder } from '../../../src/sessions/end-session.js';
 import { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
@@ -119,16 +120,29 @@ export interface Caps {
 /** Keeps what it is given; `fails`: as a queue whose Redis is away. */
 export class RecordingQueue {
   readonly jobs: TeardownJob[] = [];
+  readonly delayed: TeardownJob[] = [];
+  readonly hastened: TeardownJob[] = [];
   fails = false;
+  tries = 0;
 
-  async add(jobs: readonly TeardownJob[]): Promise<void> {
+  async add(jobs: readonly TeardownJob[], delayMs = 0): Promise<void> {
+    this.tries++;
     if (this.fails) throw new Error('told to fail');
     this.jobs.push(...jobs);
+    if (delayMs > 0) this.delayed.push(...jobs);
+  }
+
+  async hasten(jobs: readonly TeardownJob[]): Promise<void> {
+    this.hastened.push(...jobs);
   }
 }
 
 export class TestWorker {
   readonly table = new SessionTable();
+  readonly backends = new Map<string, Backend>();
+  /** Sealed texts of backend sessions whose backend was at another place. */
+  readonly former = new Set<string>();
+  server: VirtualServer = SERVER;
   readonly queue = new RecordingQueue();
   readonly owners = new OwnerCache();
   readonly ended: EndReason[] = [];
@@ -208,10 +222,13 @@ export class TestWorker {
       onReclaimed: (counts) => void this.reclaimed.push(counts),
     });
     this.reconnect = new Reconnect({ ...shared, reclaim: this.reclaim, leaseMs: LEASE_MS, onReturn: () => undefined });
+    this.backends.set('tickets', this.#backend());
     this.sessionBackends = new SessionBackends({
       directory,
       clock,
-      backends: new Map([['tickets', this.#backend()]]),
+      backends: this.backends,
+      belongs: (_session, backend, record) => this.backends.has(backend) && !this.former.has(record.sealed),
+      leave: new BackendLeave({ directory, clock, queue, maxCallMs: () => 60_000 }),
       onNotification: () => undefined,
       onStateLost: () => undefined,
       onDiscard: () => undefined,
@@ -221,7 +238,7 @@ export class TestWorker {
     this.takeOver = new TakeOver({
       ...shared,
       sessionBackends: this.sessionBackends,
-      findServer: (id) => (id === SERVER.id ? SERVER : undefined),
+      findServer: (id) => (id === SERVER.id ? this.server : undefined),
       onTakenOver: (session) => void this.takenOver.push(session.facts.ref),
     });
     this.endHere = new EndHere({ ...shared, ender, takeOver: this.takeOver, idleTimeoutMs: IDLE_MS });
@@ -243,6 +260,7 @@ export class TestWorker {
       idleTimeoutMs: IDLE_MS,
       maxSessions,
       maxFor: () => maxPerPrincipal,
+      findServer: (id) => (id === SERVER.id ? this.server : undefined),
       makeRoom: () => this.sweep.makeRoom(),
     });
     this.liveness = new Liveness({ ...shared, idleTimeoutMs: IDLE_MS, expire: (session) => ender.end(session, 'idle') });

@@ -215,6 +215,7 @@ describe('opening a backend session', () => {
     expect(unsealBackendSession(keyring, 'ref-1', 'b', host.saves[0]?.value.sealed ?? '')).toEqual({
       id: 'session-1',
       headers: { 'x-key': 'k', 'x-tenant': 't1' },
+      url: strict.url,
     });
   });
 

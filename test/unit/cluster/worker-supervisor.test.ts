@@ -50,6 +50,7 @@ function setUp(options: Partial<SupervisorOptions> = {}) {
     startMessage: (index) => ({ kind: 'start', index }) as ToWorker,
     removeLease: async (id) => void removed.push(id),
     onCollected: () => events.push('collected'),
+    onReload: (_life, answer) => void events.push(answer.kind),
     onExit: ({ index }) => events.push(`exit ${index}`),
     onFailed: ({ exitCode }) => events.push(`failed ${exitCode}`),
     onAllReady: () => events.push('all ready'),

@@ -50,3 +50,16 @@ describe('the log', () => {
     expect(JSON.parse(lines[0] as string).msg).toBe('x');
   });
 });
+
+it('gives its children every later level', () => {
+  const lines: string[] = [];
+  const destination = { write: (line: string) => void lines.push(line) };
+  const log = makeLogger({ level: 'info', format: 'json', isTty: false, destination });
+  const child = log.child({ backend: 'a' }).child({ part: 'b' });
+  child.debug('before');
+  log.level = 'debug';
+  child.debug('after');
+  log.level = 'warn';
+  child.info('quiet');
+  expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['after']);
+});

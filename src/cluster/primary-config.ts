@@ -1,0 +1,68 @@
+// The configuration as the primary has it: what is in force, how a changed one gets there, and what the primary itself takes from it.
+import type { LoadedConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import { type HostGuard, makeHostGuard } from '../edge/host-guard.js';
+import { EXIT, StartError } from '../errors/start-error.js';
+import type { Clock } from '../lifecycle/clock.js';
+import type { Logger } from '../observability/log.js';
+import { ConfigReload, type ReloadingWorker } from './config-reload.js';
+import { ConfigWatch } from './config-watch.js';
+import { ReloadMetrics } from './reload-metrics.js';
+
+export interface PrimaryConfigParts {
+  readonly config: Config;
+  readonly file: string | undefined;
+  /** Reads the file again. */
+  readonly load: (() => LoadedConfig) | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly workers: () => readonly ReloadingWorker[];
+}
+
+export class PrimaryConfig {
+  readonly reload: ConfigReload;
+  readonly metrics: ReloadMetrics;
+  /** Of the admin listener, as it is in force. */
+  readonly adminGuard: HostGuard = {
+    isHostAllowed: (host) => this.#guard().isHostAllowed(host),
+    isOriginAllowed: (origin) => this.#guard().isOriginAllowed(origin),
+  };
+  readonly #parts: PrimaryConfigParts;
+  #made: { readonly of: Config; readonly guard: HostGuard } | undefined;
+
+  constructor(parts: PrimaryConfigParts) {
+    this.#parts = parts;
+    this.metrics = new ReloadMetrics(parts.clock);
+    this.reload = new ConfigReload({
+      ...parts,
+      running: parts.config,
+      load: () => {
+        if (!parts.load) throw new StartError(EXIT.config, 'it was not read from a file');
+        return parts.load();
+      },
+      onOutcome: (outcome) => this.metrics.note(outcome),
+    });
+  }
+
+  get current(): Config {
+    return this.reload.config;
+  }
+
+  /** Follows the file from now on, what changed since it was read included. @returns ends it */
+  async watch(): Promise<() => void> {
+    const { file, load, clock } = this.#parts;
+    if (file === undefined || !load) return () => undefined;
+    const onChanged = () => void this.reload.request('file');
+    const watch = new ConfigWatch({ file, clock, onChanged });
+    await watch.start();
+    onChanged();
+    return () => watch.stop();
+  }
+
+  /** Made anew only when a reload brought another configuration. */
+  #guard(): HostGuard {
+    const of = this.current;
+    if (this.#made?.of !== of) this.#made = { of, guard: makeHostGuard(of, of.admin.listen) };
+    return this.#made.guard;
+  }
+}
