@@ -141,6 +141,11 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
       waiter.openFailed(failure.error);
       return;
     }
+    const refusal = this.host.health?.refusal();
+    if (refusal) {
+      waiter.openFailed(refusal);
+      return;
+    }
     this.#begin(waiter, current?.headers ?? transport.plan.fixed, true);
   }
 

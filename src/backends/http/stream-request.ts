@@ -8,6 +8,7 @@ import { streamHeaders } from './headers.js';
 import type { OpenState } from './open-state.js';
 import { ReplyHandler } from './reply-handler.js';
 import type { HttpTransport } from './transport.js';
+import { transportError } from './transport-error.js';
 
 export interface StreamOwner {
   onStreamMessage(json: Buffer): void;
@@ -88,7 +89,8 @@ export class StreamRequest extends ReplyHandler {
     this.#end();
   }
 
-  protected onFailure(): void {
+  protected onFailure(error: unknown): void {
+    if (!this.#ended && !this.sent) this.#host.health?.unreached(transportError(this.#transport.name, error, false));
     this.#end();
   }
 
