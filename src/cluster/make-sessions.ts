@@ -14,6 +14,7 @@ import { SessionBackends } from '../sessions/session-backends.js';
 import { SessionCatalogs } from '../sessions/session-catalogs.js';
 import { SessionTable } from '../sessions/session-table.js';
 import { makeBackends } from './make-backends.js';
+import { makeHealth } from './make-health.js';
 import type { Storage } from './make-storage.js';
 import { makeTeardown } from './make-teardown.js';
 import type { StdioGroup } from './messages.js';
@@ -27,6 +28,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   const { redis, subscriber, directory } = storage;
   const table = new SessionTable();
   const servers = makeServers(config);
+  const health = makeHealth(base, storage, () => ({ cache, listChanges, teardown }));
   const backends = makeBackends({
     config,
     keyring,
@@ -35,6 +37,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     version: VERSION,
     gatewayEnvironment: readEnvironment(),
     onGroup,
+    watch: health.watch,
   });
   const teardown = makeTeardown({ redisUrl: start.redisUrl, config, keyring, clock, backends, metrics, log, onCommand });
   const ender = new SessionEnder({
@@ -95,5 +98,5 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   metrics.sessions.measure(() => table.size);
   metrics.streams.measure(() => [...table].filter((session) => session.standalone).length);
   metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
-  return { table, servers, backends, teardown, ender, ownRequests, sessionBackends, catalogs };
+  return { table, servers, backends, health, teardown, ender, ownRequests, sessionBackends, catalogs };
 }

@@ -53,7 +53,7 @@ export async function startWorker(
     else groups.delete(group.pid);
     channel.reportGroup(group, alive);
   });
-  const { teardown, ender, backends } = sessions;
+  const { teardown, ender, backends, health } = sessions;
   // Listens before there is anything to serve: its address stands in the lease, without which nobody sends anything here.
   let handle: (exchange: Exchange) => void = () => undefined;
   const ownership = await makeOwnership(base, storage, sessions, (exchange) => handle(exchange));
@@ -80,6 +80,7 @@ export async function startWorker(
   await keeper.start(clock.monotonicMs() - connectingMs > leaseMs / 3);
   ownership.begin();
   teardown.start();
+  health.start(() => keeper.isValid());
   const probe = new SelfProbe({
     leaseMs,
     keyring,
@@ -123,6 +124,7 @@ export async function startWorker(
       await Promise.race([drain.run(config.drain.timeout), pause(clock, config.drain.timeout + STEP_BUDGET_MS)]);
       ownership.stop();
       await ender.settle(STEP_BUDGET_MS);
+      health.close();
       await teardown.close(STEP_BUDGET_MS);
       probe.stop();
       await Promise.all([listener.close(STEP_BUDGET_MS), forwarder.close(STEP_BUDGET_MS)]);
