@@ -70,7 +70,7 @@ export class StreamRequest extends ReplyHandler {
 
   protected onHead(status: number, headers: IncomingHttpHeaders): void {
     this.#status = status;
-    this.#isEvents = status === 200 && String(headers['content-type']).startsWith('text/event-stream');
+    this.#isEvents = status === 200 && /^text\/event-stream/i.test(String(headers['content-type']));
     // The body of a refusal says nothing that is needed.
     if (!this.#isEvents) this.#end();
   }
