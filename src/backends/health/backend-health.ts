@@ -67,7 +67,6 @@ export class BackendHealth implements HealthReports, Gate {
   #sinceMonotonicMs: number;
   #sinceWallMs: number;
   #lastError: { readonly reason: string; readonly atMs: number } | undefined;
-  #lastReported: GatewayError | undefined;
   #isClosed = false;
 
   constructor(inner: Backend, parts: HealthParts, options: WatchOptions) {
@@ -114,9 +113,6 @@ export class BackendHealth implements HealthReports, Gate {
   }
 
   unreached(error: GatewayError): void {
-    // Calls that share a failure share the error.
-    if (error === this.#lastReported) return;
-    this.#lastReported = error;
     this.openFailed(error);
   }
 

@@ -6,7 +6,7 @@ import type { Cause } from './breaker.js';
 /** No connection was to be had: nothing was sent. */
 const CONNECTION = new Set(['refused', 'dns', 'tls', 'connect_timeout', 'unreachable', 'reset', 'address_refused']);
 /** Our own doing, or that of the call. */
-const OURS = new Set(['closed', 'busy', 'removed', 'bad_request', 'broken']);
+const OURS = new Set(['closed', 'busy', 'removed', 'given_up', 'too_deep', 'bad_request', 'broken']);
 const TOO_MANY_REQUESTS = 429;
 
 /**

@@ -11,8 +11,6 @@ import type {
   BackendInfo,
   BackendSession,
   BackendSessionHost,
-  EndAnswer,
-  EndTarget,
   HealthReports,
   RunningCall,
 } from '../backend.js';
@@ -32,22 +30,20 @@ const NOTHING_RUNS: RunningCall = { cancel: () => undefined };
 
 export class HealthBackend implements Backend {
   readonly name: string;
+  /** The teardown has a pace and a patience of its own. */
+  readonly end: Backend['end'];
   readonly #inner: Backend;
   readonly #gate: Gate;
 
   constructor(inner: Backend, gate: Gate) {
     this.name = inner.name;
+    this.end = inner.end?.bind(inner);
     this.#inner = inner;
     this.#gate = gate;
   }
 
   get lastInfo(): BackendInfo | undefined {
     return this.#inner.lastInfo;
-  }
-
-  /** The teardown has a pace and a patience of its own. */
-  get end(): ((target: EndTarget, timeoutMs: number) => Promise<EndAnswer>) | undefined {
-    return this.#inner.end;
   }
 
   createSession(host: BackendSessionHost, record: BackendSessionRecord | undefined): BackendSession {

@@ -66,6 +66,19 @@ test('refused openings (401) stop openings alone: what is open goes on', async (
   expect((await callTool(open, 'echo', { text: 'still' })).text).toContain('still');
   expect(world().status().state).toBe('down');
   expect((await failureOf(world().session(backend))).details).toMatchObject({ reason: 'broken', cause: 'http_401' });
+  // Lost in the meantime, it is not opened anew for each call: that waits for a probe like every other opening.
+  strict.forget();
+  world().mayAct = false;
+  const initialized = strict.of('initialize').length;
+  for (let i = 0; i < 3; i++) {
+    expect((await callTool(open, 'echo')).error?.details).toMatchObject({
+      reason: 'session_lost',
+      answer: 'http_404',
+      cause: 'http_401',
+    });
+  }
+  expect(strict.of('initialize').length - initialized).toBeLessThanOrEqual(1);
+  world().mayAct = true;
   strict.always('initialize', undefined);
   await world().whenState('up');
 });
