@@ -118,6 +118,8 @@ export interface BackendSession {
   notify(message: JsonRpcNotification, headers: Headers): Promise<void>;
   /** The client has a standalone stream open (or no longer): keep a GET stream to the backend. */
   setListening(listening: boolean): void;
+  /** The backend is back from being away: a stream that waits for its next attempt makes it within `withinMs`. */
+  reconnect?(withinMs: number): void;
   /** What the record holds of it, if it was saved. */
   readonly record: BackendSessionRecord | undefined;
   /** Memory and processes go, nothing is sent to an HTTP backend (teardown does that). Calls in flight fail with `error`. */

@@ -26,6 +26,7 @@ let alpha: StrictBackend;
 let beta: StrictBackend;
 let betaPort: number;
 let cluster: Cluster;
+const members: Member[] = [];
 const streams: Array<{ destroy(): void }> = [];
 
 beforeAll(async () => {
@@ -79,7 +80,6 @@ async function gauges(): Promise<string[]> {
 }
 
 test('its tools vanish everywhere, calls hear why, and everything comes back by itself', async () => {
-  const members: Member[] = [];
   // One after the other: connections reach a worker in turn.
   for (const { pid, pod } of cluster.workers()) members.push(await join(pod, pid));
   for (const member of members) {
@@ -130,4 +130,27 @@ test('its tools vanish everywhere, calls hear why, and everything comes back by 
   await waitFor('the metric to say so', async () => (await gauges()).every((line) => line.endsWith(' 1')));
   // Probes ended what they opened: one session each is left for the four clients.
   await waitFor(`the probes' sessions to be gone, ${beta.sessionCount} are open`, () => beta.sessionCount === members.length);
+}, 120_000);
+
+test('nobody calls: a backend to which streams are open is missed, and found again, all the same', async () => {
+  const { port } = alpha;
+  const before = members.map((member) => member.changes());
+  await alpha.close();
+  for (const [i, member] of members.entries()) {
+    await waitFor(`${member.name} to be told`, () => member.changes() > (before[i] as number), WITHIN_MS);
+    await waitFor(
+      `${member.name} to list without alpha`,
+      async () => JSON.stringify(await member.list()) === '["count"]',
+      WITHIN_MS,
+    );
+  }
+  alpha = await StrictBackend.start({ tools: [{ name: 'echo', inputSchema: {} }], idPrefix: 'anew' }, port);
+  for (const member of members) {
+    await waitFor(
+      `${member.name} to list both`,
+      async () => JSON.stringify(await member.list()) === '["count","echo"]',
+      WITHIN_MS,
+    );
+  }
+  await waitFor('the streams to stand again', () => alpha.streams.size === members.length, WITHIN_MS);
 }, 120_000);

@@ -50,6 +50,8 @@ export interface HealthParts {
 
 /** Workers that hear of a recovery look for themselves, not all at once. */
 const HURRY_MS = 200;
+/** Streams of sessions that wait for a backend are opened over this time after its return, not all at once. */
+const RECONNECT_WITHIN_MS = 2000;
 
 export class BackendHealth implements HealthReports, Gate {
   /** To be used instead of the backend itself. */
@@ -198,12 +200,13 @@ export class BackendHealth implements HealthReports, Gate {
     const { state: to, cause, failures } = this.#breaker;
     const from = this.#state;
     if (from === to) return;
-    const { clock, onTransition } = this.#parts;
+    const { clock, random, onTransition } = this.#parts;
     const nowMs = clock.monotonicMs();
     const afterMs = nowMs - this.#sinceMonotonicMs;
     this.#state = to;
     this.#sinceMonotonicMs = nowMs;
     this.#sinceWallMs = clock.wallMs();
+    if (to === 'up') for (const session of this.sessions) session.reconnect(random() * RECONNECT_WITHIN_MS);
     if (to === 'down' || (to === 'up' && from !== 'unknown')) {
       onTransition({ backend: this.#inner.name, from, to, reason: cause?.reason, afterMs, failures });
     }

@@ -3,7 +3,6 @@
 import type { BackendSessionRecord } from '../../directory/directory.js';
 import type { GatewayError } from '../../errors/gateway-error.js';
 import type { Clock } from '../../lifecycle/clock.js';
-import type { JsonRpcNotification } from '../../protocol/json-rpc.js';
 import type { Headers } from '../../streams/exchange.js';
 import type {
   Backend,
@@ -102,12 +101,16 @@ export class WatchedSession implements BackendSession {
     return NOTHING_RUNS;
   }
 
-  notify(message: JsonRpcNotification, headers: Headers): Promise<void> {
-    return this.inner.notify(message, headers);
+  notify(...args: Parameters<BackendSession['notify']>): Promise<void> {
+    return this.inner.notify(...args);
   }
 
-  setListening(listening: boolean): void {
-    this.inner.setListening(listening);
+  setListening(...args: Parameters<BackendSession['setListening']>): void {
+    this.inner.setListening(...args);
+  }
+
+  reconnect(withinMs: number): void {
+    this.inner.reconnect?.(withinMs);
   }
 
   close(error: GatewayError): void {

@@ -86,6 +86,10 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     if (!this.#closedWith) this.#listen.setListening(listening);
   }
 
+  reconnect(withinMs: number): void {
+    this.#listen.hurry(withinMs);
+  }
+
   close(error: GatewayError): void {
     if (this.#closedWith) return;
     this.#closedWith = error;

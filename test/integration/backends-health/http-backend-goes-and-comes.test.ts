@@ -66,6 +66,8 @@ test('refused openings (401) stop openings alone: what is open goes on', async (
   expect((await callTool(open, 'echo', { text: 'still' })).text).toContain('still');
   expect(world().status().state).toBe('down');
   expect((await failureOf(world().session(backend))).details).toMatchObject({ reason: 'broken', cause: 'http_401' });
+  // Lists are hidden from all alike, so nobody reads them through what is open either.
+  expect((await failureOf(open)).details).toMatchObject({ reason: 'broken', cause: 'http_401' });
   // Lost in the meantime, it is not opened anew for each call: that waits for a probe like every other opening.
   strict.forget();
   world().mayAct = false;
@@ -157,6 +159,22 @@ test('a session of a probe that cannot be ended is handed to the teardown in the
   await waitFor('a session handed over', () => world().handedOver.length >= 1, 15_000);
   expect(world().handedOver[0]).toMatchObject({ backend: 'b', ref: expect.stringMatching(/^probe-/) });
 });
+
+test('streams that have backed off are opened soon after the return, not at their next attempt', async () => {
+  const strict = await world().strict();
+  const backend = world().watch(makeBackend(strict.url));
+  const session = world().session(backend);
+  await callTool(session, 'echo');
+  for (const what of ['GET', 'initialize']) strict.always(what, (_request, response) => void response.writeHead(503).end());
+  session.setListening(true);
+  for (let i = 0; i < 3; i++) await failureOf(world().session(backend));
+  await world().whenState('down');
+  // After 1, 2 and 4 s; the next would follow after 8 s.
+  await waitFor('four attempts', () => strict.of('GET').length === 4, 20_000);
+  strict.always('GET', undefined).always('initialize', undefined);
+  await world().whenState('up');
+  await waitFor('the stream', () => strict.streams.size === 1, 5000);
+}, 40_000);
 
 test('without its lease a worker probes nothing', async () => {
   const port = await freePort();
