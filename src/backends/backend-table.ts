@@ -7,8 +7,16 @@ export class BackendTable {
   /** Each with when it became one, monotonic ms. */
   readonly #former = new Map<Backend, number>();
 
-  constructor(backends: ReadonlyMap<string, Backend>) {
+  readonly #onChange: (backends: ReadonlyMap<string, Backend>) => void;
+
+  /** @param onChange told of the backends in force, these and all that replace them */
+  constructor(
+    backends: ReadonlyMap<string, Backend>,
+    onChange: (backends: ReadonlyMap<string, Backend>) => void = () => undefined,
+  ) {
     this.#current = backends;
+    this.#onChange = onChange;
+    onChange(backends);
   }
 
   get(name: string): Backend | undefined {
@@ -20,6 +28,7 @@ export class BackendTable {
     const kept = new Set(backends.values());
     for (const backend of this.#current.values()) if (!kept.has(backend)) this.#former.set(backend, nowMs);
     this.#current = backends;
+    this.#onChange(backends);
   }
 
   get hasFormer(): boolean {

@@ -81,6 +81,27 @@ export interface BackendSessionHost {
   onNotification(json: Buffer | string): void;
   /** The backend's state is gone and `onStateLoss` is `fail`: the session has to end. */
   onStateLost(reason: string): void;
+  /** Who wants to know how the backend fares: its breaker. Set by health/, absent for a probe's own session. */
+  readonly health?: HealthReports;
+}
+
+/**
+ * What every kind of backend session tells of its backend, where it knows it best. Told is what concerns reaching it and opening
+ * sessions; never what became of a call that was sent: tool errors, time-outs, JSON-RPC errors.
+ */
+export interface HealthReports {
+  /** Something was told against it. While it is false `answered` need not be told: that is asked for every answer. */
+  readonly isInDoubt: boolean;
+  /** A handshake is complete. */
+  opened(): void;
+  /** A handshake failed. Not if its own side gave up: the session ended, the guard refused, nobody waited any more. */
+  openFailed(error: GatewayError): void;
+  /** A request in an open session found no connection: nothing of it was sent. */
+  unreached(error: GatewayError): void;
+  /** A request in an open session was answered, with whatever status. @param sentAtMs monotonic */
+  answered(sentAtMs: number): void;
+  /** Why no session should be opened now; asked before a session is opened anew that the backend has lost. */
+  refusal(): GatewayError | undefined;
 }
 
 export interface BackendSession {
@@ -102,6 +123,8 @@ export interface BackendSession {
   notify(message: JsonRpcNotification, headers: Headers): Promise<void>;
   /** The client has a standalone stream open (or no longer): keep a GET stream to the backend. */
   setListening(listening: boolean): void;
+  /** The backend is back from being away: a stream that waits for its next attempt makes it within `withinMs`. */
+  reconnect?(withinMs: number): void;
   /** What the record holds of it, if it was saved. */
   readonly record: BackendSessionRecord | undefined;
   /** Memory and processes go, nothing is sent to an HTTP backend (teardown does that). Calls in flight fail with `error`. */

@@ -5,7 +5,11 @@ import { CATALOG } from '../errors/catalog.js';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { digestOf } from '../protocol/ids.js';
-import type { Catalog, CatalogKind, CatalogPart, LoadedList, RawEntry } from './catalog.js';
+import type { Catalog, CatalogKind, CatalogPart, RawEntry } from './catalog.js';
+import { hiddenPart, loadedPart, plainVersion, shownPart, UNREAD } from './catalog-parts.js';
+import { bytesOf, type CatalogLoad, expire, type Flight, keyOf, type KindState, openState, type Slot } from './catalog-slots.js';
+
+export type { CatalogLoad } from './catalog-slots.js';
 
 export interface CatalogCacheOptions {
   /** Longest time a list counts as fresh, and the default where the backend names none. Default 5 min. */
@@ -29,37 +33,12 @@ export interface CatalogChange {
   readonly part: CatalogPart;
 }
 
-export type CatalogLoad = () => Promise<LoadedList>;
-
 const MINUTE_MS = 60_000;
 const MEBIBYTE = 1024 * 1024;
 // Invalidations can come faster than loads end; after so many rounds the last result is used, but not kept as fresh.
 const MAX_ROUNDS = 3;
 // Spare loads of others who wait for the same list; more are of no use.
 const MAX_SPARE_LOADS = 8;
-const SLOT_BYTES = 512;
-
-interface Flight {
-  readonly done: Promise<CatalogPart>;
-  readonly spareLoads: CatalogLoad[];
-}
-
-interface KindState {
-  part: CatalogPart | undefined;
-  /** Bytes of JSON that this list was the first to bring. */
-  bytes: number;
-  expiresMs: number;
-  /** Grows with every invalidation: a load that began under another number is stale. */
-  round: number;
-  flight: Flight | undefined;
-}
-
-interface Slot {
-  readonly key: string;
-  readonly scope: string;
-  readonly states: Map<CatalogKind, KindState>;
-  catalog: Catalog;
-}
 
 type Loaded =
   | {
@@ -71,8 +50,6 @@ type Loaded =
     }
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'abandoned' };
-
-const UNREAD: CatalogPart = { entries: [], available: false, loadedMs: undefined, ttlMs: 0, version: '!' };
 
 export class CatalogCache {
   readonly #clock: Clock;
@@ -133,14 +110,47 @@ export class CatalogCache {
 
   /** The backend's list changed, or the backend came back: read it again when next asked, in all scopes. Default: all kinds. */
   invalidate(backend: string, kind?: CatalogKind): void {
-    for (const slot of this.#slots.values()) {
-      if (slot.catalog.backend !== backend) continue;
-      for (const [ofKind, state] of slot.states) {
-        if (kind !== undefined && kind !== ofKind) continue;
-        state.round++;
-        state.expiresMs = Number.NEGATIVE_INFINITY;
-      }
+    for (const [, ofKind, state] of this.#statesOf(backend)) {
+      if (kind === undefined || kind === ofKind) expire(state);
     }
+  }
+
+  /**
+   * The backend is down: its lists are hidden in all scopes without being asked for, and what is read now is void.
+   * @returns the kinds that were ever read, each with whether it was shown until now. `onChange` is not told: the caller tells all
+   *   who are concerned at once
+   */
+  hide(backend: string, reason: string): Map<CatalogKind, boolean> {
+    const kinds = new Map<CatalogKind, boolean>();
+    for (const [slot, kind, state] of this.#statesOf(backend)) {
+      expire(state);
+      if (!state.part) continue;
+      if (state.part.loadedMs !== undefined) kinds.set(kind, state.part.available || (kinds.get(kind) ?? false));
+      this.#put(slot, kind, state, hiddenPart(state.part, reason, 0));
+    }
+    return kinds;
+  }
+
+  /**
+   * The backend is back: its lists will be read when next asked for, and count meanwhile as what they were.
+   * @returns the kinds that were hidden until now; `onChange` is not told of them, but of what has become another list since
+   */
+  show(backend: string): Set<CatalogKind> {
+    const kinds = new Set<CatalogKind>();
+    for (const [slot, kind, state] of this.#statesOf(backend)) {
+      expire(state);
+      if (!state.part || state.part.available) continue;
+      kinds.add(kind);
+      this.#put(slot, kind, state, shownPart(state.part));
+    }
+    return kinds;
+  }
+
+  /** Why the lists that all sessions share could not be read the last time; undefined if they could, or never were. */
+  failureOf(backend: string): string | undefined {
+    const { parts } = this.known(backend, '');
+    for (const part of Object.values(parts)) if (!part.available) return part.error;
+    return undefined;
   }
 
   /** A session with a scope of its own has ended. */
@@ -223,27 +233,14 @@ export class CatalogCache {
     let part: CatalogPart;
     if (outcome.kind === 'loaded') {
       const ttlMs = Math.max(0, Math.min(outcome.ttlMs, this.#options.maxTtlMs));
-      part = { entries: outcome.entries, available: true, loadedMs: nowMs, ttlMs, version: outcome.digest };
-      if (part.version !== before?.version.replace('!', '')) state.bytes = outcome.bytes;
+      part = loadedPart(outcome.entries, outcome.digest, nowMs, ttlMs);
+      if (part.version !== plainVersion(before?.version ?? '')) state.bytes = outcome.bytes;
     } else {
-      const { entries, loadedMs, version } = before ?? UNREAD;
-      part = {
-        entries,
-        available: false,
-        error: outcome.reason,
-        loadedMs,
-        ttlMs: this.#options.errorTtlMs,
-        version: version.endsWith('!') ? version : `${version}!`,
-      };
+      part = hiddenPart(before, outcome.reason, this.#options.errorTtlMs);
     }
-    state.part = part;
     state.expiresMs = current ? nowMs + part.ttlMs : Number.NEGATIVE_INFINITY;
     const differs = part.version !== before?.version;
-    slot.catalog = {
-      backend: slot.catalog.backend,
-      generation: differs || part.error !== before?.error ? ++this.#generation : slot.catalog.generation,
-      parts: { ...slot.catalog.parts, [kind]: part },
-    };
+    this.#put(slot, kind, state, part);
     // Its size has to be counted anew, which set() alone does not do for the same object; not if it was evicted or forgotten while
     // the load ran.
     if (this.#slots.peek(slot.key) === slot) {
@@ -252,6 +249,25 @@ export class CatalogCache {
     }
     if (before && differs) this.#onChange({ backend: slot.catalog.backend, scope: slot.scope, kind, part });
     return part;
+  }
+
+  #put(slot: Slot, kind: CatalogKind, state: KindState, part: CatalogPart | undefined): void {
+    const before = state.part;
+    state.part = part;
+    const { [kind]: _replaced, ...others } = slot.catalog.parts;
+    const isAnother = part?.version !== before?.version || part?.error !== before?.error;
+    slot.catalog = {
+      backend: slot.catalog.backend,
+      generation: isAnother ? ++this.#generation : slot.catalog.generation,
+      parts: part ? { ...others, [kind]: part } : others,
+    };
+  }
+
+  *#statesOf(backend: string): Generator<[Slot, CatalogKind, KindState]> {
+    for (const slot of this.#slots.values()) {
+      if (slot.catalog.backend !== backend) continue;
+      for (const [kind, state] of slot.states) yield [slot, kind, state];
+    }
   }
 
   #withGrace(done: Promise<CatalogPart>, lastKnown: CatalogPart): Promise<CatalogPart> {
@@ -265,32 +281,14 @@ export class CatalogCache {
   }
 }
 
-function keyOf(backend: string, scope: string): string {
-  // A blank stands in no name of a backend.
-  return `${backend} ${scope}`;
-}
-
-function openState(slot: Slot, kind: CatalogKind): KindState {
-  let state = slot.states.get(kind);
-  if (!state) {
-    state = { part: undefined, bytes: 0, expiresMs: Number.NEGATIVE_INFINITY, round: 0, flight: undefined };
-    slot.states.set(kind, state);
-  }
-  return state;
-}
-
-function bytesOf(slot: Slot): number {
-  let bytes = SLOT_BYTES;
-  for (const state of slot.states.values()) bytes += state.bytes;
-  return bytes;
-}
-
 function isFaultOfCaller(error: unknown): boolean {
   return error instanceof GatewayError && error.code !== 'INTERNAL' && CATALOG[error.code].source !== 'backend';
 }
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof GatewayError)) return 'unexpected';
-  const reason = error.details?.reason;
+  const { reason: said, cause } = error.details ?? {};
+  // Behind an open breaker: what opened it says more.
+  const reason = said === 'broken' ? cause : said;
   return typeof reason === 'string' ? reason : error.code.toLowerCase();
 }

@@ -13,7 +13,16 @@ export interface BackendChanges {
 }
 
 /** Options of a backend that say neither which server it is nor what runs there. */
-const SETTINGS = new Set(['headers', 'forwardHeaders', 'timeout', 'onStateLoss', 'lostSessionPattern']);
+const SETTINGS = new Set([
+  'headers',
+  'bearerFile',
+  'oauth',
+  'forwardHeaders',
+  'timeout',
+  'onStateLoss',
+  'lostSessionPattern',
+  'keepAlive',
+]);
 
 export function compareBackends(before: Config, after: Config): BackendChanges {
   const added: string[] = [];

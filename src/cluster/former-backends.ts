@@ -55,7 +55,15 @@ export class FormerBackends {
     const { limits } = config();
     return new HttpBackend({
       name,
-      config: { type: 'http', url, headers: {}, forwardHeaders: [], timeout: limits.requestTimeout, onStateLoss: 'fail' },
+      config: {
+        type: 'http',
+        url,
+        headers: {},
+        forwardHeaders: [],
+        timeout: limits.requestTimeout,
+        onStateLoss: 'fail',
+        keepAlive: 0,
+      },
       limits,
       keyring,
       clock,

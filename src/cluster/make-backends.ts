@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.js';
 import type { Clock } from '../lifecycle/clock.js';
 import type { Logger } from '../observability/log.js';
 import type { Keyring } from '../secrets/keyring.js';
+import type { Health } from './make-health.js';
 import type { StdioGroup } from './messages.js';
 
 export interface BackendParts {
@@ -16,20 +17,21 @@ export interface BackendParts {
   readonly version: string;
   readonly gatewayEnvironment: Readonly<Record<string, string | undefined>>;
   readonly onGroup: (group: StdioGroup, alive: boolean) => void;
+  /** Puts a backend behind its breaker. */
+  readonly watch: Health['watch'];
 }
 
 export function makeBackends(parts: BackendParts): Map<string, Backend> {
-  const { config, keyring, clock, log, version, gatewayEnvironment, onGroup } = parts;
+  const { config, keyring, clock, log, version, gatewayEnvironment, onGroup, watch } = parts;
   const backends = new Map<string, Backend>();
   for (const [name, backend] of Object.entries(config.mcpServers)) {
     const logger = log.child({ backend: name });
     const common = { name, keyring, clock, version, logger, limits: config.limits };
-    backends.set(
-      name,
+    const made =
       backend.type === 'http'
         ? new HttpBackend({ ...common, config: backend })
-        : new StdioBackend({ ...common, config: backend, gatewayEnvironment, onGroup }),
-    );
+        : new StdioBackend({ ...common, config: backend, gatewayEnvironment, onGroup });
+    backends.set(name, watch(made, backend));
   }
   return backends;
 }

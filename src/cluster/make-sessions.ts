@@ -19,6 +19,7 @@ import { SessionTable } from '../sessions/session-table.js';
 import { FormerBackends } from './former-backends.js';
 import { makeBackends } from './make-backends.js';
 import { makeBelongs } from './make-belongs.js';
+import { makeHealth } from './make-health.js';
 import type { Storage } from './make-storage.js';
 import { makeTeardown } from './make-teardown.js';
 import type { StdioGroup } from './messages.js';
@@ -32,8 +33,10 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   const { redis, subscriber, directory } = storage;
   const table = new SessionTable();
   const common = { keyring, clock, log, version: VERSION };
-  const makeBackendsOf = (of: Config) => makeBackends({ ...common, config: of, gatewayEnvironment: readEnvironment(), onGroup });
-  const backends = new BackendTable(makeBackendsOf(config));
+  const health = makeHealth(base, storage, () => ({ cache, listChanges, teardown }));
+  const makeBackendsOf = (of: Config) =>
+    makeBackends({ ...common, config: of, gatewayEnvironment: readEnvironment(), onGroup, watch: health.watch });
+  const backends = new BackendTable(makeBackendsOf(config), health.follow);
   const former = new FormerBackends({ ...common, config: () => live.config, backend: (name) => backends.get(name) });
   const backendFor = (name: string, url: string | undefined) => former.find(name, url);
   const teardown = makeTeardown({
@@ -115,7 +118,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   metrics.streams.measure(() => [...table].filter((session) => session.standalone).length);
   metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
   return {
-    ...{ table, backends, makeBackendsOf, former, teardown, ender },
+    ...{ table, backends, makeBackendsOf, health, former, teardown, ender },
     ...{ ownRequests, sessionBackends, names, cache, listChanges, catalogs },
   };
 }

@@ -55,7 +55,7 @@ export async function startWorker(
     else groups.delete(group.pid);
     channel.reportGroup(group, alive);
   });
-  const { teardown, ender, backends } = sessions;
+  const { teardown, ender, backends, health } = sessions;
   // Listens before there is anything to serve: its address stands in the lease, without which nobody sends anything here.
   let handle: (exchange: Exchange) => void = () => undefined;
   const ownership = await makeOwnership(base, storage, sessions, (exchange) => handle(exchange));
@@ -82,6 +82,7 @@ export async function startWorker(
   await keeper.start(clock.monotonicMs() - connectingMs > leaseMs / 3);
   ownership.begin();
   teardown.start();
+  health.start(() => keeper.isValid());
   const probe = new SelfProbe({
     leaseMs,
     keyring,
@@ -128,6 +129,7 @@ export async function startWorker(
       await Promise.race([drain.run(timeout), pause(clock, timeout + STEP_BUDGET_MS)]);
       ownership.stop();
       await ender.settle(STEP_BUDGET_MS);
+      health.close();
       await teardown.close(STEP_BUDGET_MS);
       probe.stop();
       await Promise.all([listener.close(STEP_BUDGET_MS), forwarder.close(STEP_BUDGET_MS)]);

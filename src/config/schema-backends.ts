@@ -60,6 +60,14 @@ const httpBackend = z.strictObject({
     text: 'When it has lost the session: `reinitialize` opens a new one and repeats the request that it refused, `fail` ends the client session with 404.',
     reason: 'Choose `fail` where a new backend session would silently lack what the client built up in the old one.',
   }),
+  keepAlive: doc(
+    duration('0s', { max: '24h' }).refine((ms) => ms === 0 || ms >= 1000, 'expected 0s or at least 1s'),
+    {
+      text: 'An open session at this backend that nobody uses gets a `ping` before it was idle for so long, as long as a worker holds its client session in memory (see `sessions.releaseAfter`). `0s`: none.',
+      reason:
+        'For a server that forgets idle sessions and whose sessions hold state: a little less than its limit. A ping does not keep the client session from its `idleTimeout`.',
+    },
+  ),
   lostSessionPattern: doc(z.string().min(1).refine(isPattern, 'expected a regular expression').optional(), {
     text: 'A regular expression: an answer 400 whose error message it matches means that the session is lost, besides the messages that are known to.',
     reason: 'For a server that words it in its own way.',

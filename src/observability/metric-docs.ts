@@ -32,6 +32,7 @@ const families = {
   backend_sessions: byWorker('Backend sessions open in the worker.'),
   backend_reinitializations_total: counter('Backend sessions opened anew because the backend had lost them.'),
   backend_errors_total: counter('Errors of backends, by backend and reason.', 'backend', 'reason'),
+  backend_up: gauge('min', '0 while a worker of the pod takes the backend for down, else 1.', 'backend'),
   streams: byWorker('Event streams open to clients.'),
   refused_total: counter('Requests refused before anything was executed, by HTTP status and reason.', 'status', 'reason'),
   internal_refused_total: counter('Connections and requests that the internal listener refused.'),

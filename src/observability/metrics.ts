@@ -37,6 +37,7 @@ export class Metrics {
   readonly fenced = new CounterFamily(metricDoc('fenced_total'));
   readonly backendReinitializations = new CounterFamily(metricDoc('backend_reinitializations_total'));
   readonly backendErrors = new CounterFamily<[backend: string, reason: string]>(metricDoc('backend_errors_total'));
+  readonly backendUp = new GaugeFamily<[backend: string]>(metricDoc('backend_up'), {});
   readonly refused = new CounterFamily<[status: string, reason: string]>(metricDoc('refused_total'));
   readonly internalRefused = new CounterFamily(metricDoc('internal_refused_total'));
   readonly teardownJobs = new GaugeFamily<[state: string]>(metricDoc('teardown_jobs'), {});
@@ -79,6 +80,7 @@ export class Metrics {
       this.backendSessions,
       this.backendReinitializations,
       this.backendErrors,
+      this.backendUp,
       this.streams,
       this.refused,
       this.internalRefused,

@@ -41,6 +41,8 @@ export interface StrictBackendOptions {
   tools?: ReadonlyArray<{ name: string; [key: string]: unknown }>;
   /** How an unknown session is answered; default 404 -32001. `sdk`: 400 -32000 "No valid session ID provided". */
   lost?: '404' | 'sdk';
+  /** How long it keeps an idle connection, told in a Keep-Alive header in whole seconds; default that of Node, 5 s. */
+  keepAliveTimeoutMs?: number;
   /** GET: a stream (default), or 405. */
   get?: 'stream' | '405';
 }
@@ -70,6 +72,11 @@ export class StrictBackend {
   private constructor(options: StrictBackendOptions) {
     this.options = options;
     this.#server = createServer((request, response) => void this.#serve(request, response));
+    if (options.keepAliveTimeoutMs !== undefined) {
+      this.#server.keepAliveTimeout = options.keepAliveTimeoutMs;
+      // Newer Nodes wait a second longer than they tell.
+      Object.assign(this.#server, { keepAliveTimeoutBuffer: 0 });
+    }
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));

@@ -89,7 +89,7 @@ export class ControlRequest extends ReplyHandler implements Expiring {
     this.#status = status;
     this.#headers = headers;
     const type = headers['content-type'];
-    if (this.#options.responseTo !== undefined && typeof type === 'string' && type.startsWith('text/event-stream')) {
+    if (this.#options.responseTo !== undefined && typeof type === 'string' && /^text\/event-stream/i.test(type)) {
       this.#events = new EventReader();
     }
     this.#options.onHead?.(status, headers);

@@ -64,6 +64,7 @@ export class Handshake {
   start(): void {
     this.#open().then(
       (state) => {
+        this.#plan.host.health?.opened();
         this.#plan.onEnd(state);
         for (const waiter of this.#takeWaiters()) waiter.opened(state);
       },
@@ -99,6 +100,8 @@ export class Handshake {
   }
 
   #fail(error: GatewayError): void {
+    const isAbandoned = this.#closedWith !== undefined || (this.#plan.isRecovery && this.#waiters.size === 0);
+    if (!isAbandoned) this.#plan.host.health?.openFailed(error);
     this.#plan.onEnd(error);
     for (const waiter of this.#takeWaiters()) waiter.openFailed(error);
   }

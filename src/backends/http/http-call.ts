@@ -44,6 +44,8 @@ export class HttpCall extends CallLife {
   protected onHead(status: number, headers: IncomingHttpHeaders): void {
     if (this.done) return;
     this.#status = status;
+    const { health } = this.session.host;
+    if (health?.isInDoubt) health.answered(this.sentAtMs);
     const type = String(headers['content-type'] ?? '').toLowerCase();
     if (status === 200 && type.startsWith('text/event-stream')) {
       this.#mode = 'events';
@@ -173,7 +175,9 @@ export class HttpCall extends CallLife {
       this.#streamEnded(reasonOf(error), error);
       return;
     }
-    this.fail(transportError(transport.name, error, this.sent));
+    const failure = transportError(transport.name, error, this.sent);
+    if (!this.sent) this.session.host.health?.unreached(failure);
+    this.fail(failure);
   }
 
   /** An answer that is no plain success: the session is lost, an error for the caller, or nothing that he could use. */

@@ -93,6 +93,10 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     if (!this.#closedWith) this.#listen.setListening(listening);
   }
 
+  reconnect(withinMs: number): void {
+    this.#listen.hurry(withinMs);
+  }
+
   close(error: GatewayError): void {
     if (this.#closedWith) return;
     this.#closedWith = error;
@@ -146,6 +150,11 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     const failure = this.#failure;
     if (failure && failure.generation === generation && sentAtMs < failure.atMs) {
       waiter.openFailed(failure.error);
+      return;
+    }
+    const refusal = this.host.health?.refusal();
+    if (refusal) {
+      waiter.openFailed(refusal);
       return;
     }
     this.#begin(waiter, current?.headers ?? transport.plan.fixed, true);

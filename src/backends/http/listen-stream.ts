@@ -58,6 +58,14 @@ export class ListenStream implements StreamOwner {
     this.#connect();
   }
 
+  /** The backend is back: the next attempt need not wait out a back-off of up to a minute. */
+  hurry(withinMs: number): void {
+    if (!this.#timer) return;
+    this.#timer.cancel();
+    this.#backOffMs = RECONNECT_MS;
+    this.#later(withinMs);
+  }
+
   stop(): void {
     this.#wanted = false;
     this.#lingerTimer?.cancel();

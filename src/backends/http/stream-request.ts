@@ -8,6 +8,7 @@ import { streamHeaders } from './headers.js';
 import type { OpenState } from './open-state.js';
 import { ReplyHandler } from './reply-handler.js';
 import type { HttpTransport } from './transport.js';
+import { transportError } from './transport-error.js';
 
 export interface StreamOwner {
   onStreamMessage(json: Buffer): void;
@@ -69,7 +70,7 @@ export class StreamRequest extends ReplyHandler {
 
   protected onHead(status: number, headers: IncomingHttpHeaders): void {
     this.#status = status;
-    this.#isEvents = status === 200 && String(headers['content-type']).startsWith('text/event-stream');
+    this.#isEvents = status === 200 && /^text\/event-stream/i.test(String(headers['content-type']));
     // The body of a refusal says nothing that is needed.
     if (!this.#isEvents) this.#end();
   }
@@ -88,7 +89,8 @@ export class StreamRequest extends ReplyHandler {
     this.#end();
   }
 
-  protected onFailure(): void {
+  protected onFailure(error: unknown): void {
+    if (!this.#ended && !this.sent) this.#host.health?.unreached(transportError(this.#transport.name, error, false));
     this.#end();
   }
 

@@ -162,12 +162,14 @@ export class StdioBackendSession implements BackendSession {
       if (saved !== 'saved' || !this.#host.mayAct()) throw new GatewayError('NOT_OWNER');
       pipe.notify({ jsonrpc: '2.0', method: 'notifications/initialized' });
       this.#state = { kind: 'open', pipe, info };
+      this.#host.health?.opened();
       this.#info = info;
       this.#parts.onInfo(info);
       return info;
     } catch (error) {
       const known = toGatewayError(error);
       if (this.#state.kind !== 'closed' && known.code !== 'NOT_OWNER') {
+        this.#host.health?.openFailed(known);
         pipe.log.event('stdio backend did not start', { reason: known.details?.reason, stderr: pipe.log.lastLine });
       }
       if (this.#state.kind === 'opening' && this.#state.pipe === pipe) this.#state = { kind: 'idle' };

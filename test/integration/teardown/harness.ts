@@ -70,7 +70,15 @@ export class Bench {
     this.servers.set(name, server);
     const backend = new HttpBackend({
       name,
-      config: { type: 'http', url: server.url, headers: {}, forwardHeaders: [], timeout: 5000, onStateLoss: 'reinitialize' },
+      config: {
+        type: 'http',
+        url: server.url,
+        headers: {},
+        forwardHeaders: [],
+        timeout: 5000,
+        onStateLoss: 'reinitialize',
+        keepAlive: 0,
+      },
       limits: { connectTimeout: 1000, reinitializeTimeout: 1000 },
       keyring,
       clock: systemClock,

@@ -37,6 +37,7 @@ describe('a pasted file', () => {
         forwardHeaders: [],
         timeout: 60_000,
         onStateLoss: 'reinitialize',
+        keepAlive: 0,
       },
     });
     for (const word of ['globalShortcut', 'autoApprove', 'alwaysAllow', 'timeout', 'description', 'icon', 'off']) {
