@@ -31,8 +31,8 @@ export interface BackendSessionRecord {
   /** The version that the backend negotiated. */
   readonly protocolVersion: string;
   readonly capabilities: Capabilities;
-  /** Whether the state died with its worker (stdio). */
-  readonly transport: 'http' | 'stdio';
+  /** `http`: it lives on without its worker and has to be ended; else it dies with it. */
+  readonly transport: 'http' | 'stdio' | 'sse';
 }
 
 export interface SessionRecord {

@@ -1,5 +1,8 @@
 // Turns what a connection did into the error a caller may see: a reason of a closed list, never an address, header or id.
 import { GatewayError } from '../../errors/gateway-error.js';
+import { outcomeUnknown, timedOut, unavailable } from '../failures.js';
+
+export { outcomeUnknown, timedOut, unavailable };
 
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refused',
@@ -34,22 +37,6 @@ export function reasonOf(error: unknown): string {
   if (code.startsWith('HPE_')) return 'bad_reply';
   if (code.startsWith('Z_') || code.startsWith('ERR__ERROR_')) return 'content_encoding';
   return REASONS[code] ?? 'failed';
-}
-
-type Details = Readonly<Record<string, unknown>>;
-
-/** The call was not executed, as far as the backend let us know. */
-export function unavailable(backend: string, reason: string, more: Details = {}, cause?: unknown): GatewayError {
-  return new GatewayError('BACKEND_UNAVAILABLE', { message: reason, details: { backend, reason, ...more }, cause });
-}
-
-/** The call was sent and its answer did not arrive. */
-export function outcomeUnknown(backend: string, reason: string, cause?: unknown): GatewayError {
-  return new GatewayError('OUTCOME_UNKNOWN', { message: reason, details: { backend, reason }, cause });
-}
-
-export function timedOut(backend: string, more: Details = {}): GatewayError {
-  return new GatewayError('BACKEND_TIMEOUT', { details: { backend, reason: 'timeout', ...more } });
 }
 
 /** @param sent whether bytes of the request had left: only then may it have run */
