@@ -1,6 +1,7 @@
 // Makes the backends of the configuration, each by its kind.
 import type { Backend } from '../backends/backend.js';
 import { HttpBackend } from '../backends/http/http-backend.js';
+import { SseBackend } from '../backends/sse/sse-backend.js';
 import { StdioBackend } from '../backends/stdio/stdio-backend.js';
 import type { Config } from '../config/schema.js';
 import type { Clock } from '../lifecycle/clock.js';
@@ -24,12 +25,17 @@ export function makeBackends(parts: BackendParts): Map<string, Backend> {
   for (const [name, backend] of Object.entries(config.mcpServers)) {
     const logger = log.child({ backend: name });
     const common = { name, keyring, clock, version, logger, limits: config.limits };
-    backends.set(
-      name,
-      backend.type === 'http'
-        ? new HttpBackend({ ...common, config: backend })
-        : new StdioBackend({ ...common, config: backend, gatewayEnvironment, onGroup }),
-    );
+    switch (backend.type) {
+      case 'http':
+        backends.set(name, new HttpBackend({ ...common, config: backend }));
+        break;
+      case 'sse':
+        backends.set(name, new SseBackend({ ...common, config: backend }));
+        break;
+      case 'stdio':
+        backends.set(name, new StdioBackend({ ...common, config: backend, gatewayEnvironment, onGroup }));
+        break;
+    }
   }
   return backends;
 }

@@ -29,7 +29,7 @@ export function makePublic(
     hasServer: (id) => servers.find(id) !== undefined,
     authenticate: () => ANONYMOUS,
     forwardHeaders: new Set(
-      Object.values(config.mcpServers).flatMap((backend) => (backend.type === 'http' ? backend.forwardHeaders : [])),
+      Object.values(config.mcpServers).flatMap((backend) => (backend.type === 'stdio' ? [] : backend.forwardHeaders)),
     ),
     limits: { bodyBytes: config.limits.body, requestTimeoutMs: config.limits.requestTimeout },
     clock,

@@ -83,7 +83,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     ownRequests,
     isPersonal: (name) => {
       const backend = config.mcpServers[name];
-      return backend?.type === 'http' && backend.forwardHeaders.length > 0;
+      return backend !== undefined && backend.type !== 'stdio' && backend.forwardHeaders.length > 0;
     },
     warn,
     announce: (backend, kind, sessionRef) => {

@@ -241,5 +241,6 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>;
 export type BackendConfig = Config['mcpServers'][string];
 export type HttpBackendConfig = Extract<BackendConfig, { type: 'http' }>;
+export type SseBackendConfig = Extract<BackendConfig, { type: 'sse' }>;
 export type StdioBackendConfig = Extract<BackendConfig, { type: 'stdio' }>;
 export type ServerConfig = Config['servers'][string];

@@ -185,6 +185,7 @@ export class ChannelSession implements BackendSession {
       if (saved === 'saved') this.#record = record;
       if (channel.failure) throw channel.failure;
       if (saved !== 'saved' || !this.#host.mayAct()) throw new GatewayError('NOT_OWNER');
+      channel.agreed(info.protocolVersion);
       const refused = await channel.notify({ jsonrpc: '2.0', method: 'notifications/initialized' }, headers);
       const failure = channel.failure ?? refused;
       if (failure) throw failure;

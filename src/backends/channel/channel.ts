@@ -18,6 +18,8 @@ export interface Channel {
    * @param onNotRun runs instead of the sink's end where the backend said that it lost this session and therefore ran nothing
    */
   call(call: BackendCall, timeoutMs: number, onNotRun?: () => void): RunningCall;
+  /** The backend agreed on this revision: initialize is over, and no other message has left. */
+  agreed(protocolVersion: string): void;
   /** Sends a notification. Resolves when the backend has it, with an error if it did not take it; never rejects. */
   notify(message: JsonRpcNotification, headers: Headers): Promise<GatewayError | undefined>;
   /** Ends it; calls in flight fail with `error`. */

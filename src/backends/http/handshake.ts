@@ -24,6 +24,8 @@ import type { HttpTransport } from './transport.js';
 /** How long the answer to an abandoned initialize is awaited, only to discard the id in it. */
 const ABANDONED_MS = 5000;
 const INITIALIZE_ID = 1;
+/** Told where no POST is taken: what servers of the first protocol revision answer at the URL of their stream. */
+const LEGACY_REMEDY = 'if this is a server of protocol 2024-11-05 (HTTP+SSE), set type: sse';
 
 export interface HandshakePlan {
   readonly transport: HttpTransport;
@@ -143,6 +145,7 @@ export class Handshake {
     const refusal = readError(text);
     if (refusal)
       throw unavailable(name, 'initialize_refused', { status, code: refusal.code, answer: refusal.message.slice(0, 200) });
+    if (status === 404 || status === 405) throw statusError(name, status, { remedy: LEGACY_REMEDY });
     if (status !== 200) throw statusError(name, status);
     if (this.#issued !== undefined && !isIssuedId(this.#issued)) throw unavailable(name, 'bad_session_id');
     let message: unknown;

@@ -50,9 +50,9 @@ export function transportError(backend: string, error: unknown, sent: boolean): 
 const DOUBTFUL = new Set([500, 502, 504]);
 
 /** An answer without a JSON-RPC body that a caller could be given. */
-export function statusError(backend: string, status: number): GatewayError {
+export function statusError(backend: string, status: number, more: Readonly<Record<string, unknown>> = {}): GatewayError {
   const reason = status >= 300 && status < 400 ? 'redirect' : `http_${status}`;
-  return unavailable(backend, reason, DOUBTFUL.has(status) ? { status, executed: 'unknown' } : { status });
+  return unavailable(backend, reason, DOUBTFUL.has(status) ? { status, executed: 'unknown', ...more } : { status, ...more });
 }
 
 /**

@@ -82,6 +82,9 @@ export class Pipe implements Channel {
     return { cancel: () => undefined };
   }
 
+  /** A line carries no revision. */
+  agreed(): void {}
+
   notify(message: JsonRpcNotification, headers: Headers): Promise<GatewayError | undefined> {
     return this.#dialogue.notify(message, headers);
   }
