@@ -101,7 +101,10 @@ export class RawSseServer {
     this.posts.push(post);
     const answer = this.options.onPost?.(post, this);
     if (answer === 'hang') return;
-    if (answer === 'reset') return void incoming.socket.resetAndDestroy();
+    if (answer === 'reset') {
+      incoming.socket.resetAndDestroy();
+      return;
+    }
     const reply = () => {
       const { status, body: text = 'Accepted', headers = {} } = answer ?? { status: 202 };
       outgoing.writeHead(status, headers).end(text);
@@ -150,18 +153,23 @@ export class RawSseServer {
     const args = params.arguments;
     switch (params.name) {
       case 'echo':
-        return stream.say({ id, result: { params } });
+        stream.say({ id, result: { params } });
+        return;
       case 'counter':
-        return stream.say({ id, result: { count: ++this.#count } });
+        stream.say({ id, result: { count: ++this.#count } });
+        return;
       case 'hang':
         return;
       case 'twice':
         stream.say({ id, result: { n: 1 } });
-        return stream.say({ id, result: { n: 2 } });
+        stream.say({ id, result: { n: 2 } });
+        return;
       case 'raw':
-        return stream.write(args.text.replaceAll('$ID', JSON.stringify(id)));
+        stream.write(args.text.replaceAll('$ID', JSON.stringify(id)));
+        return;
       case 'end':
-        return stream.end(args.how);
+        stream.end(args.how);
+        return;
       case 'progress': {
         const { progressToken } = params._meta ?? {};
         for (let progress = 1; progress <= args.steps; progress++) {
@@ -171,10 +179,12 @@ export class RawSseServer {
         return;
       }
       case 'ask':
-        return stream.say({ id: args.id, method: args.method, params: {} });
+        stream.say({ id: args.id, method: args.method, params: {} });
+        return;
       case 'notify':
         stream.say({ method: args.method, params: { said: true } });
-        return stream.say({ id, result: {} });
+        stream.say({ id, result: {} });
+        return;
     }
   }
 }
