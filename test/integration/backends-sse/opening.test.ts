@@ -61,8 +61,10 @@ test.each([
 });
 
 test('a second endpoint event changes nothing', async () => {
-  const { session, raw } = await open();
+  const { session, raw, host } = await open();
   raw.last.write('event: endpoint\ndata: /elsewhere?session=1\n\n');
+  raw.last.say({ method: 'notifications/tools/list_changed' });
+  await waitFor('what came behind it', () => host.notifications.length === 1);
   await callTool(session, 1, 'echo').response;
   expect(new Set(raw.posts.map(({ path }) => path))).toEqual(new Set(['/messages?session=1']));
 });
