@@ -1,7 +1,10 @@
 // The end of a child, wanted or not: what callers and the session hear, and that nothing of its group is left.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { isGroupAlive } from '../../../src/lifecycle/process-group.js';
-import { isAlive } from '../../support/processes.js';
+import { childrenOf, commandOf, isAlive } from '../../support/processes.js';
 import { waitFor } from '../../support/wait-for.js';
 import { callTool, Fixture, RAW_SERVER, soon } from './harness.js';
 
@@ -30,6 +33,57 @@ test.each([
   await expect(caller.response).rejects.toBe(gone);
   await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
   expect([isAlive(fixture.lastPid), isAlive(pid)]).toEqual([false, false]);
+});
+
+describe('a server that a wrapper started (npx, uvx), which speaks on the pipes of its parent', () => {
+  let dir: string;
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'berth-trace-'));
+  });
+  afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+  async function openWrapped(...flags: string[]) {
+    const trace = join(dir, 'trace');
+    // Not its last command: the shell stays as the parent.
+    const script = [process.execPath, RAW_SERVER, `--trace=${trace}`, ...flags].join(' ');
+    const { session, fixture } = await open({ command: 'sh', args: ['-c', `${script}; :`] });
+    const server = childrenOf(fixture.lastPid)[0] as number;
+    expect(commandOf(server)).toContain('raw-stdio-server');
+    return { session, fixture, server, told: () => readFileSync(trace, 'utf8').trim().split('\n') };
+  }
+
+  test('ends by itself when its stdin is closed: no signal comes before', async () => {
+    const { session, fixture, server, told } = await openWrapped();
+    session.close(gone);
+    await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
+    expect(isAlive(server)).toBe(false);
+    expect(told()).toEqual(['stdin']);
+  });
+
+  test('gets SIGTERM if it stays, as does its wrapper', async () => {
+    const { session, fixture, server, told } = await openWrapped('--ignore-stdin');
+    session.close(gone);
+    await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
+    expect([isAlive(server), isAlive(fixture.lastPid)]).toEqual([false, false]);
+    expect(told()).toEqual(['stdin', 'SIGTERM']);
+  });
+
+  test('gets SIGKILL if it still stays, although its wrapper has gone', async () => {
+    const { session, fixture, server } = await openWrapped('--ignore-sigterm');
+    session.close(gone);
+    await waitFor('the wrapper to be gone', () => !isAlive(fixture.lastPid));
+    await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
+    // SIGKILL was sent; that the system has carried it out is seen a moment later.
+    await waitFor('the server to be dead', () => !isAlive(server));
+  });
+
+  test('does not outlive a wrapper that was killed', async () => {
+    const { fixture, server } = await openWrapped('--ignore-sigterm');
+    process.kill(fixture.lastPid, 'SIGKILL');
+    await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
+    // SIGKILL was sent; that the system has carried it out is seen a moment later.
+    await waitFor('the server to be dead', () => !isAlive(server));
+  });
 });
 
 test('a grandchild does not outlive a child that died on its own', async () => {
