@@ -1,10 +1,11 @@
 // initialize on one channel: asks, and reads what the backend tells of itself.
 import type { GatewayError } from '../../errors/gateway-error.js';
 import { isObject } from '../../protocol/json-rpc.js';
-import { type Capabilities, type Implementation, isLegacyVersion, LATEST_LEGACY_VERSION } from '../../protocol/mcp.js';
+import { type Implementation, LATEST_LEGACY_VERSION } from '../../protocol/mcp.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendInfo, CallSink } from '../backend.js';
 import { timedOut, unavailable } from '../failures.js';
+import { readInitializeResult } from '../initialize-result.js';
 import type { Channel } from './channel.js';
 
 export interface InitializePlan {
@@ -56,13 +57,5 @@ function readAnswer(backend: string, text: string): BackendInfo {
     const { code, message: said } = message.error;
     throw unavailable(backend, 'initialize_refused', { code, answer: String(said).slice(0, 200) });
   }
-  const result = isObject(message) ? message.result : undefined;
-  if (!isObject(result)) throw unavailable(backend, 'bad_reply');
-  if (!isLegacyVersion(result.protocolVersion)) throw unavailable(backend, 'unsupported_version');
-  return {
-    protocolVersion: result.protocolVersion,
-    capabilities: isObject(result.capabilities) ? (result.capabilities as Capabilities) : {},
-    ...(isObject(result.serverInfo) ? { serverInfo: result.serverInfo as Implementation } : {}),
-    ...(typeof result.instructions === 'string' ? { instructions: result.instructions } : {}),
-  };
+  return readInitializeResult(backend, isObject(message) ? message.result : undefined);
 }

@@ -4,15 +4,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { BackendSessionRecord } from '../../directory/directory.js';
 import { GatewayError, toGatewayError } from '../../errors/gateway-error.js';
 import { isObject } from '../../protocol/json-rpc.js';
-import {
-  type Capabilities,
-  type Implementation,
-  isLegacyVersion,
-  LATEST_LEGACY_VERSION,
-  SESSION_HEADER,
-} from '../../protocol/mcp.js';
+import { type Capabilities, LATEST_LEGACY_VERSION, SESSION_HEADER } from '../../protocol/mcp.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendInfo, BackendSessionHost } from '../backend.js';
+import { readInitializeResult } from '../initialize-result.js';
 import { ControlRequest } from './control-request.js';
 import { isIssuedId, postHeaders } from './headers.js';
 import { makeOpenState, type OpenState, type OpenWaiter } from './open-state.js';
@@ -154,15 +149,7 @@ export class Handshake {
     } catch {
       throw unavailable(name, 'bad_reply');
     }
-    const result = isObject(message) ? message.result : undefined;
-    if (!isObject(result)) throw unavailable(name, 'bad_reply');
-    if (!isLegacyVersion(result.protocolVersion)) throw unavailable(name, 'unsupported_version');
-    return {
-      protocolVersion: result.protocolVersion,
-      capabilities: isObject(result.capabilities) ? (result.capabilities as Capabilities) : {},
-      ...(isObject(result.serverInfo) ? { serverInfo: result.serverInfo as Implementation } : {}),
-      ...(typeof result.instructions === 'string' ? { instructions: result.instructions } : {}),
-    };
+    return readInitializeResult(name, isObject(message) ? message.result : undefined);
   }
 
   async #confirm(id: string | undefined, protocolVersion: string): Promise<void> {
