@@ -6,7 +6,7 @@
 // and each session has a channel of its own: nobody else is slowed.
 import { GatewayError } from '../../errors/gateway-error.js';
 import type { Clock } from '../../lifecycle/clock.js';
-import { errorText, isObject, type JsonRpcNotification, type RequestId } from '../../protocol/json-rpc.js';
+import { errorText, isObject, type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
 import { scanMessage } from '../../protocol/scan-json.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendCall, RunningCall } from '../backend.js';
@@ -106,16 +106,10 @@ export class Dialogue {
     for (const entry of this.#calls.all()) this.#fail(entry, errorFor(entry.written));
   }
 
-  async #say(message: object, headers: Headers): Promise<GatewayError | undefined> {
+  #say(message: JsonRpcNotification, headers: Headers): Promise<GatewayError | undefined> {
     const { wire, backend } = this.#options;
-    let text: string;
-    try {
-      text = JSON.stringify(message);
-    } catch {
-      // Read but not writable: a value nested thousands of levels deep exhausts the stack.
-      return unavailable(backend, 'too_deep');
-    }
-    return wire.say(text, headers);
+    const text = textOf(message);
+    return text === undefined ? Promise.resolve(unavailable(backend, 'too_deep')) : wire.say(text, headers, message.method);
   }
 
   #sendCancelled(entry: TrackedCall, reason: string): void {
@@ -169,7 +163,7 @@ export class Dialogue {
       method === 'ping'
         ? JSON.stringify({ jsonrpc: '2.0', id, result: {} })
         : errorText(id, { code: -32601, message: 'Method not found' });
-    void this.#options.wire.say(text, {});
+    void this.#options.wire.say(text, {}, 'answer');
   }
 
   #readOn(entry: TrackedCall): void {

@@ -53,7 +53,7 @@ export class SseChannel implements Channel {
     const { name, clock, plan } = transport;
     this.#options = options;
     this.#transport = transport;
-    this.#telling = new Telling(transport);
+    this.#telling = new Telling({ transport, sessionRef: host.sessionRef, mayAct: () => host.mayAct() });
     this.#post = postHeaders({}, plan.fixed);
     this.#calls = {
       dispatch(request, handler) {
@@ -73,7 +73,7 @@ export class SseChannel implements Channel {
       clock,
       wire: {
         send: (outgoing) => this.#send(outgoing),
-        say: (text, client) => this.#say(text, client),
+        say: (text, client, what) => this.#say(text, client, what),
         pause: () => this.#stream.stopReading(),
         resume: () => this.#stream.readOn(),
       },
@@ -189,14 +189,11 @@ export class SseChannel implements Channel {
     }
   }
 
-  async #say(text: string, client: Headers): Promise<GatewayError | undefined> {
+  #say(text: string, client: Headers, what: string): Promise<GatewayError | undefined> {
     const { plan, name } = this.#transport;
-    if (this.#failure || this.#path === undefined) return this.#failure ?? unavailable(name, 'busy');
-    const { host } = this.#options;
-    const headers = plan.addForwarded(this.#post, client);
-    const error = await this.#telling.post({ path: this.#path, headers, text, mayAct: () => host.mayAct() });
-    if (error) this.#log({ reason: error.details?.reason ?? error.code }, 'not taken by the backend');
-    return error;
+    const path = this.#path;
+    if (this.#failure || path === undefined) return Promise.resolve(this.#failure ?? unavailable(name, 'busy'));
+    return this.#telling.post({ path, headers: plan.addForwarded(this.#post, client), text, what });
   }
 
   #retire(): void {
