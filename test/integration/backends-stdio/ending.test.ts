@@ -1,9 +1,11 @@
 // The end of a child, wanted or not: what callers and the session hear, and that nothing of its group is left.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Child, STDIN_GRACE_MS, TERM_GRACE_MS } from '../../../src/backends/stdio/child.js';
 import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { isGroupAlive } from '../../../src/lifecycle/process-group.js';
+import { FakeClock } from '../../support/fake-clock.js';
 import { childrenOf, commandOf, isAlive } from '../../support/processes.js';
 import { waitFor } from '../../support/wait-for.js';
 import { callTool, Fixture, RAW_SERVER, soon } from './harness.js';
@@ -35,7 +37,7 @@ test.each([
   expect([isAlive(fixture.lastPid), isAlive(pid)]).toEqual([false, false]);
 });
 
-describe('a server that a wrapper started (npx, uvx), which speaks on the pipes of its parent', () => {
+describe('the order of the end, also behind a wrapper (npx, uvx) on whose pipes the server speaks', () => {
   let dir: string;
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'berth-trace-'));
@@ -52,12 +54,42 @@ describe('a server that a wrapper started (npx, uvx), which speaks on the pipes 
     return { session, fixture, server, told: () => readFileSync(trace, 'utf8').trim().split('\n') };
   }
 
-  test('ends by itself when its stdin is closed: no signal comes before', async () => {
+  test('ends by itself when its stdin is closed', async () => {
     const { session, fixture, server, told } = await openWrapped();
     session.close(gone);
     await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
     expect(isAlive(server)).toBe(false);
     expect(told()).toEqual(['stdin']);
+  });
+
+  test('has its time before each step: stdin closed, SIGTERM, SIGKILL', async () => {
+    const trace = join(dir, 'trace');
+    const told = () => (existsSync(trace) ? readFileSync(trace, 'utf8').trim().split('\n') : []);
+    const clock = new FakeClock();
+    const groups: boolean[] = [];
+    const lines: Buffer[] = [];
+    const command = { command: process.execPath, args: [RAW_SERVER, `--trace=${trace}`, '--ignore-sigterm'], cwd: undefined };
+    const child = new Child({ ...command, env: {} }, clock, {
+      onGroup: (_, alive) => void groups.push(alive),
+      onLine: (line) => void lines.push(line),
+      onStderr: () => undefined,
+      onDrain: () => undefined,
+      onEnd: () => undefined,
+    });
+    child.stdin?.write('{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}\n');
+    await waitFor('the child to listen', () => lines.length === 1);
+    child.end();
+    await waitFor('the end of its stdin', () => told().length === 1);
+    clock.advance(STDIN_GRACE_MS - 1);
+    expect(isAlive(child.pid as number)).toBe(true);
+    clock.advance(1);
+    await waitFor('SIGTERM', () => told().length === 2);
+    expect(told()).toEqual(['stdin', 'SIGTERM']);
+    clock.advance(TERM_GRACE_MS - 1);
+    expect(groups).toEqual([true]);
+    clock.advance(1);
+    await waitFor('its end', () => !isAlive(child.pid as number));
+    await child.gone;
   });
 
   test('gets SIGTERM if it stays, as does its wrapper', async () => {
