@@ -23,6 +23,13 @@ const KINDS = {
   map: 'names with values',
 };
 
+/** Of the three kinds of backends. */
+const HEADINGS = {
+  stdio: '### A command (stdio)',
+  http: '### A URL (Streamable HTTP)',
+  sse: '### A URL (HTTP+SSE, protocol 2024-11-05)',
+};
+
 function kindText({ kind, choices, path }) {
   if (path.join('.') === 'workers') return '`auto` or a whole number from 1 to 64';
   if (kind === 'choice') return choices.map((choice) => `\`${choice}\``).join(', ');
@@ -103,7 +110,7 @@ function configurationPage() {
       continue;
     }
     if (isBackend && path.at(-1) === 'type') {
-      lines.push(option.choices[0] === 'stdio' ? '### A command (stdio)' : '### A URL (Streamable HTTP)', '');
+      lines.push(HEADINGS[option.choices[0]], '');
     }
     const name = path.map((part) => (part === '*' ? '<name>' : part)).join('.');
     const section = optionSection(option, `\`${name}\``);

@@ -46,7 +46,7 @@ const list = (title: string, items: readonly string[]): string[] => [
 const describeBackend = ([id, backend]: [string, BackendConfig]): string =>
   backend.type === 'stdio'
     ? `${id}: stdio, ${[backend.command, ...redactArguments(backend.args)].join(' ')}`
-    : `${id}: http, ${redactUrl(backend.url)}`;
+    : `${id}: ${backend.type}, ${redactUrl(backend.url)}`;
 
 function describeTools({ include, exclude }: Config['servers'][string]['tools']): string {
   const all = include.length === 1 && include[0] === '*';

@@ -1,6 +1,7 @@
 // Makes the backends of the configuration, each by its kind.
 import type { Backend } from '../backends/backend.js';
 import { HttpBackend } from '../backends/http/http-backend.js';
+import { SseBackend } from '../backends/sse/sse-backend.js';
 import { StdioBackend } from '../backends/stdio/stdio-backend.js';
 import type { Config } from '../config/schema.js';
 import type { Clock } from '../lifecycle/clock.js';
@@ -27,11 +28,17 @@ export function makeBackends(parts: BackendParts): Map<string, Backend> {
   for (const [name, backend] of Object.entries(config.mcpServers)) {
     const logger = log.child({ backend: name });
     const common = { name, keyring, clock, version, logger, limits: config.limits };
-    const made =
-      backend.type === 'http'
-        ? new HttpBackend({ ...common, config: backend })
-        : new StdioBackend({ ...common, config: backend, gatewayEnvironment, onGroup });
-    backends.set(name, watch(made, backend));
+    const make = (): Backend => {
+      switch (backend.type) {
+        case 'http':
+          return new HttpBackend({ ...common, config: backend });
+        case 'sse':
+          return new SseBackend({ ...common, config: backend });
+        case 'stdio':
+          return new StdioBackend({ ...common, config: backend, gatewayEnvironment, onGroup });
+      }
+    };
+    backends.set(name, watch(make(), backend));
   }
   return backends;
 }

@@ -9,9 +9,9 @@ export function makeBelongs(live: LiveConfig, keyring: Keyring) {
   return ({ facts }: Session, name: string, record: BackendSessionRecord): boolean => {
     const backend = live.config.mcpServers[name];
     if (!backend) return false;
-    // Of a command nothing outlives its worker: whether it is another one now makes no difference.
-    if (record.transport !== 'http' || backend.type !== 'http')
-      return (record.transport === 'http') === (backend.type === 'http');
+    if (record.transport !== backend.type) return false;
+    // Of a channel nothing outlives its worker: whether it leads elsewhere now makes no difference.
+    if (backend.type !== 'http') return true;
     const place = unsealBackendSession(keyring, facts.ref, name, record.sealed)?.url;
     // One that cannot be opened here is opened anew in its place.
     return place === undefined || place === placeOf(backend.url);

@@ -105,7 +105,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     ownRequests,
     isPersonal: (name) => {
       const backend = live.config.mcpServers[name];
-      return backend?.type === 'http' && backend.forwardHeaders.length > 0;
+      return backend !== undefined && backend.type !== 'stdio' && backend.forwardHeaders.length > 0;
     },
     warn,
     announce: (backend, kind, sessionRef) => {

@@ -25,6 +25,7 @@ import { MetricsCollector } from './collect-metrics.js';
 import { takeDataDir } from './data-dir-guard.js';
 import { EmbeddedRedis } from './embedded-redis.js';
 import { listEndpointUrls } from './endpoint-urls.js';
+import { endRecordedGroups } from './group-files.js';
 import { readHostId } from './host-id.js';
 import type { ToWorker } from './messages.js';
 import { readPodStatus } from './pod-status.js';
@@ -141,7 +142,8 @@ class Primary {
     const socketDir = makeSocketDir();
     this.#stages.push({ name: 'sockets', end: socketDir.remove });
     const redis = config.redis.url === '' ? await this.#startRedis(socketDir.path) : undefined;
-    sweepSocketDirs();
+    const swept = sweepSocketDirs();
+    if (swept > 0) this.#log.warn({ groups: swept }, 'processes of backends had outlived a killed gateway: ended');
     const redisUrl = redis?.url ?? config.redis.url;
     if (!redis) await this.#unlessInterrupted(waitForRedis(redisUrl, startTimeout));
     const directory = await this.#openDirectory(redisUrl);
@@ -149,7 +151,7 @@ class Primary {
     const secret = config.internal.secret || loadOrCreateSecret(config.dataDir);
     const secrets = [secret, config.internal.oldSecret].filter((text) => text !== '');
     const workers = resolveWorkers(config);
-    const { supervisor, collector } = this.#superviseWorkers(workers, directory, (index) => ({
+    const { supervisor, collector } = this.#superviseWorkers(workers, directory, socketDir.path, (index) => ({
       kind: 'start',
       config: this.#live.current,
       index,
@@ -217,7 +219,7 @@ class Primary {
     return directory;
   }
 
-  #superviseWorkers(count: number, directory: RedisDirectory, startMessage: (index: number) => ToWorker) {
+  #superviseWorkers(count: number, directory: RedisDirectory, socketDir: string, startMessage: (index: number) => ToWorker) {
     // Round robin, also where the environment says otherwise: with the other policy one worker gets nearly all connections.
     cluster.schedulingPolicy = cluster.SCHED_RR;
     cluster.setupPrimary({ exec: this.#options.exec ?? (process.argv[1] as string), args: [], silent: false });
@@ -234,6 +236,7 @@ class Primary {
         return worker;
       },
       startMessage,
+      endGroups: (workerPid) => void endRecordedGroups(socketDir, workerPid),
       removeLease: (id) => directory.removeLease(id),
       onCollected: (life, metrics) => collector.take(life, metrics),
       onReload: (life, answer) => this.#live.reload.take(life, answer),

@@ -1,9 +1,10 @@
 // The directory of the workers' Unix sockets: private (0700), short (the system allows about 100 bytes for the path of a socket),
-// gone with the primary. What primaries left behind that were killed is swept by the next one.
+// gone with the primary. What primaries left behind that were killed is swept by the next one, the processes of their backends included.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EXIT, StartError } from '../errors/start-error.js';
+import { endRecordedGroups } from './group-files.js';
 import { judgeProcess, type ProcessIdentity, readOwnIdentity } from './process-identity.js';
 
 const PREFIX = 'berth-run-';
@@ -46,29 +47,39 @@ export function makeSocketDir(parent: string = tmpdir()): SocketDir {
   }
 }
 
-/** Removes the directories of primaries that are provably dead. Never fails: leftovers harm nobody. */
-export function sweepSocketDirs(parent: string = tmpdir()): void {
+/**
+ * Removes the directories of primaries that are provably dead, after the process groups that are written down there (group-files.ts):
+ * where primary and workers were killed at once, nobody else ends them. Never fails.
+ * @returns how many groups were ended
+ */
+export function sweepSocketDirs(parent: string = tmpdir()): number {
+  let ended = 0;
   for (const name of list(parent)) {
     if (!name.startsWith(PREFIX)) continue;
     const path = join(parent, name);
     try {
-      if (isAbandoned(path)) rmSync(path, { recursive: true, force: true });
+      const verdict = judgeOwner(path);
+      if (verdict === 'living') continue;
+      if (verdict === 'dead') ended += endRecordedGroups(path);
+      rmSync(path, { recursive: true, force: true });
     } catch {
       // Another user's, or removed by another primary at the same moment.
     }
   }
+  return ended;
 }
 
-function isAbandoned(path: string): boolean {
+/** `living`: or nobody knows; `unreadable`: too old to be coming into being, but whose it was, and in which pid space, is lost. */
+function judgeOwner(path: string): 'living' | 'dead' | 'unreadable' {
   const stat = statSync(path);
-  if (process.getuid && stat.uid !== process.getuid()) return false;
+  if (process.getuid && stat.uid !== process.getuid()) return 'living';
   let owner: ProcessIdentity;
   try {
     owner = JSON.parse(readFileSync(join(path, OWNER_FILE), 'utf8')) as ProcessIdentity;
   } catch {
-    return Date.now() - stat.mtimeMs > YOUNG_MS;
+    return Date.now() - stat.mtimeMs > YOUNG_MS ? 'unreadable' : 'living';
   }
-  return judgeProcess(owner) === 'dead';
+  return judgeProcess(owner) === 'dead' ? 'dead' : 'living';
 }
 
 function list(path: string): string[] {

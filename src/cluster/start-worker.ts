@@ -8,6 +8,7 @@ import type { Reconnect } from '../sessions/reconnect.js';
 import type { Exchange } from '../streams/exchange.js';
 import { EXIT } from '../errors/start-error.js';
 import { endGuarded } from './end-guarded.js';
+import { makeGroupFiles } from './group-files.js';
 import { makeExecution } from './make-execution.js';
 import { makeOwnership } from './make-ownership.js';
 import { makePublic } from './make-public.js';
@@ -50,9 +51,13 @@ export async function startWorker(
   let reconnect: Reconnect | undefined;
   const storage = makeStorage(base, { lost: () => reconnect?.lost(), back: () => reconnect?.back() });
   const { redis, directory } = storage;
+  const groupFiles = makeGroupFiles(start.socketDir, process.pid, (code) =>
+    log.warn({ code }, 'processes of backends cannot be written down: if pod and workers are killed at once, they may survive'),
+  );
   const sessions = makeSessions(base, storage, (group, alive) => {
     if (alive) groups.set(group.pid, group);
     else groups.delete(group.pid);
+    groupFiles.note(group, alive);
     channel.reportGroup(group, alive);
   });
   const { teardown, ender, backends, health } = sessions;

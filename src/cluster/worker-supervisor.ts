@@ -16,6 +16,8 @@ export interface SupervisorOptions {
   readonly fork: () => Worker;
   /** The first message for the worker of that index (1..n). */
   readonly startMessage: (index: number) => ToWorker;
+  /** Ends what a dead worker had started and could not report any more. */
+  readonly endGroups: (workerPid: number) => void;
   /** Deletes the lease of exactly this incarnation. */
   readonly removeLease: (id: WorkerId) => Promise<void>;
   readonly onCollected: (life: WorkerLife, metrics: unknown) => void;
@@ -138,6 +140,8 @@ export class WorkerSupervisor {
   #afterExit(slot: Slot, life: WorkerLife, code: number | null, signal: string | null): void {
     const { log, onExit } = this.#options;
     slot.life = undefined;
+    // Before its sessions are free: a child must not go on with what a new owner begins anew.
+    if (life.pid !== undefined) this.#options.endGroups(life.pid);
     for (const id of life.incarnations) this.#removeLease(id);
     onExit(life);
     if (!this.#isStopping) {

@@ -3,13 +3,14 @@
 import type { Findings, Path } from './problems.js';
 import { nearest, nearestKey } from './suggest.js';
 
-const TYPES: Readonly<Record<string, 'stdio' | 'http'>> = {
+const TYPES: Readonly<Record<string, 'stdio' | 'http' | 'sse'>> = {
   stdio: 'stdio',
   local: 'stdio',
   http: 'http',
   'streamable-http': 'http',
   streamableHttp: 'http',
   streamable_http: 'http',
+  sse: 'sse',
 };
 
 /** What clients keep beside a server, with what to do instead where it would change what is served. */
@@ -72,15 +73,11 @@ export function adaptBackend(
       warnings.push(`${place}: belongs to another program; ignored${FOREIGN[key] ? `; ${FOREIGN[key]}` : ''}`);
     } else adapted[key] = value;
   }
-  if (written === 'sse') {
-    const remedy = 'If the server also speaks Streamable HTTP, write type: http with that URL (often /mcp instead of /sse).';
-    return refuse('type', 'the HTTP+SSE transport is not supported yet', remedy);
-  }
   if (written !== undefined && !(typeof written === 'string' && Object.hasOwn(TYPES, written))) {
     const suggestion = typeof written === 'string' ? nearest(written, Object.keys(TYPES)) : undefined;
     return refuse(
       'type',
-      'expected stdio or http',
+      'expected stdio, http or sse',
       suggestion ? `Did you mean "${suggestion}"?` : 'Leave it out: command or url says it.',
     );
   }
@@ -91,12 +88,13 @@ export function adaptBackend(
     const remedy = nearestKey(adapted, ['command', 'url']) ?? 'Add one of the two.';
     return refuse(undefined, 'neither "command" (stdio) nor "url" (http)', remedy);
   }
-  const type = hasCommand ? 'stdio' : 'http';
-  if (written !== undefined && TYPES[written as string] !== type) {
+  const usual = hasCommand ? 'stdio' : 'http';
+  const type = written === undefined ? usual : TYPES[written as string];
+  if ((type === 'stdio') !== hasCommand) {
     return refuse(
       'type',
       `"${String(written)}" does not go with "${hasCommand ? 'command' : 'url'}"`,
-      `Write type: ${type}, or leave it out.`,
+      `Write type: ${usual}, or leave it out.`,
     );
   }
   return { ...adapted, type };

@@ -40,13 +40,10 @@ const stdioBackend = z.strictObject({
   }),
 });
 
-const httpBackend = z.strictObject({
-  type: doc(z.literal('http'), {
-    text: 'An MCP server at a URL (Streamable HTTP). May be left out; `streamable-http` and `streamableHttp` mean the same.',
-  }),
-  url: doc(z.url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' }), {
-    text: 'Its endpoint, for example `https://tickets.example/mcp`.',
-  }),
+const url = z.url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' });
+
+/** Of whatever is reached at a URL. */
+const headers = {
   headers: doc(z.record(headerName, z.string().regex(/^[^\r\n\0]*$/, 'a header value holds no line break')).default({}), {
     text: 'Headers of every request to it.',
     reason: 'Its credentials, best as `"Bearer ${TICKETS_TOKEN}"`.',
@@ -55,6 +52,14 @@ const httpBackend = z.strictObject({
     text: 'Names of headers of the client that are passed on to it.',
     reason: 'For a tenant or a locale. A token meant for the gateway does not belong here.',
   }),
+};
+
+const httpBackend = z.strictObject({
+  type: doc(z.literal('http'), {
+    text: 'An MCP server at a URL (Streamable HTTP). May be left out; `streamable-http` and `streamableHttp` mean the same.',
+  }),
+  url: doc(url, { text: 'Its endpoint, for example `https://tickets.example/mcp`.' }),
+  ...headers,
   timeout,
   onStateLoss: doc(z.enum(['reinitialize', 'fail']).default('reinitialize'), {
     text: 'When it has lost the session: `reinitialize` opens a new one and repeats the request that it refused, `fail` ends the client session with 404.',
@@ -74,6 +79,20 @@ const httpBackend = z.strictObject({
   }),
 });
 
+const sseBackend = z.strictObject({
+  type: doc(z.literal('sse'), {
+    text: 'An MCP server of protocol 2024-11-05 (HTTP+SSE): answers come on one event stream. Must be written out.',
+    reason: 'For a server that has nothing newer; one that also speaks Streamable HTTP is better used as `http`.',
+  }),
+  url: doc(url, { text: 'Where its event stream is, for example `https://tickets.example/sse`.' }),
+  ...headers,
+  timeout,
+  onStateLoss: doc(z.enum(['reinitialize', 'fail']).default('reinitialize'), {
+    text: 'When the stream of a session has ended (it ends with its worker too): `reinitialize` opens a new one at the next call, `fail` ends the client session with 404.',
+    reason: 'Choose `fail` where a new backend session would silently lack what the client built up in the old one.',
+  }),
+});
+
 function isPattern(source: string): boolean {
   try {
     new RegExp(source);
@@ -90,7 +109,10 @@ function withType(entry: unknown): unknown {
   return 'url' in entry ? { type: 'http', ...entry } : entry;
 }
 
-export const backends = z.record(z.string(), z.preprocess(withType, z.discriminatedUnion('type', [stdioBackend, httpBackend])));
+export const backends = z.record(
+  z.string(),
+  z.preprocess(withType, z.discriminatedUnion('type', [stdioBackend, httpBackend, sseBackend])),
+);
 
 const patterns = (fallback: string[]) => z.array(z.string().min(1)).default(fallback);
 

@@ -144,7 +144,7 @@ export const configSchema = z.strictObject({
         reason: 'Shorter where backends hold costly state per session.',
       }),
       releaseAfter: doc(duration('60s'), {
-        text: 'A session that nobody uses for so long, without an open stream or stdio backend, is given up by its worker while another worker lives: whoever gets its next request goes on with it. Nothing is lost by it; `0s`: never.',
+        text: 'A session that nobody uses for so long, without an open stream or a stdio or sse backend, is given up by its worker while another worker lives: whoever gets its next request goes on with it. Nothing is lost by it; `0s`: never.',
         reason:
           'Shorter: new pods get their share of the load sooner, and idle sessions take less memory. The next request of such a session asks Redis first.',
       }),
@@ -261,5 +261,6 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>;
 export type BackendConfig = Config['mcpServers'][string];
 export type HttpBackendConfig = Extract<BackendConfig, { type: 'http' }>;
+export type SseBackendConfig = Extract<BackendConfig, { type: 'sse' }>;
 export type StdioBackendConfig = Extract<BackendConfig, { type: 'stdio' }>;
 export type ServerConfig = Config['servers'][string];

@@ -31,8 +31,8 @@ export interface BackendSessionRecord {
   /** The version that the backend negotiated. */
   readonly protocolVersion: string;
   readonly capabilities: Capabilities;
-  /** Whether the state died with its worker (stdio). */
-  readonly transport: 'http' | 'stdio';
+  /** `http`: it lives on without its worker and has to be ended; else it dies with it. */
+  readonly transport: 'http' | 'stdio' | 'sse';
   /** Of backend and id (`digestOfBackendSession`): where the index of open ids has it. Missing where the backend issued no id. */
   readonly digest?: string;
   /** False: saved, but whether the backend has taken `notifications/initialized` is not. Missing: it has. */

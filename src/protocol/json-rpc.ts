@@ -82,3 +82,12 @@ export function errorText(id: RequestId | undefined, error: JsonRpcErrorObject):
 export function resultText(id: RequestId, resultJson: string): string {
   return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${resultJson}}`;
 }
+
+/** Undefined for what can be read but not written: a value nested thousands of levels deep exhausts the stack. */
+export function textOf(message: object): string | undefined {
+  try {
+    return JSON.stringify(message);
+  } catch {
+    return undefined;
+  }
+}

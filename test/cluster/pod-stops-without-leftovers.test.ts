@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { launchPod, type Pod, startPod } from '../support/pod.js';
-import { commandOf } from '../support/processes.js';
+import { commandOf, isAlive } from '../support/processes.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient } from '../support/sdk-client.js';
 import { waitFor } from '../support/wait-for.js';
@@ -11,6 +11,7 @@ let backend: RecordingBackend;
 let pod: Pod;
 
 const fixture = join(__dirname, '../support/fixtures/stdio-backend.mjs');
+const rawServer = join(__dirname, '../support/fixtures/raw-stdio-server.cjs');
 const config = () => ({
   mcpServers: {
     recorder: { type: 'http', url: backend.url },
@@ -108,6 +109,30 @@ test('kill -9 of a worker ends its stdio children, and another worker takes its 
   await waitFor('the pod to be ready again', async () => (await fetch(pod.adminUrl('/readyz'))).status === 200, 10_000);
   const session = await connectSdkClient(pod.url('/servers/local/mcp'));
   expect(await session.callText('counter')).toBe('1');
+  await session.close();
+});
+
+test('kill -9 of primary and workers at once: the next start ends what their children left', async () => {
+  await pod.dispose();
+  // Survives the end of its stdin, as a server does that holds on to other things; a wrapper started it, as npx does.
+  const script = `${process.execPath} ${rawServer} --ignore-sigterm --grandchild; :`;
+  const stubborn = { mcpServers: { local: { command: 'sh', args: ['-c', script] } } };
+  pod = await startPod({ config: stubborn });
+  const session = await connectSdkClient(pod.url('/servers/local/mcp'));
+  // It lists nothing; to be asked starts it.
+  await session.client.listTools().catch(() => undefined);
+  const gateway = [pod.pid, ...pod.workers()];
+  const isOurs = (pid: number) => !gateway.includes(pid) && !/redis-server|valkey-server/.test(commandOf(pid));
+  const children = pod.processes().filter(isOurs);
+  expect(children.map(commandOf).join()).toMatch(/sh -c.*setInterval/);
+
+  // Stopped first, so that none of them sees another one die.
+  for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of gateway) process.kill(pid, signal);
+  await waitFor('the gateway to be dead', () => !gateway.some(isAlive));
+  expect(children.filter(isAlive)).toEqual(children);
+  pod = await startPod({ config: stubborn, dir: pod.dir });
+  expect(children.filter(isAlive)).toEqual([]);
+  expect(pod.logs().some(({ msg }) => String(msg).includes('had outlived a killed gateway'))).toBe(true);
   await session.close();
 });
 

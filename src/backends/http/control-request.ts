@@ -13,6 +13,11 @@ import { timedOut, transportError } from './transport-error.js';
 /** An answer beyond this is cut: none of these requests is answered with more. */
 export const MAX_REPLY_BYTES = 1024 * 1024;
 
+/** A pool, or what stands for one. */
+export interface Sender {
+  dispatch(options: Dispatcher.DispatchOptions, handler: ReplyHandler): boolean;
+}
+
 export interface ControlReply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -50,7 +55,7 @@ export class ControlRequest extends ReplyHandler implements Expiring {
   #bytes = 0;
 
   /** Sends it at once. */
-  constructor(pool: Dispatcher, deadlines: Deadlines, options: ControlOptions) {
+  constructor(pool: Sender, deadlines: Deadlines, options: ControlOptions) {
     super();
     this.#options = options;
     this.#deadlines = deadlines;

@@ -5,15 +5,10 @@ import type { BackendSessionRecord } from '../../directory/directory.js';
 import { GatewayError, toGatewayError } from '../../errors/gateway-error.js';
 import { digestOfBackendSession } from '../../protocol/ids.js';
 import { isObject } from '../../protocol/json-rpc.js';
-import {
-  type Capabilities,
-  type Implementation,
-  isLegacyVersion,
-  LATEST_LEGACY_VERSION,
-  SESSION_HEADER,
-} from '../../protocol/mcp.js';
+import { type Capabilities, LATEST_LEGACY_VERSION, SESSION_HEADER } from '../../protocol/mcp.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendInfo, BackendSessionHost } from '../backend.js';
+import { readInitializeResult } from '../initialize-result.js';
 import { ControlRequest } from './control-request.js';
 import { isIssuedId, postHeaders } from './headers.js';
 import { makeOpenState, type OpenState, type OpenWaiter } from './open-state.js';
@@ -27,6 +22,8 @@ const ABANDONED_MS = 5000;
 const INITIALIZE_ID = 1;
 /** The backend no longer knows the session that was to be confirmed. */
 const LOST = new Error('lost');
+/** Told where no POST is taken: what servers of the first protocol revision answer at the URL of their stream. */
+const LEGACY_REMEDY = 'if this is a server of protocol 2024-11-05 (HTTP+SSE), set type: sse';
 
 export interface HandshakePlan {
   readonly transport: HttpTransport;
@@ -178,6 +175,7 @@ export class Handshake {
     const refusal = readError(text);
     if (refusal)
       throw unavailable(name, 'initialize_refused', { status, code: refusal.code, answer: refusal.message.slice(0, 200) });
+    if (status === 404 || status === 405) throw statusError(name, status, { remedy: LEGACY_REMEDY });
     if (status !== 200) throw statusError(name, status);
     if (this.#issued !== undefined && !isIssuedId(this.#issued)) throw unavailable(name, 'bad_session_id');
     let message: unknown;
@@ -186,15 +184,7 @@ export class Handshake {
     } catch {
       throw unavailable(name, 'bad_reply');
     }
-    const result = isObject(message) ? message.result : undefined;
-    if (!isObject(result)) throw unavailable(name, 'bad_reply');
-    if (!isLegacyVersion(result.protocolVersion)) throw unavailable(name, 'unsupported_version');
-    return {
-      protocolVersion: result.protocolVersion,
-      capabilities: isObject(result.capabilities) ? (result.capabilities as Capabilities) : {},
-      ...(isObject(result.serverInfo) ? { serverInfo: result.serverInfo as Implementation } : {}),
-      ...(typeof result.instructions === 'string' ? { instructions: result.instructions } : {}),
-    };
+    return readInitializeResult(name, isObject(message) ? message.result : undefined);
   }
 
   /** @throws LOST where a backend may have lost what it is about */

@@ -1,5 +1,4 @@
 // Which headers go to a backend: ours, the configured ones, and those of the client's that the configuration names.
-import type { HttpBackendConfig } from '../../config/schema.js';
 import { SESSION_HEADER, VERSION_HEADER } from '../../protocol/mcp.js';
 import type { Headers } from '../../streams/exchange.js';
 
@@ -29,6 +28,12 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const ACCEPT_POST = 'application/json, text/event-stream';
 const ACCEPT_STREAM = 'text/event-stream';
 
+/** What the configuration says of headers. */
+export interface HeaderChoices {
+  readonly headers: Headers;
+  readonly forwardHeaders: readonly string[];
+}
+
 /** The headers of one configured backend. */
 export class HeaderPlan {
   /** Configured ones, lower-case. */
@@ -37,7 +42,7 @@ export class HeaderPlan {
   readonly forwarded: readonly string[];
 
   /** @throws Error naming backend and header (never a value) if one cannot be sent */
-  constructor(backend: string, config: HttpBackendConfig, url: URL) {
+  constructor(backend: string, config: HeaderChoices, url: URL) {
     const fixed: Record<string, string> = {};
     if (url.username !== '' || url.password !== '') {
       const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;

@@ -2,10 +2,9 @@
 import type { BackendSessionRecord } from '../../directory/directory.js';
 import { GatewayError } from '../../errors/gateway-error.js';
 import { Bag } from '../../lifecycle/bag.js';
-import { errorText, type JsonRpcNotification, type RequestId } from '../../protocol/json-rpc.js';
+import { errorText, type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendCall, BackendInfo, BackendSession, BackendSessionHost, RunningCall } from '../backend.js';
-import { ControlRequest } from './control-request.js';
 import { Handshake } from './handshake.js';
 import type { CallSession, SessionCall } from './call-session.js';
 import { HttpCall } from './http-call.js';
@@ -14,16 +13,12 @@ import { makeOpenState, type OpenState, type OpenWaiter } from './open-state.js'
 import { waitForOpen } from './open-wait.js';
 import { pingCall } from './ping.js';
 import { unsealBackendSession } from './sealed-session.js';
+import { Telling } from './telling.js';
+import { unavailable } from './transport-error.js';
 import type { HttpTransport } from './transport.js';
 
-/** Bound for a notification or an answer to the backend: nobody waits for it. */
-const NOTIFY_MS = 10_000;
 /** Answers under way to one backend session; a backend that asks faster than it reads gets no more. */
 const MAX_ANSWERS = 32;
-/** Notifications under way to one backend session: the client was told 202 long ago, so nothing slows it down. */
-const MAX_TOLD = 128;
-/** Their text, in characters; one always fits. */
-const MAX_TOLD_LENGTH = 8 * 1024 * 1024;
 
 export class HttpBackendSession implements BackendSession, CallSession, ListeningSession {
   readonly backend: string;
@@ -40,10 +35,8 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   #closedWith: GatewayError | undefined;
   readonly #calls = new Bag<SessionCall>('call');
   readonly #listen: ListenStream;
-  #answers = 0;
-  #told = 0;
-  #toldLength = 0;
-  #isFlooded = false;
+  readonly #telling: Telling;
+  readonly #answering: Telling;
   /** The last failed recovery: calls that were sent before it share its outcome instead of trying one each (S65). */
   #failure: { readonly generation: number; readonly atMs: number; readonly error: GatewayError } | undefined;
 
@@ -53,6 +46,9 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     this.transport = transport;
     this.host = host;
     this.#listen = new ListenStream(this);
+    const telling = { transport, sessionRef: host.sessionRef, mayAct: () => host.mayAct() };
+    this.#telling = new Telling(telling);
+    this.#answering = new Telling({ ...telling, max: MAX_ANSWERS });
     this.#record = record;
     this.#generation = record?.generation ?? 0;
     const restored = record && this.#restore(record);
@@ -170,15 +166,13 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   }
 
   answer(state: OpenState, id: RequestId, method: string, headers: Headers): void {
-    if (this.#closedWith || this.#answers >= MAX_ANSWERS) return;
-    this.#answers++;
+    if (this.#closedWith) return;
     const text =
       method === 'ping'
         ? JSON.stringify({ jsonrpc: '2.0', id, result: {} })
         : errorText(id, { code: -32601, message: 'Method not found' });
-    void this.#post(state, text, headers, 'answer').then(() => {
-      this.#answers--;
-    });
+    const { path, plan } = this.transport;
+    void this.#answering.post({ path, headers: plan.addForwarded(state.post, headers), text, what: 'answer' });
   }
 
   async probe(): Promise<void> {
@@ -239,60 +233,11 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     this.#listen.sessionOpened();
   }
 
-  /** Drops it where the backend takes too few: a notification may be lost, the worker's memory may not. */
-  async #tell(state: OpenState, message: { readonly method: string }, headers: Headers): Promise<void> {
+  async #tell(state: OpenState, message: { readonly method: string }, client: Headers): Promise<void> {
+    const { path, plan, name } = this.transport;
+    const what = message.method;
     const text = textOf(message);
-    if (text === undefined) {
-      this.#logFailed(message.method, 'too_deep');
-      return;
-    }
-    if (this.#told >= MAX_TOLD || (this.#told > 0 && this.#toldLength + text.length > MAX_TOLD_LENGTH)) {
-      // One line for a flood.
-      if (!this.#isFlooded) this.#logFailed(message.method, 'busy');
-      this.#isFlooded = true;
-      return;
-    }
-    this.#told++;
-    this.#toldLength += text.length;
-    await this.#post(state, text, headers, message.method);
-    this.#told--;
-    this.#toldLength -= text.length;
-    if (this.#told === 0) this.#isFlooded = false;
-  }
-
-  /** Sends what has no answer. Never rejects: a failure is only worth a line in the log. */
-  async #post(state: OpenState, body: string, client: Headers, what: string): Promise<void> {
-    const { transport, host } = this;
-    const request = new ControlRequest(transport.control, transport.deadlines, {
-      backend: this.backend,
-      method: 'POST',
-      path: transport.path,
-      headers: transport.plan.addForwarded(state.post, client),
-      body,
-      refusal: () => (host.mayAct() ? undefined : new GatewayError('NOT_OWNER')),
-      deadlineMs: transport.clock.monotonicMs() + NOTIFY_MS,
-    });
-    try {
-      const { status } = await request.reply;
-      if (status > 299) this.#logFailed(what, `http_${status}`);
-    } catch (error) {
-      this.#logFailed(what, error instanceof GatewayError ? error.code : 'INTERNAL');
-    }
-  }
-
-  #logFailed(what: string, reason: string): void {
-    this.transport.logger?.warn(
-      { backend: this.backend, session: this.host.sessionRef, what, reason },
-      'not taken by the backend',
-    );
-  }
-}
-
-/** Undefined for what can be read but not written: a value nested thousands of levels deep exhausts the stack. */
-function textOf(message: object): string | undefined {
-  try {
-    return JSON.stringify(message);
-  } catch {
-    return undefined;
+    if (text === undefined) this.#telling.note(what, unavailable(name, 'too_deep'));
+    else await this.#telling.post({ path, headers: plan.addForwarded(state.post, client), text, what });
   }
 }

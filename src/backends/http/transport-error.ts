@@ -1,5 +1,8 @@
 // Turns what a connection did into the error a caller may see: a reason of a closed list, never an address, header or id.
 import { GatewayError } from '../../errors/gateway-error.js';
+import { outcomeUnknown, timedOut, unavailable } from '../failures.js';
+
+export { outcomeUnknown, timedOut, unavailable };
 
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refused',
@@ -36,22 +39,6 @@ export function reasonOf(error: unknown): string {
   return REASONS[code] ?? 'failed';
 }
 
-type Details = Readonly<Record<string, unknown>>;
-
-/** The call was not executed, as far as the backend let us know. */
-export function unavailable(backend: string, reason: string, more: Details = {}, cause?: unknown): GatewayError {
-  return new GatewayError('BACKEND_UNAVAILABLE', { message: reason, details: { backend, reason, ...more }, cause });
-}
-
-/** The call was sent and its answer did not arrive. */
-export function outcomeUnknown(backend: string, reason: string, cause?: unknown): GatewayError {
-  return new GatewayError('OUTCOME_UNKNOWN', { message: reason, details: { backend, reason }, cause });
-}
-
-export function timedOut(backend: string, more: Details = {}): GatewayError {
-  return new GatewayError('BACKEND_TIMEOUT', { details: { backend, reason: 'timeout', ...more } });
-}
-
 /** @param sent whether bytes of the request had left: only then may it have run */
 export function transportError(backend: string, error: unknown, sent: boolean): GatewayError {
   if (error instanceof GatewayError) return error;
@@ -63,9 +50,9 @@ export function transportError(backend: string, error: unknown, sent: boolean): 
 const DOUBTFUL = new Set([500, 502, 504]);
 
 /** An answer without a JSON-RPC body that a caller could be given. */
-export function statusError(backend: string, status: number): GatewayError {
+export function statusError(backend: string, status: number, more: Readonly<Record<string, unknown>> = {}): GatewayError {
   const reason = status >= 300 && status < 400 ? 'redirect' : `http_${status}`;
-  return unavailable(backend, reason, DOUBTFUL.has(status) ? { status, executed: 'unknown' } : { status });
+  return unavailable(backend, reason, DOUBTFUL.has(status) ? { status, executed: 'unknown', ...more } : { status, ...more });
 }
 
 /**

@@ -1,7 +1,7 @@
 // The connections to one backend, and what all of its sessions share. One per worker and backend.
 import type { LookupFunction } from 'node:net';
 import { type buildConnector, Client, type Dispatcher, Pool } from 'undici';
-import type { Config, HttpBackendConfig } from '../../config/schema.js';
+import type { Config, HttpBackendConfig, SseBackendConfig } from '../../config/schema.js';
 import type { Clock } from '../../lifecycle/clock.js';
 import type { Implementation } from '../../protocol/mcp.js';
 import type { Keyring } from '../../secrets/keyring.js';
@@ -17,9 +17,12 @@ export interface BackendLogger {
   warn(fields: object, message: string): void;
 }
 
-export interface HttpBackendOptions {
+/** What is reached over HTTP, whatever is said there. */
+export type RemoteConfig = SseBackendConfig | HttpBackendConfig;
+
+export interface HttpTransportOptions {
   readonly name: string;
-  readonly config: HttpBackendConfig;
+  readonly config: RemoteConfig;
   readonly limits: Pick<Config['limits'], 'connectTimeout' | 'reinitializeTimeout'>;
   readonly keyring: Keyring;
   readonly clock: Clock;
@@ -34,6 +37,10 @@ export interface HttpBackendOptions {
   readonly lookup?: LookupFunction;
 }
 
+export interface HttpBackendOptions extends HttpTransportOptions {
+  readonly config: HttpBackendConfig;
+}
+
 const CALL_CONNECTIONS = 128;
 /** Apart from those for calls: calls may wait for what goes here (answers, cancellations), so they must not fill it up. */
 const CONTROL_CONNECTIONS = 16;
@@ -42,13 +49,14 @@ const MAX_WAITING = 1000;
 
 export class HttpTransport {
   readonly name: string;
-  readonly config: HttpBackendConfig;
+  readonly config: RemoteConfig;
   readonly clock: Clock;
   readonly keyring: Keyring;
   readonly logger: BackendLogger | undefined;
   readonly clientInfo: Implementation;
   readonly onReinitialized: ((backend: string) => void) | undefined;
   readonly reinitializeTimeoutMs: number;
+  readonly url: URL;
   readonly path: string;
   /** What a sealed session keeps of the URL. */
   readonly place: string;
@@ -62,7 +70,7 @@ export class HttpTransport {
   readonly #calls: Pool;
   readonly #count: WaitingCount = { waiting: 0 };
 
-  constructor(options: HttpBackendOptions) {
+  constructor(options: HttpTransportOptions) {
     const url = new URL(options.config.url);
     this.name = options.name;
     this.config = options.config;
@@ -72,11 +80,13 @@ export class HttpTransport {
     this.clientInfo = { name: 'berth', version: options.version };
     this.onReinitialized = options.onReinitialized;
     this.reinitializeTimeoutMs = options.limits.reinitializeTimeout;
+    this.url = url;
     this.path = `${url.pathname}${url.search}`;
     this.place = placeOf(options.config.url);
     this.plan = new HeaderPlan(options.name, options.config, url);
     this.deadlines = new Deadlines(options.clock);
-    this.lostPattern = options.config.lostSessionPattern ? new RegExp(options.config.lostSessionPattern, 'i') : undefined;
+    const pattern = options.config.type === 'http' ? options.config.lostSessionPattern : undefined;
+    this.lostPattern = pattern ? new RegExp(pattern, 'i') : undefined;
     this.#origin = url.origin;
     this.#connect = makeConnector(url, options.limits.connectTimeout, options.lookup);
     this.#calls = this.#makePool(options.connections ?? CALL_CONNECTIONS);

@@ -1,5 +1,4 @@
 // What a caller may hear of a child that failed: a reason of a closed list; never a path, an argument, or what it printed.
-import { GatewayError } from '../../errors/gateway-error.js';
 
 export type ChildFailure =
   | 'command_not_found'
@@ -7,12 +6,7 @@ export type ChildFailure =
   | 'spawn_failed'
   | 'exited'
   | 'line_too_long'
-  | 'stdin_closed'
-  | 'initialize_refused'
-  | 'unsupported_version'
-  | 'bad_reply'
-  | 'busy'
-  | 'removed';
+  | 'stdin_closed';
 
 /** Why a command could not be started. */
 export function spawnFailure(error: unknown): ChildFailure {
@@ -26,23 +20,4 @@ export function spawnFailure(error: unknown): ChildFailure {
     default:
       return 'spawn_failed';
   }
-}
-
-/** The call was not executed. */
-export function unavailable(
-  backend: string,
-  reason: ChildFailure,
-  more: Readonly<Record<string, unknown>> = {},
-  cause?: unknown,
-) {
-  return new GatewayError('BACKEND_UNAVAILABLE', { message: reason, details: { backend, reason, ...more }, cause });
-}
-
-/** The call was written and its answer did not come. */
-export function outcomeUnknown(backend: string, reason: ChildFailure) {
-  return new GatewayError('OUTCOME_UNKNOWN', { message: reason, details: { backend, reason } });
-}
-
-export function timedOut(backend: string, more: Readonly<Record<string, unknown>> = {}) {
-  return new GatewayError('BACKEND_TIMEOUT', { details: { backend, reason: 'timeout', ...more } });
 }

@@ -1,15 +1,12 @@
-// A configured command: makes one child per session that uses it, and sees to it that all of them end.
+// A configured command: makes one child per session that uses it.
 import type { Config, StdioBackendConfig } from '../../config/schema.js';
-import type { BackendSessionRecord } from '../../directory/directory.js';
 import type { Clock } from '../../lifecycle/clock.js';
 import { inheritedEnvironment } from '../../lifecycle/inherited-environment.js';
 import type { ProcessGroup } from '../../lifecycle/process-group.js';
-import type { Implementation } from '../../protocol/mcp.js';
 import type { Keyring } from '../../secrets/keyring.js';
-import type { Backend, BackendInfo, BackendSession, BackendSessionHost } from '../backend.js';
-import type { StdioLogger } from './child-log.js';
-import { unavailable } from './failures.js';
-import { StdioBackendSession } from './stdio-session.js';
+import { ChannelBackend } from '../channel/channel-backend.js';
+import { ChildLog, type StdioLogger } from './child-log.js';
+import { Pipe } from './pipe.js';
 
 export interface StdioBackendOptions {
   readonly name: string;
@@ -27,65 +24,33 @@ export interface StdioBackendOptions {
   readonly logger?: StdioLogger;
 }
 
-/** What the sessions of one backend share. */
-export interface StdioParts {
-  readonly name: string;
-  readonly config: StdioBackendConfig;
-  readonly startTimeoutMs: number;
-  readonly keyring: Keyring;
-  readonly clock: Clock;
-  readonly clientInfo: Implementation;
-  /** The child's, whole. */
-  readonly environment: Readonly<Record<string, string>>;
-  readonly logger: StdioLogger | undefined;
-  readonly onGroup: (group: ProcessGroup, alive: boolean) => void;
-  readonly onInfo: (info: BackendInfo) => void;
-  /** A session has started a child; `gone` resolves when nothing of it is left. */
-  readonly watch: (session: StdioBackendSession, gone: Promise<void>) => void;
-}
-
-export class StdioBackend implements Backend {
-  readonly name: string;
-  /** Teardown has nothing to end: the process ends with the session. */
-  readonly end = undefined;
-  readonly #parts: StdioParts;
-  readonly #children = new Map<Promise<void>, StdioBackendSession>();
-  #lastInfo: BackendInfo | undefined;
-
+/** Its `close` takes STDIN_GRACE_MS + TERM_GRACE_MS at most: then no process of the children's groups is left. */
+export class StdioBackend extends ChannelBackend {
   constructor(options: StdioBackendOptions) {
-    const { name, config, keyring, clock, logger, onGroup } = options;
-    this.name = name;
-    this.#parts = {
+    const { name, config, keyring, clock, logger, onGroup, limits, version } = options;
+    const { command, args, cwd, env } = config;
+    const environment = { ...inheritedEnvironment(options.gatewayEnvironment), ...env };
+    super({
       name,
-      config,
+      transport: 'stdio',
+      onStateLoss: config.onStateLoss,
+      timeoutMs: config.timeout,
+      startTimeoutMs: limits.startTimeout,
       keyring,
       clock,
-      logger,
-      onGroup,
-      startTimeoutMs: options.limits.startTimeout,
-      clientInfo: { name: 'berth', version: options.version },
-      environment: { ...inheritedEnvironment(options.gatewayEnvironment), ...config.env },
-      onInfo: (info) => {
-        this.#lastInfo = info;
-      },
-      watch: (session, gone) => {
-        this.#children.set(gone, session);
-        gone.then(() => this.#children.delete(gone));
-      },
-    };
-  }
-
-  get lastInfo(): BackendInfo | undefined {
-    return this.#lastInfo;
-  }
-
-  createSession(host: BackendSessionHost, record: BackendSessionRecord | undefined): BackendSession {
-    return new StdioBackendSession(this.#parts, host, record);
-  }
-
-  /** Ends every child. Resolves when no process of their groups is left, which takes STDIN_GRACE_MS + TERM_GRACE_MS at most. */
-  async close(): Promise<void> {
-    for (const session of this.#children.values()) session.close(unavailable(this.name, 'removed'));
-    await Promise.all(this.#children.keys());
+      clientInfo: { name: 'berth', version },
+      lossByTakeOver: 'the process ended with its worker',
+      open: ({ host, onLost }) =>
+        new Pipe({
+          backend: name,
+          command: { command, args, cwd, env: environment },
+          clock,
+          log: new ChildLog({ sessionRef: host.sessionRef, env, clock, logger }),
+          mayAct: () => host.mayAct(),
+          onGroup,
+          onNotification: (json) => host.onNotification(json),
+          onLost,
+        }),
+    });
   }
 }

@@ -102,6 +102,15 @@ test('what is no JSON-RPC on stdout is logged and skipped', async () => {
   expect(stray).toEqual(['Welcome to the server', '{"not":"json-rpc"}', '{broken']);
 });
 
+test('a child that floods stdout with noise fills no log, and its answers are found in it', async () => {
+  const { session, fixture } = await open();
+  expect((await callTool(session, 1, 'noise', { lines: 5000 }).response).id).toBe(1);
+  expect(fixture.log.filter(({ fields }) => fields.stream === 'stdout')).toHaveLength(100);
+  session.close(new GatewayError('SESSION_NOT_FOUND'));
+  await waitFor('the end of the group', () => fixture.groups.at(-1)?.alive === false);
+  expect(fixture.log.find(({ message }) => message.includes('suppressed'))?.fields.lines).toBe(4900);
+});
+
 test('a child that floods stderr fills neither log nor memory, and its secrets are blanked', async () => {
   const { session, fixture } = await open({ args: [RAW_SERVER, '--chatter'], env: { KEY: 'xxxxxxxxxx' } });
   await callTool(session, 1, 'echo').response;

@@ -1,7 +1,12 @@
 // The end of a child, wanted or not: what callers and the session hear, and that nothing of its group is left.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Child, STDIN_GRACE_MS, TERM_GRACE_MS } from '../../../src/backends/stdio/child.js';
 import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { isGroupAlive } from '../../../src/lifecycle/process-group.js';
-import { isAlive } from '../../support/processes.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { childrenOf, commandOf, isAlive } from '../../support/processes.js';
 import { waitFor } from '../../support/wait-for.js';
 import { callTool, Fixture, RAW_SERVER, soon } from './harness.js';
 
@@ -30,6 +35,87 @@ test.each([
   await expect(caller.response).rejects.toBe(gone);
   await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
   expect([isAlive(fixture.lastPid), isAlive(pid)]).toEqual([false, false]);
+});
+
+describe('the order of the end, also behind a wrapper (npx, uvx) on whose pipes the server speaks', () => {
+  let dir: string;
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'berth-trace-'));
+  });
+  afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+  async function openWrapped(...flags: string[]) {
+    const trace = join(dir, 'trace');
+    // Not its last command: the shell stays as the parent.
+    const script = [process.execPath, RAW_SERVER, `--trace=${trace}`, ...flags].join(' ');
+    const { session, fixture } = await open({ command: 'sh', args: ['-c', `${script}; :`] });
+    const server = childrenOf(fixture.lastPid)[0] as number;
+    expect(commandOf(server)).toContain('raw-stdio-server');
+    return { session, fixture, server, told: () => readFileSync(trace, 'utf8').trim().split('\n') };
+  }
+
+  test('ends by itself when its stdin is closed', async () => {
+    const { session, fixture, server, told } = await openWrapped();
+    session.close(gone);
+    await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
+    expect(isAlive(server)).toBe(false);
+    expect(told()).toEqual(['stdin']);
+  });
+
+  test('has its time before each step: stdin closed, SIGTERM, SIGKILL', async () => {
+    const trace = join(dir, 'trace');
+    const told = () => (existsSync(trace) ? readFileSync(trace, 'utf8').trim().split('\n') : []);
+    const clock = new FakeClock();
+    const groups: boolean[] = [];
+    const lines: Buffer[] = [];
+    const command = { command: process.execPath, args: [RAW_SERVER, `--trace=${trace}`, '--ignore-sigterm'], cwd: undefined };
+    const child = new Child({ ...command, env: {} }, clock, {
+      onGroup: (_, alive) => void groups.push(alive),
+      onLine: (line) => void lines.push(line),
+      onStderr: () => undefined,
+      onDrain: () => undefined,
+      onEnd: () => undefined,
+    });
+    child.stdin?.write('{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}\n');
+    await waitFor('the child to listen', () => lines.length === 1);
+    child.end();
+    await waitFor('the end of its stdin', () => told().length === 1);
+    clock.advance(STDIN_GRACE_MS - 1);
+    expect(isAlive(child.pid as number)).toBe(true);
+    clock.advance(1);
+    await waitFor('SIGTERM', () => told().length === 2);
+    expect(told()).toEqual(['stdin', 'SIGTERM']);
+    clock.advance(TERM_GRACE_MS - 1);
+    expect(groups).toEqual([true]);
+    clock.advance(1);
+    await waitFor('its end', () => !isAlive(child.pid as number));
+    await child.gone;
+  });
+
+  test('gets SIGTERM if it stays, as does its wrapper', async () => {
+    const { session, fixture, server, told } = await openWrapped('--ignore-stdin');
+    session.close(gone);
+    await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
+    expect([isAlive(server), isAlive(fixture.lastPid)]).toEqual([false, false]);
+    expect(told()).toEqual(['stdin', 'SIGTERM']);
+  });
+
+  test('gets SIGKILL if it still stays, although its wrapper has gone', async () => {
+    const { session, fixture, server } = await openWrapped('--ignore-sigterm');
+    session.close(gone);
+    await waitFor('the wrapper to be gone', () => !isAlive(fixture.lastPid));
+    await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
+    // SIGKILL was sent; that the system has carried it out is seen a moment later.
+    await waitFor('the server to be dead', () => !isAlive(server));
+  });
+
+  test('does not outlive a wrapper that was killed', async () => {
+    const { fixture, server } = await openWrapped('--ignore-sigterm');
+    process.kill(fixture.lastPid, 'SIGKILL');
+    await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
+    // SIGKILL was sent; that the system has carried it out is seen a moment later.
+    await waitFor('the server to be dead', () => !isAlive(server));
+  });
 });
 
 test('a grandchild does not outlive a child that died on its own', async () => {

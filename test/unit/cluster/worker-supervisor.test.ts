@@ -48,6 +48,7 @@ function setUp(options: Partial<SupervisorOptions> = {}) {
       return process as unknown as Worker;
     },
     startMessage: (index) => ({ kind: 'start', index }) as ToWorker,
+    endGroups: () => undefined,
     removeLease: async (id) => void removed.push(id),
     onCollected: () => events.push('collected'),
     onReload: (_life, answer) => void events.push(answer.kind),
@@ -102,6 +103,19 @@ describe('the supervisor of workers', () => {
     expect(at(0).received.at(-1)).toEqual({ kind: 'acknowledged', incarnation: 'a.2' });
     at(0).die();
     expect(removed).toEqual(['a.1', 'a.2']);
+  });
+
+  it('ends what a dead worker may have left before its sessions are free', () => {
+    const order: string[] = [];
+    const { supervisor, at } = setUp({
+      endGroups: (pid) => void order.push(`groups of ${pid}`),
+      removeLease: async (lease) => void order.push(`lease ${lease}`),
+    });
+    supervisor.start();
+    at(0).comesUp();
+    at(0).says({ kind: 'incarnation', incarnation: id('a.1') });
+    at(0).die();
+    expect(order).toEqual([`groups of ${at(0).process.pid}`, 'lease a.1']);
   });
 
   it('does not acknowledge an incarnation that is read after the exit, and deletes its lease', () => {

@@ -51,7 +51,7 @@ describe('a bad configuration', () => {
       '"http" does not go with "command"',
       'type: stdio',
     ],
-    ['SSE', 'mcpServers: { a: { type: sse, url: "http://x" } }', 'mcpServers.a.type (line 1): the HTTP+SSE', 'not supported yet'],
+    ['SSE of a command', 'mcpServers: { a: { type: sse, command: x } }', '"sse" does not go with "command"', 'type: stdio'],
     ['an unknown type', 'mcpServers: { a: { type: stido, command: x } }', 'mcpServers.a.type', 'Did you mean "stdio"?'],
     [
       'a session header',

@@ -50,6 +50,28 @@ describe('a pasted file', () => {
     expect(loadText(`mcpServers: { a: { type: ${type}, url: "http://x/mcp" } }`).config.mcpServers.a?.type).toBe('http');
   });
 
+  test.each(['type', 'transport', 'transportType'])('may say with %s that a URL speaks HTTP+SSE', (key) => {
+    const { config, warnings } = loadText(
+      JSON.stringify({ mcpServers: { a: { [key]: 'sse', url: 'http://x/sse', headers: { A: 'b' } } } }),
+      { name: 'mcp.json' },
+    );
+    expect(config.mcpServers.a).toEqual({
+      type: 'sse',
+      url: 'http://x/sse',
+      headers: { A: 'b' },
+      forwardHeaders: [],
+      timeout: 60_000,
+      onStateLoss: 'reinitialize',
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  test('of VS Code may hold a server of type sse under servers', () => {
+    const { config } = loadText('{ "servers": { "a": { "type": "sse", "url": "http://x/sse" } } }', { name: 'mcp.json' });
+    expect(config.mcpServers.a?.type).toBe('sse');
+    expect(config.servers).toEqual({});
+  });
+
   test.each(['serverUrl', 'httpUrl', 'url'])('may write the URL as %s', (key) => {
     expect(loadText(`mcpServers: { a: { ${key}: "http://x/mcp" } }`).config.mcpServers.a).toMatchObject({
       type: 'http',

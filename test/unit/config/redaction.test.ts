@@ -18,6 +18,7 @@ mcpServers:
     args: [-y, pkg, --api-key, ${S}-7, "--token=${S}-8", -e, "KEY=${S}-9", --header, "Authorization: Bearer ${S}-10", "https://u:${S}-11@x/?k=${S}-12"]
     env: { TOKEN: ${S}-13 }
   b: { url: "https://u:${S}-14@x.example/mcp?key=${S}-15", headers: { Authorization: Bearer ${S}-16 } }
+  c: { type: sse, url: "https://u:${S}-17@x.example/sse?key=${S}-18", headers: { Authorization: Bearer ${S}-19 } }
 `;
 
 describe('a redacted configuration', () => {

@@ -1,19 +1,21 @@
-// The calls that run on one pipe, by the ids and progress tokens that stand on it. Ids are ours: those of the client and of the
+// The calls that run on one channel, by the ids and progress tokens that stand on it. Ids are ours: those of the client and of the
 // gateway's own requests may collide, and a late answer to an earlier call must not be taken for one to a later.
 import type { Timer } from '../../lifecycle/clock.js';
 import { isObject, isRequestId, type RequestId } from '../../protocol/json-rpc.js';
 import type { BackendCall } from '../backend.js';
 import { withId } from './splice-id.js';
 
-export interface PipeCall {
-  /** On the pipe. */
+export interface TrackedCall {
+  /** On the channel. */
   readonly id: number;
   readonly call: BackendCall;
-  /** On the pipe: the caller's own, unless another running call uses the same. */
+  /** On the channel: the caller's own, unless another running call uses the same. */
   readonly progressToken: RequestId | undefined;
   readonly callerToken: RequestId | undefined;
   /** Its bytes have left: only then may it have run. */
   written: boolean;
+  /** See Channel.call. */
+  readonly onNotRun: (() => void) | undefined;
   timer: Timer | undefined;
 }
 
@@ -24,20 +26,21 @@ const OWN_TOKEN = 'berth-progress-';
 
 export class RunningCalls {
   #lastId = 0;
-  readonly #byId = new Map<RequestId, PipeCall>();
-  readonly #byToken = new Map<string, PipeCall>();
+  readonly #byId = new Map<RequestId, TrackedCall>();
+  readonly #byToken = new Map<string, TrackedCall>();
 
-  add(call: BackendCall): PipeCall {
+  add(call: BackendCall, onNotRun?: () => void): TrackedCall {
     const id = ++this.#lastId;
     const meta = call.message.params?._meta;
     const token = isObject(meta) && isRequestId(meta.progressToken) ? meta.progressToken : undefined;
     const isTaken = token !== undefined && this.#byToken.has(keyOf(token));
-    const entry: PipeCall = {
+    const entry: TrackedCall = {
       id,
       call,
       progressToken: isTaken ? `${OWN_TOKEN}${id}` : token,
       callerToken: token,
       written: false,
+      onNotRun,
       timer: undefined,
     };
     this.#byId.set(id, entry);
@@ -46,32 +49,36 @@ export class RunningCalls {
   }
 
   /** Takes it out and ends its timer. @returns false if it is over already */
-  remove(entry: PipeCall): boolean {
+  remove(entry: TrackedCall): boolean {
     if (!this.#byId.delete(entry.id)) return false;
     if (entry.progressToken !== undefined) this.#byToken.delete(keyOf(entry.progressToken));
     entry.timer?.cancel();
     return true;
   }
 
-  has(entry: PipeCall): boolean {
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  has(entry: TrackedCall): boolean {
     return this.#byId.has(entry.id);
   }
 
-  byId(id: RequestId): PipeCall | undefined {
+  byId(id: RequestId): TrackedCall | undefined {
     return this.#byId.get(id);
   }
 
-  byToken(token: unknown): PipeCall | undefined {
+  byToken(token: unknown): TrackedCall | undefined {
     return isRequestId(token) ? this.#byToken.get(keyOf(token)) : undefined;
   }
 
   /** By the id that the caller gave it. */
-  byCallerId(id: unknown): PipeCall | undefined {
+  byCallerId(id: unknown): TrackedCall | undefined {
     for (const entry of this.#byId.values()) if (entry.call.message.id === id) return entry;
     return undefined;
   }
 
-  all(): PipeCall[] {
+  all(): TrackedCall[] {
     return [...this.#byId.values()];
   }
 }
@@ -83,8 +90,8 @@ export function isOwnToken(token: unknown): boolean {
 
 const hasLineBreak = (text: Buffer | string) => text.includes('\n') || text.includes('\r');
 
-/** The call as one line with the pipe's id and token: the caller's own bytes wherever they can be kept. */
-export function requestLine({ id, call, progressToken, callerToken }: PipeCall): Buffer | string {
+/** The call as one line with the channel's id and token: the caller's own bytes wherever they can be kept. */
+export function requestLine({ id, call, progressToken, callerToken }: TrackedCall): Buffer | string {
   const { message, bytes } = call;
   if (progressToken === callerToken && !hasLineBreak(bytes))
     return withId(Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes), id);

@@ -1,21 +1,25 @@
-// initialize of one child: asks, and reads what it tells of itself.
+// initialize on one channel: asks, and reads what the backend tells of itself.
 import type { GatewayError } from '../../errors/gateway-error.js';
 import { isObject } from '../../protocol/json-rpc.js';
-import { type Capabilities, type Implementation, isLegacyVersion, LATEST_LEGACY_VERSION } from '../../protocol/mcp.js';
+import { type Implementation, LATEST_LEGACY_VERSION } from '../../protocol/mcp.js';
+import type { Headers } from '../../streams/exchange.js';
 import type { BackendInfo, CallSink } from '../backend.js';
-import { type ChildFailure, timedOut, unavailable } from './failures.js';
-import type { Pipe } from './pipe.js';
+import { timedOut, unavailable } from '../failures.js';
+import { readInitializeResult } from '../initialize-result.js';
+import type { Channel } from './channel.js';
 
 export interface InitializePlan {
   readonly backend: string;
-  readonly pipe: Pipe;
+  readonly channel: Channel;
   readonly clientInfo: Implementation;
+  /** Headers of the client that may be passed on. */
+  readonly headers: Headers;
   /** Monotonic. */
   readonly deadlineMs: number;
 }
 
-/** @throws GatewayError BACKEND_UNAVAILABLE, BACKEND_TIMEOUT, NOT_OWNER, or what the pipe was closed with */
-export async function initialize({ backend, pipe, clientInfo, deadlineMs }: InitializePlan): Promise<BackendInfo> {
+/** @throws GatewayError BACKEND_UNAVAILABLE, BACKEND_TIMEOUT, NOT_OWNER, or what the channel was closed with */
+export async function initialize({ backend, channel, clientInfo, headers, deadlineMs }: InitializePlan): Promise<BackendInfo> {
   const params = { protocolVersion: LATEST_LEGACY_VERSION, capabilities: {}, clientInfo };
   const message = { jsonrpc: '2.0' as const, id: 0, method: 'initialize', params };
   const text = await new Promise<string>((resolve, reject) => {
@@ -30,7 +34,7 @@ export async function initialize({ backend, pipe, clientInfo, deadlineMs }: Init
       bodyEnd: () => undefined,
       fail: (error) => reject(explain(backend, error)),
     };
-    pipe.call({ message, bytes: JSON.stringify(message), headers: {}, deadlineMs, sink }, Number.POSITIVE_INFINITY);
+    channel.call({ message, bytes: JSON.stringify(message), headers, deadlineMs, sink }, Number.POSITIVE_INFINITY);
   });
   return readAnswer(backend, text);
 }
@@ -39,7 +43,7 @@ export async function initialize({ backend, pipe, clientInfo, deadlineMs }: Init
 function explain(backend: string, error: GatewayError): GatewayError {
   if (error.code === 'BACKEND_TIMEOUT') return timedOut(backend, { step: 'initialize' });
   if (error.code !== 'OUTCOME_UNKNOWN') return error;
-  return unavailable(backend, error.details?.reason as ChildFailure, { step: 'initialize' }, error.cause);
+  return unavailable(backend, String(error.details?.reason), { step: 'initialize' }, error.cause);
 }
 
 function readAnswer(backend: string, text: string): BackendInfo {
@@ -53,13 +57,5 @@ function readAnswer(backend: string, text: string): BackendInfo {
     const { code, message: said } = message.error;
     throw unavailable(backend, 'initialize_refused', { code, answer: String(said).slice(0, 200) });
   }
-  const result = isObject(message) ? message.result : undefined;
-  if (!isObject(result)) throw unavailable(backend, 'bad_reply');
-  if (!isLegacyVersion(result.protocolVersion)) throw unavailable(backend, 'unsupported_version');
-  return {
-    protocolVersion: result.protocolVersion,
-    capabilities: isObject(result.capabilities) ? (result.capabilities as Capabilities) : {},
-    ...(isObject(result.serverInfo) ? { serverInfo: result.serverInfo as Implementation } : {}),
-    ...(typeof result.instructions === 'string' ? { instructions: result.instructions } : {}),
-  };
+  return readInitializeResult(backend, isObject(message) ? message.result : undefined);
 }
