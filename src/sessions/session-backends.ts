@@ -47,7 +47,7 @@ export class SessionBackends {
     if (!backend) return undefined;
     const made = backend.createSession(this.#host(session, name), record);
     session.backends.set(name, made);
-    if (session.standalone) made.setListening(true);
+    if (session.standalone) made.setListening(true, session.listeningHeaders);
     return made;
   }
 

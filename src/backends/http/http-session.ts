@@ -5,6 +5,7 @@ import { Bag } from '../../lifecycle/bag.js';
 import { errorText, type JsonRpcNotification, type RequestId } from '../../protocol/json-rpc.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendCall, BackendInfo, BackendSession, BackendSessionHost, RunningCall } from '../backend.js';
+import { obtain } from '../credentials/credentials.js';
 import { ControlRequest } from './control-request.js';
 import { Handshake } from './handshake.js';
 import type { CallSession, SessionCall } from './call-session.js';
@@ -82,8 +83,8 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     await this.#tell(current, message, headers);
   }
 
-  setListening(listening: boolean): void {
-    if (!this.#closedWith) this.#listen.setListening(listening);
+  setListening(listening: boolean, headers?: Headers): void {
+    if (!this.#closedWith) this.#listen.setListening(listening, headers);
   }
 
   close(error: GatewayError): void {
@@ -117,7 +118,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     this.#handshake?.leave(waiter);
   }
 
-  recover(waiter: OpenWaiter, generation: number, sentAtMs: number): void {
+  recover(waiter: OpenWaiter, generation: number, sentAtMs: number, headers: Headers): void {
     if (this.#closedWith) {
       waiter.openFailed(this.#closedWith);
       return;
@@ -141,7 +142,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
       waiter.openFailed(failure.error);
       return;
     }
-    this.#begin(waiter, current?.headers ?? transport.plan.fixed, true);
+    this.#begin(waiter, transport.plan.withForwarded(headers), true);
   }
 
   finished(call: SessionCall): void {
@@ -166,7 +167,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   }
 
   async probe(): Promise<void> {
-    await pingCall(this, this.transport.clock.monotonicMs() + this.transport.reinitializeTimeoutMs);
+    await pingCall(this, this.transport.clock.monotonicMs() + this.transport.reinitializeTimeoutMs, this.#listen.client);
   }
 
   // --- inside ------------------------------------------------------------------------------------------------------------
@@ -244,17 +245,26 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   /** Sends what has no answer. Never rejects: a failure is only worth a line in the log. */
   async #post(state: OpenState, body: string, client: Headers, what: string): Promise<void> {
     const { transport, host } = this;
+    const deadlineMs = transport.clock.monotonicMs() + NOTIFY_MS;
+    let credential: string | undefined;
+    try {
+      credential = await obtain(transport.credentials, deadlineMs);
+    } catch (error) {
+      this.#logFailed(what, error instanceof GatewayError ? String(error.details?.reason) : 'INTERNAL');
+      return;
+    }
     const request = new ControlRequest(transport.control, transport.deadlines, {
       backend: this.backend,
       method: 'POST',
       path: transport.path,
-      headers: transport.plan.addForwarded(state.post, client),
+      headers: transport.plan.addForwarded(state.post, client, credential),
       body,
       refusal: () => (host.mayAct() ? undefined : new GatewayError('NOT_OWNER')),
-      deadlineMs: transport.clock.monotonicMs() + NOTIFY_MS,
+      deadlineMs,
     });
     try {
       const { status } = await request.reply;
+      if (status === 401 && credential !== undefined) transport.credentials.refuse(credential);
       if (status > 299) this.#logFailed(what, `http_${status}`);
     } catch (error) {
       this.#logFailed(what, error instanceof GatewayError ? error.code : 'INTERNAL');

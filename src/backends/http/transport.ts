@@ -6,6 +6,7 @@ import type { Clock } from '../../lifecycle/clock.js';
 import type { Implementation } from '../../protocol/mcp.js';
 import type { Keyring } from '../../secrets/keyring.js';
 import type { BackendInfo } from '../backend.js';
+import { type Credentials, NO_CREDENTIALS } from '../credentials/credentials.js';
 import { makeConnector } from './address-guard.js';
 import { Deadlines } from './deadlines.js';
 import { HeaderPlan } from './headers.js';
@@ -25,6 +26,8 @@ export interface HttpBackendOptions {
   /** Version that `clientInfo` tells the backend. */
   readonly version: string;
   readonly logger?: BackendLogger;
+  /** Closed with the backend; default none besides the configured headers. */
+  readonly credentials?: Credentials;
   /** Connections for calls; default 128. A long call holds one, so fewer would let slow calls starve the quick ones. */
   readonly connections?: number;
   /** A lost session was opened anew. */
@@ -50,6 +53,7 @@ export class HttpTransport {
   readonly reinitializeTimeoutMs: number;
   readonly path: string;
   readonly plan: HeaderPlan;
+  readonly credentials: Credentials;
   readonly deadlines: Deadlines;
   readonly lostPattern: RegExp | undefined;
   readonly control: Pool;
@@ -71,6 +75,7 @@ export class HttpTransport {
     this.reinitializeTimeoutMs = options.limits.reinitializeTimeout;
     this.path = `${url.pathname}${url.search}`;
     this.plan = new HeaderPlan(options.name, options.config, url);
+    this.credentials = options.credentials ?? NO_CREDENTIALS;
     this.deadlines = new Deadlines(options.clock);
     this.lostPattern = options.config.lostSessionPattern ? new RegExp(options.config.lostSessionPattern, 'i') : undefined;
     this.#origin = url.origin;
@@ -97,6 +102,7 @@ export class HttpTransport {
 
   async close(): Promise<void> {
     this.deadlines.close();
+    this.credentials.close();
     await Promise.all([this.#calls.destroy(), this.control.destroy()]);
   }
 
