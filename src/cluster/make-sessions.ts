@@ -15,6 +15,7 @@ import { SessionCatalogs } from '../sessions/session-catalogs.js';
 import { SessionTable } from '../sessions/session-table.js';
 import { makeBackends } from './make-backends.js';
 import type { Storage } from './make-storage.js';
+import { makeTokens } from './make-tokens.js';
 import { makeTeardown } from './make-teardown.js';
 import type { StdioGroup } from './messages.js';
 import type { WorkerBase } from './worker-base.js';
@@ -35,6 +36,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     version: VERSION,
     gatewayEnvironment: readEnvironment(),
     onGroup,
+    tokens: makeTokens(base, storage),
   });
   const teardown = makeTeardown({ redisUrl: start.redisUrl, config, keyring, clock, backends, metrics, log, onCommand });
   const ender = new SessionEnder({
