@@ -29,10 +29,15 @@ const MAX_POLL_MS = 400;
 const PATIENCE_MS = 25_000;
 /** Requests that may wait for a token. */
 const MAX_WAITING = 1000;
+/** Tokens that one request waits for: beyond the first only where each is refused as it comes. */
+const MAX_ROUNDS = 3;
 
 interface Run {
   /** Settled as soon as there is something to use, or nothing to be had. */
   readonly outcome: Promise<void>;
+  /** It has nothing more to do, sharing included. Never rejects. */
+  finished: Promise<void>;
+  isSettled: boolean;
   resolve(): void;
   reject(error: GatewayError): void;
 }
@@ -80,14 +85,23 @@ export class OAuthToken implements Credentials {
   }
 
   async ensure(deadlineMs: number): Promise<string> {
-    const header = this.current();
-    if (header !== undefined) return header;
     const { backend, clock } = this.#options;
-    // In the pause after a failure: the token endpoint is not asked once per request.
-    if (!this.#run && this.#error && clock.monotonicMs() < this.#retryAtMs) throw this.#error;
-    if (this.#closed.signal.aborted) throw noCredential(backend, 'credential_unavailable', { cause: 'closed' });
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const header = this.current();
+      if (header !== undefined) return header;
+      // In the pause after a failure: the token endpoint is not asked once per request.
+      if (!this.#run && this.#error && clock.monotonicMs() < this.#retryAtMs) throw this.#error;
+      if (this.#closed.signal.aborted) throw noCredential(backend, 'credential_unavailable', { cause: 'closed' });
+      const run = this.#run ?? this.#start();
+      // Race: what a run brought was refused while the run still shares it; then the next one has to begin behind it.
+      await this.#await(run.isSettled ? run.finished : run.outcome, deadlineMs);
+    }
+    throw noCredential(backend, 'credential_unavailable', { cause: 'refused' });
+  }
+
+  async #await(what: Promise<void>, deadlineMs: number): Promise<void> {
+    const { backend, clock } = this.#options;
     if (this.#waiting >= MAX_WAITING) throw noCredential(backend, 'busy');
-    const run = this.#run ?? this.#start();
     this.#waiting++;
     let timer: Timer | undefined;
     const late = new Promise<never>((_resolve, reject) => {
@@ -95,14 +109,11 @@ export class OAuthToken implements Credentials {
       timer = clock.after(leftMs, () => reject(noCredential(backend, 'oauth_unreachable', { cause: 'timeout' })));
     });
     try {
-      await Promise.race([run.outcome, late]);
+      await Promise.race([what, late]);
     } finally {
       timer?.cancel();
       this.#waiting--;
     }
-    const obtained = this.current();
-    if (obtained === undefined) throw noCredential(backend, 'oauth_bad_reply', { cause: 'expires_in' });
-    return obtained;
   }
 
   refuse(value: string): void {
@@ -137,10 +148,22 @@ export class OAuthToken implements Credentials {
       reject = no;
     });
     outcome.catch(() => undefined);
-    const run = { outcome, resolve, reject };
+    const run: Run = {
+      outcome,
+      finished: outcome,
+      isSettled: false,
+      resolve() {
+        run.isSettled = true;
+        resolve();
+      },
+      reject(error) {
+        run.isSettled = true;
+        reject(error);
+      },
+    };
     this.#run = run;
-    this.#obtain()
-      .then(resolve, (error: unknown) => reject(this.#failed(error)))
+    run.finished = this.#obtain()
+      .then(run.resolve, (error: unknown) => run.reject(this.#failed(error)))
       .finally(() => {
         this.#run = undefined;
       });
@@ -165,7 +188,7 @@ export class OAuthToken implements Credentials {
         case 'token':
           if (isAdopted) return;
           // Sealed by a key that this worker does not hold, or by a clock that is far off.
-          return this.#fetchAlone();
+          return void (await this.#fetch());
         case 'claimed':
           return this.#fetchForAll(nonce);
         case 'failed':
@@ -175,7 +198,7 @@ export class OAuthToken implements Credentials {
           if (this.#closed.signal.aborted) return;
       }
     }
-    return this.#fetchAlone();
+    await this.#fetch();
   }
 
   async #fetchForAll(nonce: string): Promise<void> {
@@ -191,7 +214,6 @@ export class OAuthToken implements Credentials {
       store.fail(nonce, reason, this.#failures + 1, pauseMs).catch(() => undefined);
       throw error;
     }
-    this.#adopt(token);
     const { version, freshUntilMs } = token;
     const lifeMs = token.usableUntilMs - clock.wallMs();
     const isShared = await store
@@ -200,16 +222,14 @@ export class OAuthToken implements Credentials {
     if (!isShared) logger?.warn({ backend }, 'a fetched token could not be shared with the other workers');
   }
 
-  async #fetchAlone(): Promise<void> {
-    this.#adopt(await this.#fetch());
-  }
-
   async #fetch(): Promise<SharedToken> {
     const { backend, clock, logger, request } = this.#options;
     const askedMs = clock.wallMs();
     const granted = await request(this.#closed.signal);
     logger?.info({ backend, lifeMs: granted.lifeMs }, 'fetched a token');
-    return shareToken(granted, askedMs);
+    const token = shareToken(granted, askedMs);
+    if (!this.#adopt(token)) throw new TokenRequestFailed('oauth_bad_reply', { cause: 'expires_in' });
+    return token;
   }
 
   #open(sealed: string): SharedToken | undefined {

@@ -157,7 +157,11 @@ describe('a backend with a bearer file', () => {
     writeFileSync(path, 'one');
     const again = createSession(backend);
     expect((await callTool(again, 'echo', { text: 'b' })).text).toBe('b');
-    expect(strict.of('initialize').map(({ headers }) => headers.authorization)).toEqual(['Bearer old', 'Bearer old', 'Bearer one']);
+    expect(strict.of('initialize').map(({ headers }) => headers.authorization)).toEqual([
+      'Bearer old',
+      'Bearer old',
+      'Bearer one',
+    ]);
   });
 
   test('DELETE goes out with the token of now, not of then; once more if that was revoked', async () => {
