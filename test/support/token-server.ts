@@ -23,6 +23,8 @@ export interface TokenServer {
   mode: Mode;
   /** Of tokens granted from now on, in seconds; undefined: it does not say. */
   lifeSeconds: number | string | undefined;
+  /** Of the next tokens, one each, before `lifeSeconds` counts. */
+  readonly nextLives: number[];
   readonly clientSecret: string;
   /** Whether this Authorization header carries a token that is good now. */
   isGood(authorization: string | undefined): boolean;
@@ -54,7 +56,7 @@ export async function startTokenServer(lifeSeconds: number | undefined = 600): P
     }
     const token = `TOK-${granted.length + 1}-${randomBytes(24).toString('base64url')}`;
     granted.push(token);
-    const seconds = made.lifeSeconds;
+    const seconds = made.nextLives.shift() ?? made.lifeSeconds;
     good.set(token, performance.now() + Number(seconds ?? 600) * 1000);
     const body = { access_token: token, token_type: 'Bearer', ...(seconds === undefined ? {} : { expires_in: seconds }) };
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
@@ -81,6 +83,7 @@ export async function startTokenServer(lifeSeconds: number | undefined = 600): P
     granted,
     mode: { kind: 'grant' },
     lifeSeconds,
+    nextLives: [],
     clientSecret: `SECRET-${randomBytes(12).toString('hex')}`,
     isGood: (authorization) => (good.get(authorization?.replace(/^Bearer /, '') ?? '') ?? 0) > performance.now(),
     revoke: () => good.clear(),

@@ -31,10 +31,9 @@ test('100 requests on 6 workers: one grant, one token, nothing readable in Redis
 });
 
 test('it runs out under load on 6 workers: one grant replaces it, and nobody is left without', async () => {
-  bench.server.lifeSeconds = 2;
+  bench.server.nextLives.push(2);
   const workers = await bench.workers(6);
   await demand(workers, 1);
-  bench.server.lifeSeconds = 600;
   const seen = new Set<string>();
   await waitFor(
     () => `the second token everywhere, seen ${seen.size}`,
@@ -121,6 +120,17 @@ test('the token endpoint is down while the token is good: requests go on, and it
   bench.server.mode = { kind: 'grant' };
   await waitFor('a token again', async () => new Set(await demand(workers, 5)).size === 1, 15_000);
   expect(workers[0]?.problem).toBeUndefined();
+});
+
+test('with a token at hand nobody asks Redis (I3)', async () => {
+  const worker = await bench.worker();
+  await worker.ensure(inMs(5000));
+  await bench.redis.stop();
+  for (let request = 0; request < 100; request += 1) {
+    expect(worker.current()).toBe(bearer(0));
+    expect(await worker.ensure(inMs(0))).toBe(bearer(0));
+  }
+  expect(bench.server.requests).toHaveLength(1);
 });
 
 test('Redis is away: each worker fetches for itself; when it is back they share again', async () => {
