@@ -4,6 +4,7 @@ import { Harness } from './harness.js';
 import { describeIndexes } from './indexes.suite.js';
 import { describeLeases } from './leases.suite.js';
 import { describeRecords } from './records.suite.js';
+import { describeTokens } from './tokens.suite.js';
 import { describeWrites } from './writes.suite.js';
 
 describe('the directory on a single Redis', () => {
@@ -26,4 +27,5 @@ describe('the directory on a single Redis', () => {
   describeIndexes(use);
   describeLeases(use);
   describeGeneration(use);
+  describeTokens(use);
 });
