@@ -1,5 +1,6 @@
 // Which options of a backend's credentials contradict each other. Apart from the schema, so that every kind of backend that is
 // reached over HTTP is judged alike.
+import { isLoopback } from './address.js';
 import type { Problem } from './problems.js';
 import type { BackendConfig, Config } from './schema.js';
 
@@ -7,6 +8,15 @@ import type { BackendConfig, Config } from './schema.js';
 export function* checkCredentials({ mcpServers }: Config): Generator<Problem> {
   for (const [name, backend] of Object.entries(mcpServers)) {
     for (const problem of checkBackend(backend)) yield { ...problem, where: `mcpServers.${name}${problem.where}` };
+  }
+}
+
+/** What is allowed, and should be known. */
+export function* credentialWarnings({ mcpServers }: Config): Generator<string> {
+  for (const [name, backend] of Object.entries(mcpServers)) {
+    const url = 'oauth' in backend && backend.oauth ? new URL(backend.oauth.tokenUrl) : undefined;
+    if (url?.protocol !== 'http:' || isLoopback(url.hostname.replace(/^\[|\]$/g, ''))) continue;
+    yield `mcpServers.${name}.oauth.tokenUrl: with http:// the client secret travels readable`;
   }
 }
 

@@ -1,6 +1,7 @@
 // The one way to an effective configuration: file < environment < flags, everything that is wrong with it told at once.
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { credentialWarnings } from './check-credentials.js';
 import { adaptFile } from './client-formats.js';
 import type { Environment } from './environment.js';
 import { interpolate } from './interpolate.js';
@@ -85,6 +86,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   if (problems.length || !config) throw configError(problems, file);
 
   const written = isRecord(merged) && isRecord(merged.sessions) ? merged.sessions.maxPerPrincipal : undefined;
+  warnings.push(...credentialWarnings(config));
   if (!Object.keys(config.mcpServers).length) warnings.push('mcpServers: there are no backends; clients will find no tools');
   return { config: settle(config, written === undefined, file ? dirname(file) : options.cwd), warnings, file };
 }

@@ -49,6 +49,8 @@ export async function requestToken(config: OAuthConfig, options: TokenRequestOpt
   const giveUp = new AbortController();
   const stop = () => giveUp.abort();
   options.signal.addEventListener('abort', stop);
+  // The secret's file was read meanwhile: an abort before this line is not told any more.
+  if (options.signal.aborted) stop();
   let isLate = false;
   const timer = options.clock.after(REQUEST_MS, () => {
     isLate = true;

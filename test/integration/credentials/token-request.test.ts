@@ -114,4 +114,6 @@ test('a worker that stops ends it', async () => {
   const asked = ask({}, stop.signal);
   stop.abort();
   await expect(asked).rejects.toMatchObject({ reason: 'oauth_unreachable' });
+  server.mode = { kind: 'grant' };
+  await expect(ask({}, stop.signal)).rejects.toMatchObject({ reason: 'oauth_unreachable' });
 });

@@ -90,6 +90,16 @@ describe('credentials', () => {
     expect(warnings.join()).toContain('does not log in as a user');
   });
 
+  test.each([
+    ['http://as.internal/token', true],
+    ['http://127.0.0.1:9/token', false],
+    ['http://[::1]:9/token', false],
+    ['https://as.example/token', false],
+  ])('%s: a warning that the secret travels readable is %s', (tokenUrl, isWarned) => {
+    const { warnings } = loadText(backend(`oauth: { tokenUrl: "${tokenUrl}", clientId: c, clientSecret: s }`));
+    expect(warnings.some((line) => line.includes('travels readable'))).toBe(isWarned);
+  });
+
   test('the secret is not shown', () => {
     const { config } = loadText(backend(oauth()));
     expect(JSON.stringify(config)).toContain('s3cret');
