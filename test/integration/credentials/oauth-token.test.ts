@@ -148,6 +148,16 @@ test('Redis is away: each worker fetches for itself; when it is back they share 
   expect(bench.server.requests).toHaveLength(3);
 });
 
+test('Redis and the token endpoint are away: each worker pauses for itself', async () => {
+  const worker = await bench.worker();
+  await bench.redis.stop();
+  bench.server.mode = { kind: 'status', status: 503 };
+  for (let request = 0; request < 100; request += 1) {
+    await expect(worker.ensure(inMs(5000))).rejects.toMatchObject({ details: { reason: 'oauth_failed', status: 503 } });
+  }
+  expect(bench.server.requests.length).toBeLessThanOrEqual(4);
+});
+
 test('a token sealed with a secret that this worker does not know is not used, and not a reason to stop', async () => {
   const other = await bench.worker({ keyring: makeKeyring(['another secret altogether']) });
   await other.ensure(inMs(5000));
