@@ -28,15 +28,15 @@ async function start() {
   cluster = await startCluster({ pods: 2, workers: 3, config: { mcpServers: { recorder: { url: backend.url, oauth } } } });
 }
 
-/** One session on each worker, which therefore asks for the token itself. */
-function openEverywhere() {
-  return Promise.all(
-    cluster.workers().map(async ({ pid, pod }) => {
-      const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'raw', version: '1' } };
-      const answer = await pod.sendTo(pid, rpc(PATH, undefined, 'initialize', params));
-      return { pid, pod, id: answer.headers['mcp-session-id'] as string };
-    }),
-  );
+/** One session on each worker, which therefore asks for the token itself. One after the other: they are dealt out in turn. */
+async function openEverywhere() {
+  const sessions = [];
+  for (const { pid, pod } of cluster.workers()) {
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'raw', version: '1' } };
+    const answer = await pod.sendTo(pid, rpc(PATH, undefined, 'initialize', params));
+    sessions.push({ pid, pod, id: answer.headers['mcp-session-id'] as string });
+  }
+  return sessions;
 }
 type Sessions = Awaited<ReturnType<typeof openEverywhere>>;
 

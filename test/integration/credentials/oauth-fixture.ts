@@ -6,6 +6,7 @@ import { makeKeys } from '../../../src/directory/keys.js';
 import { RedisTokens } from '../../../src/directory/redis-tokens.js';
 import { systemClock } from '../../../src/lifecycle/clock.js';
 import { openOwnershipConnection, type RedisConnection } from '../../../src/redis/connect.js';
+import { closeConnection } from '../../../src/redis/ready.js';
 import { makeKeyring, type Keyring } from '../../../src/secrets/keyring.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
 import { startTokenServer, type TokenServer } from '../../support/token-server.js';
@@ -25,7 +26,7 @@ export class OAuthBench {
   server!: TokenServer;
   readonly logged: Array<Record<string, unknown>> = [];
   readonly #connections: RedisConnection[] = [];
-  readonly #closing: Array<() => void> = [];
+  readonly #closing: Array<() => unknown> = [];
 
   async start(): Promise<void> {
     this.redis = await startRedis();
@@ -34,7 +35,7 @@ export class OAuthBench {
 
   async connect(): Promise<RedisConnection> {
     const connection = openOwnershipConnection(this.redis.url, { leaseMs: 4000 });
-    this.#closing.push(() => connection.disconnect());
+    this.#closing.push(() => closeConnection(connection));
     this.#connections.push(connection);
     await this.connected();
     return connection;
@@ -83,7 +84,7 @@ export class OAuthBench {
   }
 
   async stop(): Promise<void> {
-    for (const close of this.#closing.splice(0)) close();
+    for (const close of this.#closing.splice(0).reverse()) await close();
     await this.server.close();
     await this.redis.stop();
   }
