@@ -54,9 +54,10 @@ export interface CallSink {
 export interface RunningCall {
   /**
    * Gives the call up: a response that still comes is dropped and the sink hears nothing more. `notify`: the backend is told by
-   * notifications/cancelled. In this era a caller that merely disconnects cancels nothing.
+   * notifications/cancelled. In this era a caller that merely disconnects cancels nothing. `headers`: client headers of the request
+   * that cancels; default those of the call.
    */
-  cancel(reason: string, notify: boolean): void;
+  cancel(reason: string, notify: boolean, headers?: Headers): void;
 }
 
 /** What a backend session may use of the session it belongs to. */
@@ -121,8 +122,11 @@ export interface BackendSession {
   call(call: BackendCall): RunningCall;
   /** Sends a notification (if the session is open; else drops it). Never rejects. */
   notify(message: JsonRpcNotification, headers: Headers): Promise<void>;
-  /** The client has a standalone stream open (or no longer): keep a GET stream to the backend. */
-  setListening(listening: boolean): void;
+  /**
+   * The client has a standalone stream open (or no longer): keep a GET stream to the backend. `headers`: client headers of that GET,
+   * which may be passed on.
+   */
+  setListening(listening: boolean, headers?: Headers): void;
   /** The backend is back from being away: a stream that waits for its next attempt makes it within `withinMs`. */
   reconnect?(withinMs: number): void;
   /** What the record holds of it, if it was saved. */

@@ -21,6 +21,7 @@ import { makeBackends } from './make-backends.js';
 import { makeBelongs } from './make-belongs.js';
 import { makeHealth } from './make-health.js';
 import type { Storage } from './make-storage.js';
+import { makeTokens } from './make-tokens.js';
 import { makeTeardown } from './make-teardown.js';
 import type { StdioGroup } from './messages.js';
 import type { WorkerBase } from './worker-base.js';
@@ -34,8 +35,8 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   const table = new SessionTable();
   const common = { keyring, clock, log, version: VERSION };
   const health = makeHealth(base, storage, () => ({ cache, listChanges, teardown }));
-  const makeBackendsOf = (of: Config) =>
-    makeBackends({ ...common, config: of, gatewayEnvironment: readEnvironment(), onGroup, watch: health.watch });
+  const own = { gatewayEnvironment: readEnvironment(), onGroup, watch: health.watch, tokens: makeTokens(base, storage) };
+  const makeBackendsOf = (of: Config) => makeBackends({ ...common, ...own, config: of });
   const backends = new BackendTable(makeBackendsOf(config), health.follow);
   const former = new FormerBackends({ ...common, config: () => live.config, backend: (name) => backends.get(name) });
   const backendFor = (name: string, url: string | undefined) => former.find(name, url);

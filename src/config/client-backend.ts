@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: references of the configuration are written like templates
 // One backend as any known client writes it, in our form.
-import type { Findings, Path } from './problems.js';
+import { type Findings, isRecord, type Path } from './problems.js';
 import { nearest, nearestKey } from './suggest.js';
 
 const TYPES: Readonly<Record<string, 'stdio' | 'http' | 'sse'>> = {
@@ -37,10 +37,22 @@ const FOREIGN: Readonly<Record<string, string>> = {
   excludeTools: 'ALL TOOLS ARE SERVED: list these under servers.<name>.tools.exclude',
   includeTools: 'ALL TOOLS ARE SERVED: list these under servers.<name>.tools.include',
   tools: 'ALL TOOLS ARE SERVED: list these under servers.<name>.tools.include',
-  oauth: 'the gateway does not log in: put a token into "headers"',
+  oauth:
+    'the gateway does not log in as a user: put a token into "headers", or write oauth with tokenUrl, clientId and clientSecret alone',
   auth: 'the gateway does not log in: put a token into "headers"',
   headersHelper: 'it is not run: put what it prints into "headers"',
 };
+
+/** Clients that log users in keep other things under the same name; what is none of theirs is ours, so that a typo is an error. */
+const FOREIGN_OAUTH =
+  /^(enabled|authorizationUrl|redirectUri|registrationUrl|callbackPort|authServerMetadataUrl|scopes|tokenParamName|clientId)$/;
+
+function isOurOAuth(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const keys = Object.keys(value);
+  const own = keys.filter((key) => !FOREIGN_OAUTH.test(key));
+  return own.length > 0 && keys.every((key) => key === 'clientId' || own.includes(key));
+}
 
 const URL_KEYS = ['serverUrl', 'httpUrl'];
 
@@ -69,7 +81,7 @@ export function adaptBackend(
     else if (URL_KEYS.includes(key)) adapted.url ??= value;
     else if (key === 'timeout' && typeof value === 'number') {
       warnings.push(`${place}: a number means seconds to one client and milliseconds to another; ignored. Write timeout: 60s`);
-    } else if (Object.hasOwn(FOREIGN, key)) {
+    } else if (Object.hasOwn(FOREIGN, key) && !(key === 'oauth' && isOurOAuth(value))) {
       warnings.push(`${place}: belongs to another program; ignored${FOREIGN[key] ? `; ${FOREIGN[key]}` : ''}`);
     } else adapted[key] = value;
   }

@@ -1,13 +1,14 @@
 // The one way to an effective configuration: file < environment < flags, everything that is wrong with it told at once.
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { credentialWarnings } from './check-credentials.js';
 import { adaptFile } from './client-formats.js';
 import type { Environment } from './environment.js';
 import { interpolate } from './interpolate.js';
 import { listOptions } from './options.js';
 import { type ParsedFile, parseFile } from './parse-file.js';
 import { configError, isRecord, type Path, type Problem, pathText } from './problems.js';
-import type { Config } from './schema.js';
+import type { BackendConfig, Config } from './schema.js';
 import { checkStartable } from './start-checks.js';
 import { checkVariables, fromText, type Override, readTwins } from './twins.js';
 import { validate } from './validate.js';
@@ -85,6 +86,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   if (problems.length || !config) throw configError(problems, file);
 
   const written = isRecord(merged) && isRecord(merged.sessions) ? merged.sessions.maxPerPrincipal : undefined;
+  warnings.push(...credentialWarnings(config));
   if (!Object.keys(config.mcpServers).length) warnings.push('mcpServers: there are no backends; clients will find no tools');
   return { config: settle(config, written === undefined, file ? dirname(file) : options.cwd), warnings, file };
 }
@@ -131,16 +133,24 @@ function merge(root: unknown, overrides: readonly Override[]): unknown {
   return merged;
 }
 
+/** Paths are relative to the file; workers have another working directory. */
+function settleBackend(backend: BackendConfig, directory: string): BackendConfig {
+  if (backend.type === 'stdio') return backend.cwd ? { ...backend, cwd: resolve(directory, backend.cwd) } : backend;
+  const { bearerFile, oauth } = backend;
+  return {
+    ...backend,
+    ...(bearerFile ? { bearerFile: resolve(directory, bearerFile) } : {}),
+    ...(oauth?.clientSecretFile ? { oauth: { ...oauth, clientSecretFile: resolve(directory, oauth.clientSecretFile) } } : {}),
+  };
+}
+
 /** What depends on other options or on where the file is. */
 function settle(config: Config, capIsDefault: boolean, directory: string): Config {
   // Without authentication all callers are one principal: a cap meant for one of many would be a cap for all.
   const single = (config.auth?.mode ?? 'none') === 'none';
   const maxPerPrincipal = single && capIsDefault ? config.sessions.max : config.sessions.maxPerPrincipal;
   const mcpServers = Object.fromEntries(
-    Object.entries(config.mcpServers).map(([id, backend]) => [
-      id,
-      backend.type === 'stdio' && backend.cwd ? { ...backend, cwd: resolve(directory, backend.cwd) } : backend,
-    ]),
+    Object.entries(config.mcpServers).map(([id, backend]) => [id, settleBackend(backend, directory)]),
   );
   return {
     ...config,

@@ -69,7 +69,7 @@ function kindOf({ def, unit }: Unwrapped): OptionKind {
   if (unit) return unit;
   if (def.type === 'enum' || def.type === 'literal') return 'choice';
   if (def.type === 'array') return 'list';
-  if (def.type === 'record') return 'map';
+  if (def.type === 'record' || def.type === 'object') return 'map';
   if (def.type === 'boolean') return 'boolean';
   if (def.type === 'number' || def.type === 'union') return 'number';
   return 'string';

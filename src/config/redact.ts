@@ -2,6 +2,7 @@
 import { listOptions } from './options.js';
 import { isRecord } from './problems.js';
 import type { BackendConfig, Config } from './schema.js';
+import type { OAuthConfig } from './schema-credentials.js';
 
 /** What stands for a value that is not shown. */
 export const HIDDEN = '***';
@@ -61,10 +62,16 @@ function redactValue(text: string): string {
     : text;
 }
 
+function redactOAuth(oauth: OAuthConfig | undefined): { readonly oauth?: OAuthConfig } {
+  if (!oauth) return {};
+  const hidden = oauth.clientSecret === undefined ? {} : { clientSecret: hide(oauth.clientSecret) };
+  return { oauth: { ...oauth, tokenUrl: redactUrl(oauth.tokenUrl), ...hidden } };
+}
+
 function redactBackend(backend: BackendConfig): BackendConfig {
   return backend.type === 'stdio'
     ? { ...backend, args: redactArguments(backend.args), env: hideValues(backend.env) }
-    : { ...backend, url: redactUrl(backend.url), headers: hideValues(backend.headers) };
+    : { ...backend, url: redactUrl(backend.url), headers: hideValues(backend.headers), ...redactOAuth(backend.oauth) };
 }
 
 /** A copy of the same shape that holds no secret. */

@@ -1,19 +1,22 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: references of the configuration are written like templates
 // The options of backends (`mcpServers`) and virtual servers (`servers`).
 import { z } from 'zod';
+import { whyNotForwarded, whyNotSet } from '../protocol/backend-headers.js';
 import { doc } from './doc.js';
+import { credentialOptions } from './schema-credentials.js';
 import { duration } from './units.js';
 
-// What carries the session or the framing of a request is ours to set: a copy from the configuration or from the client
-// would name another session, or desynchronise the connection.
-const RESERVED =
-  /^(mcp-.*|host|connection|content-length|content-type|transfer-encoding|accept|te|trailer|upgrade|keep-alive|expect|last-event-id|x-forwarded-internally)$/i;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-const headerName = z
-  .string()
-  .regex(TOKEN, 'expected a header name such as x-tenant')
-  .refine((name) => !RESERVED.test(name), 'this header is set by the gateway itself');
+/** @param whyNot says why a name is refused */
+const headerName = (whyNot: (name: string) => string | undefined) =>
+  z
+    .string()
+    .regex(TOKEN, 'expected a header name such as x-tenant')
+    .check(({ value, issues }) => {
+      const message = whyNot(value);
+      if (message !== undefined) issues.push({ code: 'custom', message, input: value });
+    });
 
 const timeout = doc(duration('60s', { min: '10ms' }), {
   text: 'How long one request to this backend may take; then the caller gets -32011 and the backend a cancellation.',
@@ -44,14 +47,18 @@ const url = z.url({ protocol: /^https?$/, error: 'expected an http:// or https:/
 
 /** Of whatever is reached at a URL. */
 const headers = {
-  headers: doc(z.record(headerName, z.string().regex(/^[^\r\n\0]*$/, 'a header value holds no line break')).default({}), {
-    text: 'Headers of every request to it.',
-    reason: 'Its credentials, best as `"Bearer ${TICKETS_TOKEN}"`.',
-  }),
-  forwardHeaders: doc(z.array(headerName.transform((name) => name.toLowerCase())).default([]), {
-    text: 'Names of headers of the client that are passed on to it.',
+  headers: doc(
+    z.record(headerName(whyNotSet), z.string().regex(/^[^\r\n\0]*$/, 'a header value holds no line break')).default({}),
+    {
+      text: 'Headers of every request to it.',
+      reason: 'Its credentials, best as `"Bearer ${TICKETS_TOKEN}"`.',
+    },
+  ),
+  forwardHeaders: doc(z.array(headerName(whyNotForwarded).transform((name) => name.toLowerCase())).default([]), {
+    text: 'Names of headers of the client that are passed on to it, from each request its own. Not passed on are those that carry the session or the framing (`mcp-*`, `host`, `content-*` …), that say where a request came from (`forwarded`, `x-forwarded-*`, `x-real-ip` …), `cookie` and `proxy-*`.',
     reason: 'For a tenant or a locale. A token meant for the gateway does not belong here.',
   }),
+  ...credentialOptions,
 };
 
 const httpBackend = z.strictObject({

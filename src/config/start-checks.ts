@@ -2,6 +2,7 @@
 import { StartError } from '../errors/start-error.js';
 import { parseRedisUrl } from '../redis/address.js';
 import { addressOf, isLoopback, isWildcard } from './address.js';
+import { checkCredentials } from './check-credentials.js';
 import type { Problem } from './problems.js';
 import type { Config } from './schema.js';
 import { formatDuration } from './units.js';
@@ -24,6 +25,7 @@ export function checkStartable(config: Config, facts: StartFacts): Problem[] {
     ...checkSecrets(config),
     ...checkHold(config),
     ...checkPorts(config, facts),
+    ...checkCredentials(config),
   ];
 }
 

@@ -2,6 +2,14 @@
 // a tag. The queue's keys (BullMQ's prefix, one tag) are named in teardown/.
 import type { SessionRef, WorkerId } from '../protocol/ids.js';
 
+/** Of a token that all workers share; one slot. */
+export interface TokenKeys {
+  /** Hash with the TTL of the token: version, freshUntil, sealed. */
+  readonly token: string;
+  /** String with TTL: who fetches the next one, or that nobody should for a while. */
+  readonly claim: string;
+}
+
 export interface Keys {
   /** Hash: the record of a session. The reference alone is the tag, so that further keys of a session stay with it. */
   session(ref: SessionRef): string;
@@ -25,6 +33,8 @@ export interface Keys {
   readonly generation: string;
   /** String with TTL: owners are opening lost sessions anew. Shares a slot with `generation`: they are read in one command. */
   readonly settling: string;
+  /** @param digest of whatever distinguishes one client at one authorization server from another: not of a secret */
+  token(backend: string, digest: string): TokenKeys;
 }
 
 /** @param prefix `redis.prefix`; without braces, which would decide the slot of every key (the schema refuses them) */
@@ -41,5 +51,9 @@ export function makeKeys(prefix: string): Keys {
     forcedSweep: `${prefix}sweep:forced`,
     generation: `${prefix}{data}:generation`,
     settling: `${prefix}{data}:settling`,
+    token: (backend, digest) => ({
+      token: `${prefix}{token:${backend}:${digest}}`,
+      claim: `${prefix}{token:${backend}:${digest}}:claim`,
+    }),
   };
 }

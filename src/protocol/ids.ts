@@ -46,9 +46,9 @@ export function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 
-/** Names a backend session without telling its id: what the index of open ids is kept by. */
-export function digestOfBackendSession(backend: string, id: string): string {
-  return digestOf(JSON.stringify([backend, id]));
+/** Names a backend session without telling its id. `place`: where it was opened. What the index of open ids is kept by. */
+export function digestOfBackendSession(place: string, id: string): string {
+  return digestOf(JSON.stringify([place, id]));
 }
 
 /** A new incarnation: random, made after the fork, never reused (S3). */

@@ -74,7 +74,7 @@ export class SessionServer {
   #notify(session: Session, message: JsonRpcNotification, headers: Headers): void {
     switch (message.method) {
       case 'notifications/cancelled':
-        session.cancel(message);
+        session.cancel(message, headers);
         return;
       case 'notifications/initialized':
       case 'notifications/roots/list_changed':
@@ -128,7 +128,8 @@ export class SessionServer {
     });
     if (streams.standalone.hasReader) {
       session.standalone = streams.standalone;
-      for (const backend of session.backends.values()) backend.setListening(true);
+      session.listeningHeaders = exchange.headers;
+      for (const backend of session.backends.values()) backend.setListening(true, exchange.headers);
     }
     return read;
   }

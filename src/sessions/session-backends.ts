@@ -101,7 +101,7 @@ export class SessionBackends {
     const made = backend.createSession(this.#host(session, name, link), record);
     this.#links.set(made, link);
     session.backends.set(name, made);
-    if (session.standalone) made.setListening(true);
+    if (session.standalone) made.setListening(true, session.listeningHeaders);
     return made;
   }
 

@@ -83,6 +83,8 @@ export class Session {
   readonly streams: SessionStreams;
   /** Its standalone stream while somebody reads it. */
   standalone: ResumableStream | undefined;
+  /** Client headers of the GET that reads it, or read it last. */
+  listeningHeaders: Headers | undefined;
   #keeper: LeaseKeeper;
   readonly #settled = new Set<() => void>();
 
@@ -174,11 +176,11 @@ export class Session {
   }
 
   /** notifications/cancelled of the client: reaches the backend that has the call. Unknown ids are ignored (they race). */
-  cancel(notification: JsonRpcNotification): void {
+  cancel(notification: JsonRpcNotification, headers: Headers): void {
     const id = notification.params?.requestId;
     const reason = notification.params?.reason;
     const call = this.calls.find((one) => one.id === id);
-    call?.running?.cancel(typeof reason === 'string' ? reason : 'cancelled by the client', true);
+    call?.running?.cancel(typeof reason === 'string' ? reason : 'cancelled by the client', true, headers);
   }
 
   /**

@@ -30,9 +30,9 @@ export interface TeardownWorkerOptions {
    */
   readonly backend: (name: string, url: string | undefined) => Backend | undefined;
   /** Whether this backend session is open again by now, in another session or anew in its own: backends recycle ids. */
-  readonly isOpenElsewhere: (job: TeardownJob, id: string) => Promise<boolean>;
+  readonly isOpenElsewhere: (job: TeardownJob, target: SealedTarget) => Promise<boolean>;
   /** Nothing more will be tried for it: it was ended, or given up. Must not reject. */
-  readonly onOver?: (job: TeardownJob, id: string) => Promise<void>;
+  readonly onOver?: (job: TeardownJob, target: SealedTarget) => Promise<void>;
   /** Of one DELETE, ms; default 5000. */
   readonly timeoutMs?: number;
   /** Jobs of this worker at a time, all backends together; default 32. */
@@ -104,34 +104,34 @@ export class TeardownWorker {
     // A key that this worker does not hold (yet): another one may.
     const target = openSealed(this.#options.keyring, data);
     const end = this.#options.backend(data.backend, target?.url)?.end;
-    if (!end) throw await this.#giveUp('unknown_backend', data, target?.id);
+    if (!end) throw await this.#giveUp('unknown_backend', data, target);
     if (!target) throw await this.#failed(job, 'cannot be opened', undefined);
-    if (target.id === '') return this.#finish('done', data, '');
+    if (target.id === '') return this.#finish('done', data, undefined);
     const place = placeOf(data, target);
-    const begun = await this.#begin(job, place, target.id);
-    if (begun.kind === 'wait') return this.#putBack(job, token, begun.waitMs, target.id);
+    const begun = await this.#begin(job, place, target);
+    if (begun.kind === 'wait') return this.#putBack(job, token, begun.waitMs, target);
     const startedMs = this.#options.clock.monotonicMs();
     // Only what the backend itself did speaks against it.
     let isHealthy = true;
     try {
-      if (await this.#isReused(job, target.id)) return await this.#finish('reused', data, target.id);
+      if (await this.#isReused(job, target)) return await this.#finish('reused', data, target);
       const answer = await this.#end(end, data, target);
       isHealthy = answer.kind === 'status' && answer.status < 500 && answer.status !== 429;
-      return await this.#judge(job, answer, target.id);
+      return await this.#judge(job, answer, target);
     } finally {
       await this.#pace.end(place, begun.attempt, this.#options.clock.monotonicMs() - startedMs, isHealthy);
     }
   }
 
-  #begin(job: Job<TeardownJob>, place: string, id: string): Promise<Begun> {
+  #begin(job: Job<TeardownJob>, place: string, target: SealedTarget): Promise<Begun> {
     return this.#pace.begin(place).catch(async () => {
-      throw await this.#failed(job, 'redis does not answer', id);
+      throw await this.#failed(job, 'redis does not answer', target);
     });
   }
 
-  #isReused(job: Job<TeardownJob>, id: string): Promise<boolean> {
-    return this.#options.isOpenElsewhere(job.data, id).catch(async () => {
-      throw await this.#failed(job, 'sessions cannot be looked up', id);
+  #isReused(job: Job<TeardownJob>, target: SealedTarget): Promise<boolean> {
+    return this.#options.isOpenElsewhere(job.data, target).catch(async () => {
+      throw await this.#failed(job, 'sessions cannot be looked up', target);
     });
   }
 
@@ -141,37 +141,37 @@ export class TeardownWorker {
     return end(target, this.#options.timeoutMs ?? TIMEOUT_MS).catch(() => ({ kind: 'unreachable', reason: 'failed' }));
   }
 
-  async #judge(job: Job<TeardownJob>, answer: EndAnswer, id: string): Promise<TeardownResult> {
-    if (answer.kind === 'unreachable') throw await this.#failed(job, `unreachable: ${answer.reason}`, id);
+  async #judge(job: Job<TeardownJob>, answer: EndAnswer, target: SealedTarget): Promise<TeardownResult> {
+    if (answer.kind === 'unreachable') throw await this.#failed(job, `unreachable: ${answer.reason}`, target);
     const { status } = answer;
-    if ((status >= 200 && status < 300) || IS_DONE.has(status)) return this.#finish('done', job.data, id);
+    if ((status >= 200 && status < 300) || IS_DONE.has(status)) return this.#finish('done', job.data, target);
     // The credentials have expired or were taken back: no later attempt has better ones.
-    if (IS_REFUSAL.has(status)) throw await this.#giveUp('refused', job.data, id);
-    throw await this.#failed(job, `http_${status}`, id);
+    if (IS_REFUSAL.has(status)) throw await this.#giveUp('refused', job.data, target);
+    throw await this.#failed(job, `http_${status}`, target);
   }
 
-  async #putBack(job: Job<TeardownJob>, token: string | undefined, waitMs: number, id: string): Promise<never> {
+  async #putBack(job: Job<TeardownJob>, token: string | undefined, waitMs: number, target: SealedTarget): Promise<never> {
     const ageMs = this.#options.clock.wallMs() - job.timestamp;
     // Being put back costs no attempt, so a backend that never returns would keep its jobs for ever.
-    if (ageMs > (this.#options.maxAgeMs ?? MAX_AGE_MS)) throw await this.#giveUp('exhausted', job.data, id);
+    if (ageMs > (this.#options.maxAgeMs ?? MAX_AGE_MS)) throw await this.#giveUp('exhausted', job.data, target);
     await job.moveToDelayed(this.#options.clock.wallMs() + waitMs, token);
     throw new DelayedError();
   }
 
-  async #finish(result: TeardownResult, data: TeardownJob, id: string | undefined): Promise<TeardownResult> {
+  async #finish(result: TeardownResult, data: TeardownJob, target: SealedTarget | undefined): Promise<TeardownResult> {
     this.#options.onResult?.(result, data.backend);
-    if (id) await this.#options.onOver?.(data, id);
+    if (target) await this.#options.onOver?.(data, target);
     return result;
   }
 
-  async #giveUp(result: TeardownResult, data: TeardownJob, id: string | undefined): Promise<UnrecoverableError> {
-    await this.#finish(result, data, id);
+  async #giveUp(result: TeardownResult, data: TeardownJob, target: SealedTarget | undefined): Promise<UnrecoverableError> {
+    await this.#finish(result, data, target);
     return new UnrecoverableError(result);
   }
 
-  async #failed(job: Job<TeardownJob>, reason: string, id: string | undefined): Promise<Error> {
+  async #failed(job: Job<TeardownJob>, reason: string, target: SealedTarget | undefined): Promise<Error> {
     const isLast = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
-    if (isLast) await this.#finish('exhausted', job.data, id);
+    if (isLast) await this.#finish('exhausted', job.data, target);
     else this.#options.onResult?.('retry', job.data.backend);
     return new Error(reason);
   }

@@ -32,6 +32,8 @@ export interface RecordingBackendOptions {
    * Python SDK, which is no JSON.
    */
   readonly lostSession?: 404 | 400 | 'text';
+  /** False: 401 for this request, which is recorded all the same. */
+  readonly authorize?: (request: RecordedRequest) => boolean;
 }
 
 export interface RecordingBackend {
@@ -112,6 +114,10 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
       if (entry.matches(recorded)) await new Promise<void>((wake) => entry.waiting.push(wake));
     }
     if (outgoing.destroyed) return;
+    if (options.authorize?.(recorded) === false) {
+      outgoing.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end();
+      return;
+    }
     const live = sessionId === undefined && message?.method === 'initialize' ? await open() : sessions.get(sessionId ?? '');
     if (live === undefined) {
       refuseUnknown(outgoing, options.lostSession ?? 404, sessionId);

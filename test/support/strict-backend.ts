@@ -45,6 +45,8 @@ export interface StrictBackendOptions {
   keepAliveTimeoutMs?: number;
   /** GET: a stream (default), or 405. */
   get?: 'stream' | '405';
+  /** False: 401 for this request. */
+  authorize?: (headers: IncomingHttpHeaders) => boolean;
 }
 
 export type Handler = (request: RecordedRequest, response: ServerResponse, backend: StrictBackend) => void | Promise<void>;
@@ -140,6 +142,10 @@ export class StrictBackend {
 
   /** The regular answer; for handlers that only watch or wait. */
   answer(request: RecordedRequest, response: ServerResponse): void {
+    if (this.options.authorize?.(request.headers) === false) {
+      response.writeHead(401, { 'www-authenticate': 'Bearer' }).end();
+      return;
+    }
     const refusal = this.#refusal(request);
     if (refusal) {
       sendError(response, refusal.status, refusal.code, refusal.message, null);

@@ -1,5 +1,6 @@
 // The life of a call apart from its answer: waiting for the session, being sent, being given up. See http-call.ts.
-import { GatewayError } from '../../errors/gateway-error.js';
+import { GatewayError, toGatewayError } from '../../errors/gateway-error.js';
+import type { Headers } from '../../streams/exchange.js';
 import type { BackendCall, RunningCall } from '../backend.js';
 import type { CallSession, SessionCall } from './call-session.js';
 import type { Expiring } from './deadlines.js';
@@ -19,6 +20,8 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
   protected sentAtMs = 0;
   /** The answer that told of the lost session, once it did: the call is then repeated, once. */
   protected lostBy: string | undefined;
+  /** What it was, or will be, sent with. */
+  protected credential: string | undefined;
 
   constructor(session: CallSession, call: BackendCall) {
     super();
@@ -44,9 +47,27 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
     if (this.done) return;
     this.state = state;
     const { transport } = this.session;
-    const headers = transport.plan.addForwarded(state.post, this.call.headers);
+    const credential = transport.credentials.current() ?? this.credential;
+    if (credential === undefined && transport.credentials.isDynamic) {
+      this.#awaitCredential();
+      return;
+    }
+    this.credential = credential;
+    const headers = transport.plan.addForwarded(state.post, this.call.headers, credential);
     const options = { method: 'POST', path: transport.path, headers, body: this.call.bytes } as const;
     if (!transport.dispatchCall(options, this)) this.fail(unavailable(transport.name, 'busy'));
+  }
+
+  /** Then asks for the session again: it may have been opened anew meanwhile. */
+  #awaitCredential(): void {
+    this.session.transport.credentials.ensure(this.deadlineMs).then(
+      (credential) => {
+        if (this.done) return;
+        this.credential = credential;
+        this.session.awaitOpen(this, this.call.headers);
+      },
+      (error: unknown) => this.fail(toGatewayError(error)),
+    );
   }
 
   openFailed(error: GatewayError): void {
@@ -55,11 +76,11 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
 
   // --- giving up ---------------------------------------------------------------------------------------------------------
 
-  cancel(reason: string, notify: boolean): void {
+  cancel(reason: string, notify: boolean, headers?: Headers): void {
     if (this.done) return;
     this.finish();
     this.session.leave(this);
-    if (notify || !this.begun) this.#withdraw(reason);
+    if (notify || !this.begun) this.#withdraw(reason, headers);
     // Closing the connection would be a cancellation to some servers.
     else this.skipRest();
   }
@@ -80,11 +101,11 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
     this.abort(error);
   }
 
-  #withdraw(reason: string): void {
+  #withdraw(reason: string, headers: Headers = this.call.headers): void {
     const { transport } = this.session;
     transport.deadlines.delete(this);
     if (!this.begun || !this.state) return;
-    this.session.tellCancelled(this.state, this.call.message.id, reason, this.call.headers);
+    this.session.tellCancelled(this.state, this.call.message.id, reason, headers);
     this.abort(new Error('withdrawn'));
   }
 

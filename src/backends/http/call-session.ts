@@ -16,8 +16,11 @@ export interface CallSession {
   readonly host: BackendSessionHost;
   /** Calls `opened` with the session in force, now or when it is open. */
   awaitOpen(call: OpenWaiter, headers: Headers): void;
-  /** The backend lost the session of `generation`: calls `opened` with another one, or `openFailed`. */
-  recover(call: OpenWaiter, generation: number, sentAtMs: number): void;
+  /**
+   * The backend lost the session of `generation`: calls `opened` with another one, or `openFailed`. It is opened with the client
+   * headers of the request that found out: those of the first one may have run out since.
+   */
+  recover(call: OpenWaiter, generation: number, sentAtMs: number, headers: Headers): void;
   leave(call: OpenWaiter): void;
   /** The caller has its answer; the call is no longer the session's business. */
   finished(call: SessionCall): void;

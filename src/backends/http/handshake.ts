@@ -8,6 +8,7 @@ import { isObject } from '../../protocol/json-rpc.js';
 import { type Capabilities, LATEST_LEGACY_VERSION, SESSION_HEADER } from '../../protocol/mcp.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendInfo, BackendSessionHost } from '../backend.js';
+import { obtain } from '../credentials/credentials.js';
 import { readInitializeResult } from '../initialize-result.js';
 import { ControlRequest } from './control-request.js';
 import { isIssuedId, postHeaders } from './headers.js';
@@ -162,7 +163,17 @@ export class Handshake {
     const params = { protocolVersion: LATEST_LEGACY_VERSION, capabilities: {}, clientInfo: transport.clientInfo };
     const body = JSON.stringify({ jsonrpc: '2.0', id: INITIALIZE_ID, method: 'initialize', params });
     try {
-      const reply = await this.#send(postHeaders({}, headers), body, true);
+      let credential = await this.#credential();
+      let reply = await this.#send(postHeaders({ credential }, headers), body, true);
+      if (reply.status === 401 && credential !== undefined) {
+        // It did not run, and nothing else has been sent yet: the one request that may go out again with another credential.
+        transport.credentials.refuse(credential);
+        const fresh = await transport.credentials.ensure(this.#plan.deadlineMs);
+        if (fresh !== credential) {
+          credential = fresh;
+          reply = await this.#send(postHeaders({ credential }, headers), body, true);
+        }
+      }
       return this.#readAnswer(reply.status, reply.text);
     } catch (error) {
       if (isIssuedId(this.#issued)) this.#discard(this.#makeRecord(this.#issued, LATEST_LEGACY_VERSION, {}));
@@ -192,12 +203,18 @@ export class Handshake {
     const { transport, headers } = this.#plan;
     const body = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
     try {
-      const reply = await this.#send(postHeaders({ id, protocolVersion }, headers), body, false);
+      const credential = await this.#credential();
+      const reply = await this.#send(postHeaders({ id, protocolVersion, credential }, headers), body, false);
+      if (reply.status === 401 && credential !== undefined) transport.credentials.refuse(credential);
       if (mayBeLost && isLostSession(id !== undefined, reply.status, reply.text, transport.lostPattern)) throw LOST;
       if (reply.status < 200 || reply.status > 299) throw statusError(transport.name, reply.status);
     } catch (error) {
       throw error === LOST ? error : this.#explain(error);
     }
+  }
+
+  #credential(): Promise<string | undefined> {
+    return obtain(this.#plan.transport.credentials, this.#plan.deadlineMs);
   }
 
   #send(headers: string[], body: string, isInitialize: boolean) {
@@ -230,7 +247,7 @@ export class Handshake {
   #makeRecord(id: string | undefined, protocolVersion: string, capabilities: Capabilities): BackendSessionRecord {
     const { transport, host, headers, generation } = this.#plan;
     const sealed = sealBackendSession(transport.keyring, host.sessionRef, transport.name, { id, headers, url: transport.place });
-    const digest = id === undefined ? {} : { digest: digestOfBackendSession(transport.name, id) };
+    const digest = id === undefined ? {} : { digest: digestOfBackendSession(transport.place, id) };
     return { generation, sealed, protocolVersion, capabilities, transport: 'http', isConfirmed: false, ...digest };
   }
 

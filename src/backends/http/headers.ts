@@ -1,28 +1,8 @@
 // Which headers go to a backend: ours, the configured ones, and those of the client's that the configuration names.
+import { whyNotForwarded, whyNotSet } from '../../protocol/backend-headers.js';
 import { SESSION_HEADER, VERSION_HEADER } from '../../protocol/mcp.js';
 import type { Headers } from '../../streams/exchange.js';
 
-/** Ours, per connection, or part of the body's framing: never taken from configuration or client. */
-const RESERVED = new Set([
-  'accept',
-  'accept-encoding',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-type',
-  'expect',
-  'keep-alive',
-  'last-event-id',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-/** Say who somebody is or where he came from, or belong to sessions: a client's word for them is worth nothing at a backend. */
-const NEVER_FORWARDED = /^(?:host|forwarded|x-forwarded-.*|x-real-ip|x-berth-.*|mcp-.*)$/;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const ACCEPT_POST = 'application/json, text/event-stream';
@@ -32,6 +12,9 @@ const ACCEPT_STREAM = 'text/event-stream';
 export interface HeaderChoices {
   readonly headers: Headers;
   readonly forwardHeaders: readonly string[];
+  /** Either makes the Authorization header ours. */
+  readonly bearerFile?: string | undefined;
+  readonly oauth?: object | undefined;
 }
 
 /** The headers of one configured backend. */
@@ -52,13 +35,15 @@ export class HeaderPlan {
       if (!NAME.test(name) || !VALUE.test(value))
         throw new Error(`backend ${backend}: header ${JSON.stringify(name)} cannot be sent`);
       const lower = name.toLowerCase();
-      if (!RESERVED.has(lower) && lower !== SESSION_HEADER && lower !== VERSION_HEADER) fixed[lower] = value;
+      if (whyNotSet(lower) === undefined) fixed[lower] = value;
     }
     this.fixed = fixed;
+    const hasCredential = config.bearerFile !== undefined || config.oauth !== undefined;
     // A configured value is the operator's: a client cannot replace it.
     this.forwarded = config.forwardHeaders
       .map((name) => name.toLowerCase())
-      .filter((name) => NAME.test(name) && !RESERVED.has(name) && !NEVER_FORWARDED.test(name) && !(name in fixed));
+      .filter((name) => NAME.test(name) && whyNotForwarded(name) === undefined && !(name in fixed))
+      .filter((name) => !(hasCredential && name === 'authorization'));
   }
 
   /** Configured and forwarded headers together: what initializes a session, and later ends it. */
@@ -73,10 +58,14 @@ export class HeaderPlan {
     return headers;
   }
 
-  /** Adds the forwarded headers of one request to a prepared list; the list itself if there are none. */
-  addForwarded(list: string[], client: Headers): string[] {
-    if (this.forwarded.length === 0) return list;
+  /**
+   * Adds what each request has of its own to a prepared list: forwarded headers, the credential of the moment. The list itself if there
+   * is nothing to add.
+   */
+  addForwarded(list: string[], client: Headers, credential?: string): string[] {
+    if (this.forwarded.length === 0 && credential === undefined) return list;
     const whole = [...list];
+    if (credential !== undefined) whole.push('authorization', credential);
     for (const name of this.forwarded) {
       const value = client[name];
       if (value !== undefined && VALUE.test(value)) whole.push(name, value);
@@ -89,6 +78,8 @@ export class HeaderPlan {
 export interface SessionHeaders {
   readonly id?: string | undefined;
   readonly protocolVersion?: string | undefined;
+  /** Of the moment; wins over what was sealed when another kind of credential was configured. */
+  readonly credential?: string | undefined;
 }
 
 /** Headers of a POST as the flat list that undici takes. */
@@ -111,7 +102,10 @@ export function endHeaders(session: SessionHeaders, extra: Headers): string[] {
 function flatten(list: string[], session: SessionHeaders, extra: Headers): string[] {
   if (session.id !== undefined) list.push(SESSION_HEADER, session.id);
   if (session.protocolVersion !== undefined) list.push(VERSION_HEADER, session.protocolVersion);
-  for (const [name, value] of Object.entries(extra)) list.push(name, value);
+  if (session.credential !== undefined) list.push('authorization', session.credential);
+  for (const [name, value] of Object.entries(extra)) {
+    if (session.credential === undefined || name !== 'authorization') list.push(name, value);
+  }
   return list;
 }
 

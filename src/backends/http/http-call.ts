@@ -42,6 +42,7 @@ export class HttpCall extends CallLife {
   }
 
   protected onHead(status: number, headers: IncomingHttpHeaders): void {
+    if (status === 401 && this.credential !== undefined) this.session.transport.credentials.refuse(this.credential);
     if (this.done) return;
     this.#status = status;
     const { health } = this.session.host;
@@ -209,11 +210,12 @@ export class HttpCall extends CallLife {
     this.lostBy = answer;
     this.reset();
     this.begun = false;
+    this.credential = undefined;
     this.#mode = 'skip';
     this.#bytes = 0;
     this.#chunks = undefined;
     transport.deadlines.add(this);
-    this.session.recover(this, state.generation, this.sentAtMs);
+    this.session.recover(this, state.generation, this.sentAtMs, this.call.headers);
   }
 
   /** The stream ended without the response: a server that gave event ids may go on in another one. */
@@ -247,8 +249,9 @@ export class HttpCall extends CallLife {
       transport.deadlines.delete(this);
       return;
     }
-    const session = { id: state.id, protocolVersion: state.info.protocolVersion };
-    const headers = streamHeaders(session, state.headers, lastEventId);
+    this.credential = transport.credentials.current() ?? this.credential;
+    const session = { id: state.id, protocolVersion: state.info.protocolVersion, credential: this.credential };
+    const headers = streamHeaders(session, transport.plan.withForwarded(this.call.headers), lastEventId);
     if (!transport.dispatchCall({ method: 'GET', path: transport.path, headers }, this)) {
       this.fail(outcomeUnknown(transport.name, 'busy'));
     }

@@ -85,8 +85,8 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     await this.#tell(current, message, headers);
   }
 
-  setListening(listening: boolean): void {
-    if (!this.#closedWith) this.#listen.setListening(listening);
+  setListening(listening: boolean, headers?: Headers): void {
+    if (!this.#closedWith) this.#listen.setListening(listening, headers);
   }
 
   reconnect(withinMs: number): void {
@@ -124,7 +124,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     this.#handshake?.leave(waiter);
   }
 
-  recover(waiter: OpenWaiter, generation: number, sentAtMs: number): void {
+  recover(waiter: OpenWaiter, generation: number, sentAtMs: number, headers: Headers): void {
     if (this.#closedWith) {
       waiter.openFailed(this.#closedWith);
       return;
@@ -153,7 +153,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
       waiter.openFailed(refusal);
       return;
     }
-    this.#begin(waiter, current?.headers ?? transport.plan.fixed, true);
+    this.#begin(waiter, transport.plan.withForwarded(headers), true);
   }
 
   finished(call: SessionCall): void {
@@ -172,11 +172,11 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
         ? JSON.stringify({ jsonrpc: '2.0', id, result: {} })
         : errorText(id, { code: -32601, message: 'Method not found' });
     const { path, plan } = this.transport;
-    void this.#answering.post({ path, headers: plan.addForwarded(state.post, headers), text, what: 'answer' });
+    void this.#answering.post({ path, headers: (own) => plan.addForwarded(state.post, headers, own), text, what: 'answer' });
   }
 
   async probe(): Promise<void> {
-    await pingCall(this, this.transport.clock.monotonicMs() + this.transport.reinitializeTimeoutMs);
+    await pingCall(this, this.transport.clock.monotonicMs() + this.transport.reinitializeTimeoutMs, this.#listen.client);
   }
 
   // --- inside ------------------------------------------------------------------------------------------------------------
@@ -238,6 +238,6 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     const what = message.method;
     const text = textOf(message);
     if (text === undefined) this.#telling.note(what, unavailable(name, 'too_deep'));
-    else await this.#telling.post({ path, headers: plan.addForwarded(state.post, client), text, what });
+    else await this.#telling.post({ path, headers: (own) => plan.addForwarded(state.post, client, own), text, what });
   }
 }

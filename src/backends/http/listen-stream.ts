@@ -2,6 +2,7 @@
 // offered, and finds out whether a 404 means a lost session.
 import type { Timer } from '../../lifecycle/clock.js';
 import { scanMessage } from '../../protocol/scan-json.js';
+import type { Headers } from '../../streams/exchange.js';
 import type { BackendSessionHost } from '../backend.js';
 import type { OpenState } from './open-state.js';
 import { type StreamOwner, StreamRequest } from './stream-request.js';
@@ -11,6 +12,8 @@ import type { HttpTransport } from './transport.js';
 const LINGER_MS = 60_000;
 const RECONNECT_MS = 1000;
 const MAX_BACK_OFF_MS = 60_000;
+/** How long a stream waits for a credential before it backs off. */
+const CREDENTIAL_MS = 30_000;
 
 export interface ListeningSession {
   readonly transport: HttpTransport;
@@ -34,12 +37,19 @@ export class ListenStream implements StreamOwner {
   #notOfferedBy: number | undefined;
   /** The generation the stream belongs to. */
   #generation = 0;
+  #client: Headers | undefined;
 
   constructor(session: ListeningSession) {
     this.#session = session;
   }
 
-  setListening(listening: boolean): void {
+  /** Client headers that the stream and answers to its requests are sent with; those of the latest GET of the client. */
+  get client(): Headers {
+    return this.#client ?? this.#session.current?.headers ?? {};
+  }
+
+  setListening(listening: boolean, headers?: Headers): void {
+    if (headers) this.#renew(headers);
     this.#lingerTimer?.cancel();
     this.#lingerTimer = undefined;
     if (listening) {
@@ -48,6 +58,16 @@ export class ListenStream implements StreamOwner {
     } else if (this.#wanted) {
       this.#lingerTimer = this.#session.transport.clock.after(LINGER_MS, () => this.stop());
     }
+  }
+
+  /** A stream that lingers for another client, or for the same one with other headers, is opened anew with those of this request. */
+  #renew(headers: Headers): void {
+    const { plan } = this.#session.transport;
+    const before = JSON.stringify(plan.withForwarded(this.client));
+    this.#client = headers;
+    if (!this.#request || before === JSON.stringify(plan.withForwarded(headers))) return;
+    this.#lastEventId = this.#request.lastEventId;
+    this.#drop();
   }
 
   /** The session was opened, or opened anew: a stream of the old one tells nothing of it. */
@@ -86,15 +106,43 @@ export class ListenStream implements StreamOwner {
     // Event ids belong to the session that issued them.
     if (this.#generation !== current.generation) this.#lastEventId = undefined;
     this.#generation = current.generation;
-    this.#request = new StreamRequest(transport, host, current, this.#lastEventId, this);
+    const { credentials } = transport;
+    const credential = credentials.current();
+    if (credential === undefined && credentials.isDynamic) {
+      this.#awaitCredential();
+      return;
+    }
+    const headers = transport.plan.withForwarded(this.client);
+    this.#request = new StreamRequest(transport, host, current, { headers, credential }, this.#lastEventId, this);
     this.#request.start();
+  }
+
+  #awaitCredential(): void {
+    const { transport } = this.#session;
+    // Holds the place of the request: nothing else may connect meanwhile.
+    this.#timer = transport.clock.after(CREDENTIAL_MS, () => undefined);
+    const timer = this.#timer;
+    const goOn = (delayMs: number) => {
+      if (this.#timer !== timer) return;
+      timer.cancel();
+      this.#timer = undefined;
+      if (delayMs === 0) this.#connect();
+      else this.#later(delayMs);
+    };
+    transport.credentials.ensure(transport.clock.monotonicMs() + CREDENTIAL_MS).then(
+      () => goOn(0),
+      () => {
+        goOn(this.#backOffMs);
+        this.#backOffMs = Math.min(this.#backOffMs * 2, MAX_BACK_OFF_MS);
+      },
+    );
   }
 
   onStreamMessage(json: Buffer): void {
     const { host, current } = this.#session;
     const message = scanMessage(json);
     if (message.kind === 'notification') host.onNotification(json);
-    else if (message.kind === 'request' && current) this.#session.answer(current, message.id, message.method, {});
+    else if (message.kind === 'request' && current) this.#session.answer(current, message.id, message.method, this.client);
   }
 
   onStreamEnd(request: StreamRequest, status: number | undefined): void {

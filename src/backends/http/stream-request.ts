@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Client } from 'undici';
 import { GatewayError } from '../../errors/gateway-error.js';
+import type { Headers } from '../../streams/exchange.js';
 import type { BackendSessionHost } from '../backend.js';
 import { EventReader } from './event-reader.js';
 import { streamHeaders } from './headers.js';
@@ -21,6 +22,7 @@ export class StreamRequest extends ReplyHandler {
   readonly #owner: StreamOwner;
   readonly #transport: HttpTransport;
   readonly #headers: string[];
+  readonly #credential: string | undefined;
   #client: Client | undefined;
   readonly #reader = new EventReader();
   #status: number | undefined;
@@ -33,6 +35,7 @@ export class StreamRequest extends ReplyHandler {
     transport: HttpTransport,
     host: BackendSessionHost,
     state: OpenState,
+    sent: { readonly headers: Headers; readonly credential: string | undefined },
     lastEventId: string | undefined,
     owner: StreamOwner,
   ) {
@@ -41,7 +44,13 @@ export class StreamRequest extends ReplyHandler {
     this.#owner = owner;
     this.#reader.lastEventId = lastEventId;
     this.#transport = transport;
-    this.#headers = streamHeaders({ id: state.id, protocolVersion: state.info.protocolVersion }, state.headers, lastEventId);
+    const { headers, credential } = sent;
+    this.#credential = credential;
+    this.#headers = streamHeaders(
+      { id: state.id, protocolVersion: state.info.protocolVersion, credential },
+      headers,
+      lastEventId,
+    );
   }
 
   start(): void {
@@ -70,6 +79,7 @@ export class StreamRequest extends ReplyHandler {
 
   protected onHead(status: number, headers: IncomingHttpHeaders): void {
     this.#status = status;
+    if (status === 401 && this.#credential !== undefined) this.#transport.credentials.refuse(this.#credential);
     this.#isEvents = status === 200 && /^text\/event-stream/i.test(String(headers['content-type']));
     // The body of a refusal says nothing that is needed.
     if (!this.#isEvents) this.#end();

@@ -1,6 +1,7 @@
 // Sends what has no answer (notifications, answers to the backend) by small POSTs, within bounds: nobody waits for them, so nothing
 // slows down whoever causes them. What a backend does not take is dropped: it may be lost, the worker's memory may not.
 import { GatewayError } from '../../errors/gateway-error.js';
+import { obtain } from '../credentials/credentials.js';
 import { unavailable } from '../failures.js';
 import { ControlRequest } from './control-request.js';
 import { statusError } from './transport-error.js';
@@ -24,7 +25,8 @@ export interface TellingOptions {
 
 export interface Told {
   readonly path: string;
-  readonly headers: string[];
+  /** @param credential of the moment, if there is one */
+  readonly headers: (credential: string | undefined) => string[];
   readonly text: string;
   /** For the log: its method, or `answer`. */
   readonly what: string;
@@ -71,14 +73,17 @@ export class Telling {
 
   async #send({ path, headers, text }: Told): Promise<GatewayError | undefined> {
     const { transport, mayAct } = this.#options;
-    const { name, control, deadlines, clock } = transport;
+    const { name, control, deadlines, clock, credentials } = transport;
+    const deadlineMs = clock.monotonicMs() + TELL_MS;
     try {
+      const credential = await obtain(credentials, deadlineMs);
       const { reply } = new ControlRequest(control, deadlines, {
-        ...{ backend: name, method: 'POST', path, headers, body: text },
+        ...{ backend: name, method: 'POST', path, headers: headers(credential), body: text },
         refusal: () => (mayAct() ? undefined : new GatewayError('NOT_OWNER')),
-        deadlineMs: clock.monotonicMs() + TELL_MS,
+        deadlineMs,
       });
       const { status } = await reply;
+      if (status === 401 && credential !== undefined) credentials.refuse(credential);
       return status > 299 ? statusError(name, status) : undefined;
     } catch (error) {
       return error instanceof GatewayError ? error : unavailable(name, 'failed', {}, error);

@@ -6,6 +6,7 @@ import type { Clock } from '../../lifecycle/clock.js';
 import type { Implementation } from '../../protocol/mcp.js';
 import type { Keyring } from '../../secrets/keyring.js';
 import type { BackendInfo } from '../backend.js';
+import { type Credentials, NO_CREDENTIALS } from '../credentials/credentials.js';
 import { makeConnector } from './address-guard.js';
 import { Deadlines } from './deadlines.js';
 import { HeaderPlan } from './headers.js';
@@ -29,6 +30,8 @@ export interface HttpTransportOptions {
   /** Version that `clientInfo` tells the backend. */
   readonly version: string;
   readonly logger?: BackendLogger;
+  /** Closed with the backend; default none besides the configured headers. */
+  readonly credentials?: Credentials;
   /** Connections for calls; default 128. A long call holds one, so fewer would let slow calls starve the quick ones. */
   readonly connections?: number;
   /** A lost session was opened anew. */
@@ -61,6 +64,7 @@ export class HttpTransport {
   /** What a sealed session keeps of the URL. */
   readonly place: string;
   readonly plan: HeaderPlan;
+  readonly credentials: Credentials;
   readonly deadlines: Deadlines;
   readonly lostPattern: RegExp | undefined;
   readonly control: Pool;
@@ -84,6 +88,7 @@ export class HttpTransport {
     this.path = `${url.pathname}${url.search}`;
     this.place = placeOf(options.config.url);
     this.plan = new HeaderPlan(options.name, options.config, url);
+    this.credentials = options.credentials ?? NO_CREDENTIALS;
     this.deadlines = new Deadlines(options.clock);
     const pattern = options.config.type === 'http' ? options.config.lostSessionPattern : undefined;
     this.lostPattern = pattern ? new RegExp(pattern, 'i') : undefined;
@@ -111,6 +116,7 @@ export class HttpTransport {
 
   async close(): Promise<void> {
     this.deadlines.close();
+    this.credentials.close();
     await Promise.all([this.#calls.destroy(), this.control.destroy()]);
   }
 

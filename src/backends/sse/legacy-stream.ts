@@ -29,20 +29,25 @@ export class LegacyStream extends ReplyHandler {
   readonly #backend: string;
   readonly #listener: StreamListener;
   readonly #scanner = new SseScanner();
-  readonly #client: Client;
+  #client: Client | undefined;
   #resolveGone!: () => void;
   #isPaused = false;
   #ended = false;
 
-  /** Asks for the stream at once. */
-  constructor(transport: HttpTransport, headers: string[], listener: StreamListener) {
+  /** Asks for the stream as soon as there are headers. */
+  constructor(transport: HttpTransport, headers: Promise<string[]>, listener: StreamListener) {
     super();
     this.#backend = transport.name;
     this.#listener = listener;
     this.gone = new Promise((resolve) => {
       this.#resolveGone = resolve;
     });
-    this.#client = transport.openStream(headers, this);
+    headers.then(
+      (list) => {
+        if (!this.#ended) this.#client = transport.openStream(list, this);
+      },
+      (error: unknown) => this.#end(error instanceof GatewayError ? error : unavailable(this.#backend, 'failed', {}, error)),
+    );
   }
 
   /** Ends it from our side: the listener hears nothing more. */
@@ -51,10 +56,7 @@ export class LegacyStream extends ReplyHandler {
     this.#ended = true;
     // Not from within a call-back of the client's own parser.
     setImmediate(() => {
-      this.#client
-        .destroy()
-        .catch(() => undefined)
-        .finally(() => this.#resolveGone());
+      (this.#client?.destroy() ?? Promise.resolve()).catch(() => undefined).finally(() => this.#resolveGone());
     });
   }
 

@@ -4,6 +4,7 @@ import type { Config, SseBackendConfig } from '../../config/schema.js';
 import type { Clock } from '../../lifecycle/clock.js';
 import type { Keyring } from '../../secrets/keyring.js';
 import { ChannelBackend } from '../channel/channel-backend.js';
+import type { Credentials } from '../credentials/credentials.js';
 import { type BackendLogger, HttpTransport } from '../http/transport.js';
 import { SseChannel } from './sse-channel.js';
 
@@ -16,6 +17,8 @@ export interface SseBackendOptions {
   /** Version that `clientInfo` tells the backend. */
   readonly version: string;
   readonly logger?: BackendLogger;
+  /** Closed with the backend; default none besides the configured headers. */
+  readonly credentials?: Credentials;
   /** Resolver of names; default the system's. */
   readonly lookup?: LookupFunction;
 }

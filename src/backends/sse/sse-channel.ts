@@ -8,6 +8,7 @@ import type { Headers } from '../../streams/exchange.js';
 import type { BackendCall, BackendSessionHost, RunningCall } from '../backend.js';
 import type { Channel, Outgoing } from '../channel/channel.js';
 import { Dialogue } from '../channel/dialogue.js';
+import { obtain } from '../credentials/credentials.js';
 import { outcomeUnknown, timedOut, unavailable } from '../failures.js';
 import { ControlRequest, type ControlReply, type Sender } from '../http/control-request.js';
 import { postHeaders, streamHeaders } from '../http/headers.js';
@@ -39,7 +40,8 @@ export class SseChannel implements Channel {
   readonly #calls: Sender;
   /** Of POST; known from the endpoint event on. */
   #path: string | undefined;
-  #post: string[];
+  #prepared: string[];
+  #streamCredential: string | undefined;
   #isAgreed = false;
   /** Why it takes nothing more. */
   #failure: GatewayError | undefined;
@@ -49,12 +51,12 @@ export class SseChannel implements Channel {
 
   /** Asks for the stream. */
   constructor(options: SseChannelOptions) {
-    const { transport, host, headers } = options;
+    const { transport, host } = options;
     const { name, clock, plan } = transport;
     this.#options = options;
     this.#transport = transport;
     this.#telling = new Telling({ transport, sessionRef: host.sessionRef, mayAct: () => host.mayAct() });
-    this.#post = postHeaders({}, plan.fixed);
+    this.#prepared = postHeaders({}, plan.fixed);
     this.#calls = {
       dispatch(request, handler) {
         if (transport.dispatchCall(request, handler)) return true;
@@ -62,7 +64,7 @@ export class SseChannel implements Channel {
         return false;
       },
     };
-    this.#stream = new LegacyStream(transport, streamHeaders({}, plan.withForwarded(headers), undefined), {
+    this.#stream = new LegacyStream(transport, this.#streamHeaders(), {
       mayAct: () => host.mayAct(),
       onEndpoint: (named) => this.#takeEndpoint(named),
       onMessage: (json) => this.#dialogue.take(json),
@@ -120,7 +122,7 @@ export class SseChannel implements Channel {
 
   agreed(protocolVersion: string): void {
     this.#isAgreed = true;
-    this.#post = postHeaders({ protocolVersion }, this.#transport.plan.fixed);
+    this.#prepared = postHeaders({ protocolVersion }, this.#transport.plan.fixed);
   }
 
   notify(message: JsonRpcNotification, headers: Headers): Promise<GatewayError | undefined> {
@@ -147,14 +149,33 @@ export class SseChannel implements Channel {
     else this.#breakOff(unavailable(this.#transport.name, 'endpoint_refused'));
   }
 
+  async #streamHeaders(): Promise<string[]> {
+    const { clock, config, credentials, plan } = this.#transport;
+    const credential = await obtain(credentials, clock.monotonicMs() + config.timeout);
+    this.#streamCredential = credential;
+    return streamHeaders({ credential }, plan.withForwarded(this.#options.headers), undefined);
+  }
+
   #send(outgoing: Outgoing): boolean {
+    const { credentials } = this.#transport;
+    const credential = credentials.current();
+    if (credential !== undefined || !credentials.isDynamic) this.#post(outgoing, credential);
+    else
+      credentials.ensure(outgoing.deadlineMs).then(
+        (obtained) => this.#post(outgoing, obtained),
+        (error: GatewayError) => outgoing.onFailed(error),
+      );
+    return true;
+  }
+
+  #post(outgoing: Outgoing, credential: string | undefined): void {
     const { host } = this.#options;
-    const { name, deadlines, plan } = this.#transport;
+    const { name, deadlines, plan, credentials } = this.#transport;
     const { reply } = new ControlRequest(this.#calls, deadlines, {
       backend: name,
       method: 'POST',
       path: this.#path as string,
-      headers: plan.addForwarded(this.#post, outgoing.headers),
+      headers: plan.addForwarded(this.#prepared, outgoing.headers, credential),
       body: outgoing.text,
       refusal: () => {
         if (!outgoing.isWanted()) return unavailable(name, 'given_up');
@@ -165,10 +186,12 @@ export class SseChannel implements Channel {
       deadlineMs: outgoing.deadlineMs + POST_GRACE_MS,
     });
     reply.then(
-      (answer) => this.#judge(outgoing, answer),
+      (answer) => {
+        if (answer.status === 401 && credential !== undefined) credentials.refuse(credential);
+        this.#judge(outgoing, answer);
+      },
       (error: GatewayError) => outgoing.onFailed(error),
     );
-    return true;
   }
 
   /** 2xx says that the message arrived: the answer comes on the stream, and may have come already. */
@@ -193,7 +216,7 @@ export class SseChannel implements Channel {
     const { plan, name } = this.#transport;
     const path = this.#path;
     if (this.#failure || path === undefined) return Promise.resolve(this.#failure ?? unavailable(name, 'busy'));
-    return this.#telling.post({ path, headers: plan.addForwarded(this.#post, client), text, what });
+    return this.#telling.post({ path, headers: (own) => plan.addForwarded(this.#prepared, client, own), text, what });
   }
 
   #retire(): void {
@@ -210,7 +233,8 @@ export class SseChannel implements Channel {
   }
 
   #onEnd(error: GatewayError): void {
-    const { name } = this.#transport;
+    const { name, credentials } = this.#transport;
+    if (error.details?.status === 401 && this.#streamCredential !== undefined) credentials.refuse(this.#streamCredential);
     const reason = String(error.details?.reason ?? error.code);
     if (this.#isAgreed && !this.#failure) this.#log({ reason }, 'the event stream of the backend ended');
     this.#failure ??= error;

@@ -5,6 +5,7 @@ import { describeIndexes } from './indexes.suite.js';
 import { describeLeases } from './leases.suite.js';
 import { describeOpenIds } from './open-ids.suite.js';
 import { describeRecords } from './records.suite.js';
+import { describeTokens } from './tokens.suite.js';
 import { describeWrites } from './writes.suite.js';
 
 describe('the directory on Redis Cluster with three masters', () => {
@@ -28,4 +29,5 @@ describe('the directory on Redis Cluster with three masters', () => {
   describeOpenIds(use);
   describeLeases(use);
   describeGeneration(use);
+  describeTokens(use);
 });

@@ -1,6 +1,7 @@
 // What the tests of the HTTP backend share: a backend under test, a host that records, a sink that collects.
 import type { LookupFunction } from 'node:net';
 import type { BackendCall, BackendSession, BackendSessionHost, CallSink } from '../../../src/backends/backend.js';
+import type { Credentials } from '../../../src/backends/credentials/credentials.js';
 import { HttpBackend } from '../../../src/backends/http/http-backend.js';
 import { configSchema, type HttpBackendConfig } from '../../../src/config/schema.js';
 import type { BackendSessionRecord } from '../../../src/directory/directory.js';
@@ -19,6 +20,7 @@ export interface BackendChoices {
   readonly reinitializeTimeout?: number;
   readonly lookup?: LookupFunction;
   readonly logged?: object[];
+  readonly credentials?: Credentials;
 }
 
 /** Past the schema's own checks: the backend has to keep its promises without them. */
@@ -37,6 +39,7 @@ export function makeBackend(url: string, config: Partial<HttpBackendConfig> = {}
     logger: { warn: (fields, message) => choices.logged?.push({ ...fields, message }) },
     ...(choices.connections === undefined ? {} : { connections: choices.connections }),
     ...(choices.lookup ? { lookup: choices.lookup } : {}),
+    ...(choices.credentials ? { credentials: choices.credentials } : {}),
   });
 }
 

@@ -31,4 +31,10 @@ describe('keys', () => {
   it('put generation and settling, which one script touches, in one slot', () => {
     expect(tagOf(keys.generation)).toBe(tagOf(keys.settling));
   });
+
+  it('put a token and who fetches the next one in one slot', () => {
+    const { token, claim } = keys.token('tickets', 'digest');
+    expect([token, claim]).toEqual(['berth:{token:tickets:digest}', 'berth:{token:tickets:digest}:claim']);
+    expect(tagOf(token)).toBe(tagOf(claim));
+  });
 });
