@@ -4,6 +4,7 @@ import type { Server } from 'node:http';
 import type { Backend } from '../backends/backend.js';
 import type { Config } from '../config/schema.js';
 import type { Timer } from '../lifecycle/clock.js';
+import type { Session } from '../sessions/session.js';
 import { type BackendChanges, compareBackends } from './backend-changes.js';
 import { makeSettings, type Settings } from './live-config.js';
 import type { Sessions } from './make-sessions.js';
@@ -17,6 +18,7 @@ interface Prepared {
   readonly made: ReadonlyMap<string, Backend>;
 }
 
+const PARALLEL_ENDS = 16;
 /** Between two looks for former backends that nobody uses any more; they stay at least so long. */
 const CLOSE_EVERY_MS = 10_000;
 
@@ -87,7 +89,8 @@ export class WorkerReload {
     backends.replace(inForce, clock.monotonicMs());
     for (const name of [...changes.changed, ...changes.removed]) cache.forgetBackend(name);
     for (const name of changes.adjusted) cache.invalidate(name);
-    for (const session of [...table]) this.#follow(session, settings, changes);
+    const homeless = [...table].filter((session) => !this.#follow(session, settings, changes));
+    void this.#endAll(homeless);
     this.#tellListsChanged(before, settings, changes);
     this.#closing ??= clock.every(CLOSE_EVERY_MS, () => {
       void backends.closeUnused(sessionBackends.inUse(table), clock.monotonicMs() - CLOSE_EVERY_MS);
@@ -97,19 +100,29 @@ export class WorkerReload {
     });
   }
 
-  #follow(session: Parameters<Sessions['ender']['end']>[0], { servers }: Settings, { changed, adjusted }: BackendChanges): void {
-    const { ender, sessionBackends } = this.#sessions;
+  /** @returns false if its server is gone */
+  #follow(session: Session, { servers }: Settings, { changed, adjusted }: BackendChanges): boolean {
+    const { sessionBackends } = this.#sessions;
     const server = servers.find(session.facts.server.id);
-    if (!server) {
-      const { warn } = this.#base;
-      ender.end(session, 'removed').catch((error: unknown) => warn('ending failed', { error: String(error) }));
-      return;
-    }
+    if (!server) return false;
     for (const name of [...session.backends.keys()]) {
       // Still configured, perhaps, but not of this server any more: nothing of the session can reach it.
       if (!server.backends.includes(name) || changed.includes(name)) sessionBackends.end(session, name);
       else if (adjusted.includes(name)) sessionBackends.adjust(session, name);
     }
+    return true;
+  }
+
+  /** Not all at once: renewals of the lease go over the same connection. */
+  async #endAll(sessions: Session[]): Promise<void> {
+    const { ender } = this.#sessions;
+    const { warn } = this.#base;
+    const work = async () => {
+      for (let session = sessions.pop(); session; session = sessions.pop()) {
+        await ender.end(session, 'removed').catch((error: unknown) => warn('ending failed', { error: String(error) }));
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL_ENDS }, work));
   }
 
   #tellListsChanged(before: Settings, { servers }: Settings, { changed }: BackendChanges): void {

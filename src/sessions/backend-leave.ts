@@ -42,11 +42,15 @@ interface Retired {
 
 const RETRY_MS = 250;
 const POLL_MS = 50;
+const PARALLEL = 32;
 
 export class BackendLeave {
   readonly #parts: BackendLeaveParts;
   readonly #retired = new Set<Retired>();
   #timer: Timer | undefined;
+  /** Steps that wait for Redis, and those that wait for their turn. */
+  #running = 0;
+  readonly #waiting: Array<() => void> = [];
 
   constructor(parts: BackendLeaveParts) {
     this.#parts = parts;
@@ -108,29 +112,42 @@ export class BackendLeave {
     const { ref } = session.facts;
     const jobs = jobsOf(ref, { backends: { [name]: saved } });
     let isQueued = false;
+    const step = async (): Promise<boolean> => {
+      if (!session.mayAct()) return false;
+      if (!isQueued) {
+        const waits = retired !== undefined && this.#retired.has(retired);
+        await queue.add(jobs, waits ? this.#delayOf(retired) : 0);
+        isQueued = true;
+        if (waits) retired.jobs.push(...jobs);
+        // Race: its last call ended while the job was on its way.
+        if (waits && !this.#retired.has(retired)) await queue.hasten(jobs);
+        if (!session.mayAct()) return false;
+      }
+      const { token } = session;
+      const outcome = await directory.dropBackendSession(ref, token, name, saved.generation);
+      // Race: claimed back while the answer was on its way.
+      return outcome.kind !== 'fenced' || !session.mayAct() || session.token === token;
+    };
     for (;;) {
       if (session.state === 'reclaiming') await session.settled(pause(clock, RETRY_MS));
       // Ended: its end found what is leaving. Released: the next owner finds it in the record.
       if (session.state === 'ended' || session.state === 'released') return;
-      if (session.mayAct()) {
-        const { token } = session;
-        try {
-          if (!isQueued) {
-            const waits = retired !== undefined && this.#retired.has(retired);
-            await queue.add(jobs, waits ? this.#delayOf(retired) : 0);
-            isQueued = true;
-            retired?.jobs.push(...jobs);
-            if (retired && !this.#retired.has(retired)) await queue.hasten(jobs);
-            continue;
-          }
-          const outcome = await directory.dropBackendSession(ref, token, name, saved.generation);
-          // Race: claimed back while the answer was on its way.
-          if (outcome.kind !== 'fenced' || !session.mayAct() || session.token === token) return;
-        } catch {
-          // Redis is away: as long as it takes, and no longer than the session is ours.
-        }
-      }
+      // Redis is away: as long as it takes, and no longer than the session is ours.
+      if (await this.#inTurn(step).catch(() => false)) return;
       await pause(clock, RETRY_MS);
+    }
+  }
+
+  /** A reload concerns all sessions at once, and renewals of the lease go over the same connection. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#running < PARALLEL) this.#running++;
+    else await new Promise<void>((go) => this.#waiting.push(go));
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#running--;
     }
   }
 

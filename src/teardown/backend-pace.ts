@@ -14,8 +14,10 @@ const MAX_RUNNING = 4;
 const BROKEN_AFTER = 3;
 const FIRST_PAUSE_MS = 1000;
 const MIN_WAIT_MS = 20;
-/** Of a pause, and of a wait in line. */
+/** Of a pause, and of a wait in line for a broken backend. */
 const MAX_WAIT_MS = 60_000;
+/** For a busy one: a thousand sessions that expire at once must not wait for places given out while it was slow. */
+const MAX_BUSY_WAIT_MS = 10_000;
 /** An attempt of a worker that died holds its place for so much longer than an attempt may take. */
 const SLACK_MS = 5000;
 
@@ -42,7 +44,7 @@ export class BackendPace {
   async begin(backend: string): Promise<Begun> {
     const { connection, redisPrefix, attemptMs } = this.#options;
     const attempt = mintNonce();
-    const args = [attempt, attemptMs + SLACK_MS, MAX_RUNNING, BROKEN_AFTER, MAX_WAIT_MS];
+    const args = [attempt, attemptMs + SLACK_MS, MAX_RUNNING, BROKEN_AFTER, MAX_WAIT_MS, MAX_BUSY_WAIT_MS];
     const reply = (await runScript(connection, beginAttempt, paceKeys(redisPrefix, backend), args)) as [string, string?];
     if (reply[0] === 'begun') return { kind: 'begun', attempt };
     return { kind: 'wait', waitMs: Math.min(Math.max(Number(reply[1]), MIN_WAIT_MS), MAX_WAIT_MS) };

@@ -72,13 +72,14 @@ test('one dead backend holds up neither requests nor the teardown of another', a
   const nonce = (i: number) => toolCall(PATH, live, 'echo', { text: `n-${i}` });
   let calls = 0;
   await waitFor(
-    () => `the healthy backend to be rid of its ${SESSIONS} sessions, not ${endedAt(healthy)}`,
+    () =>
+      `the healthy backend to be rid of its ${SESSIONS} sessions, not ${endedAt(healthy)}; the dead one was asked to end ${endedAt(dead)}`,
     async () => {
       calls++;
       expect(await post(nonce(calls))).toMatchObject({ result: { content: [{ text: `n-${calls}` }] } });
       return endedAt(healthy) >= SESSIONS;
     },
-    (IDLE_S + 60) * 1000,
+    (IDLE_S + 120) * 1000,
   );
   expect(calls).toBeGreaterThan(100);
   expect(dead.sessionCount).toBe(SESSIONS);

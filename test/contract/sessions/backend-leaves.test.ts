@@ -232,3 +232,22 @@ it('of a process is forgotten without a job', async () => {
   expect(worker.queue.jobs).toEqual([]);
   expect(await savedOf(worker, session)).toEqual({});
 });
+
+it('leaves a few at a time: a reload concerns all sessions at once, and the lease has to be renewed meanwhile', async () => {
+  const worker = await use().worker('a');
+  const sessions: Session[] = [];
+  for (let i = 0; i < 100; i++) sessions.push((await open(worker)).session);
+  let running = 0;
+  let most = 0;
+  const add = worker.queue.add.bind(worker.queue);
+  worker.queue.add = async (jobs, delayMs) => {
+    most = Math.max(most, ++running);
+    await add(jobs, delayMs);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    running--;
+  };
+  for (const session of sessions) worker.sessionBackends.end(session, 'tickets');
+  await until('all to leave', () => sessions.every((session) => session.former?.leaving.size === 0));
+  expect(most).toBe(32);
+  expect(worker.queue.jobs).toHaveLength(100);
+});
