@@ -1,11 +1,11 @@
 // The public listener of a worker: MCP endpoints and its own probes.
 import type { Server } from 'node:http';
-import { ANONYMOUS } from '../edge/authenticate.js';
 import { makeHostGuard } from '../edge/host-guard.js';
 import { McpEndpoint } from '../edge/mcp-endpoint.js';
 import { makePublicServer } from '../edge/public-server.js';
 import type { LeaseKeeper } from '../sessions/lease-keeper.js';
 import type { Exchange } from '../streams/exchange.js';
+import type { Authentication } from './make-authentication.js';
 import type { Sessions } from './make-sessions.js';
 import { Readiness } from './readiness.js';
 import type { WorkerBase } from './worker-base.js';
@@ -16,18 +16,21 @@ export interface Public {
   readonly readiness: Readiness;
 }
 
+const CLOSED_PATHS = ['/mcp', '/servers/<id>/mcp'];
+
 export function makePublic(
   { config, clock, metrics }: WorkerBase,
   { servers }: Sessions,
   keeper: LeaseKeeper,
   execute: (exchange: Exchange) => Promise<void>,
+  authentication: Authentication,
 ): Public {
   const readiness = new Readiness(keeper, clock, config.internal.lease);
   const hostGuard = makeHostGuard(config, config.listen);
   const endpoint = new McpEndpoint({
     hostGuard,
     hasServer: (id) => servers.find(id) !== undefined,
-    authenticate: () => ANONYMOUS,
+    authenticate: authentication.authenticate,
     forwardHeaders: new Set(
       Object.values(config.mcpServers).flatMap((backend) => (backend.type === 'http' ? backend.forwardHeaders : [])),
     ),
@@ -40,9 +43,12 @@ export function makePublic(
   const server = makePublicServer({
     endpoint,
     hostGuard,
-    endpointPaths: () => servers.servers.map(({ id }) => (id === '' ? '/mcp' : `/servers/${id}/mcp`)),
+    // Which servers there are is nobody's business who may not come in.
+    endpointPaths: () =>
+      authentication.isOpen ? servers.servers.map(({ id }) => (id === '' ? '/mcp' : `/servers/${id}/mcp`)) : CLOSED_PATHS,
     isReady: () => readiness.read(),
     keepAliveTimeoutMs: config.limits.keepAliveTimeout,
   });
+  authentication.onKeysChanged((knows) => endpoint.endStreams((principal) => !knows(principal)));
   return { server, endpoint, readiness };
 }

@@ -8,6 +8,7 @@ import type { Reconnect } from '../sessions/reconnect.js';
 import type { Exchange } from '../streams/exchange.js';
 import { EXIT } from '../errors/start-error.js';
 import { endGuarded } from './end-guarded.js';
+import { makeAuthentication } from './make-authentication.js';
 import { makeExecution } from './make-execution.js';
 import { makeOwnership } from './make-ownership.js';
 import { makePublic } from './make-public.js';
@@ -98,7 +99,8 @@ export async function startWorker(
     warn,
   });
   probe.start();
-  const { server, endpoint, readiness } = makePublic(base, sessions, keeper, execute);
+  const authentication = await makeAuthentication(base);
+  const { server, endpoint, readiness } = makePublic(base, sessions, keeper, execute, authentication);
   await listenPublicly(server, config.listen);
   channel.reportReady(true, []);
   const readyTicker = clock.every(leaseMs / 6, () => {
@@ -122,6 +124,7 @@ export async function startWorker(
       // Its own steps may wait for a Redis that is away.
       await Promise.race([drain.run(config.drain.timeout), pause(clock, config.drain.timeout + STEP_BUDGET_MS)]);
       ownership.stop();
+      authentication.stop();
       await ender.settle(STEP_BUDGET_MS);
       await teardown.close(STEP_BUDGET_MS);
       probe.stop();

@@ -40,6 +40,17 @@ describe('berth check, as a process', () => {
     expect(berth(['--version'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
   });
 
+  test('shows who has a key, and neither digest nor key', () => {
+    const digest = 'ab'.repeat(32);
+    writeFileSync(join(cwd, 'keys.yaml'), `alice: ${digest}\n`);
+    writeFileSync(join(cwd, 'auth.yaml'), 'auth: { mode: keys, keysFile: keys.yaml, keys: ["bob:' + 'cd'.repeat(32) + '"] }\n');
+    const { status, stdout } = berth(['check', 'auth.yaml']);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`# auth: keys, from auth.keys and ${join(cwd, 'keys.yaml')}`);
+    expect(parse(stdout)).toMatchObject({ auth: { mode: 'keys', keys: [{ id: 'bob', sha256: ['***'] }] } });
+    expect(stdout).not.toMatch(/abab|cdcd/);
+  });
+
   test('a secret may come from a file', () => {
     writeFileSync(join(cwd, 'redis.yaml'), 'redis: { url: "redis://user:hunter2@127.0.0.1:1/0" }\n');
     writeFileSync(join(cwd, 'secret'), `${'s'.repeat(32)}\n`);
