@@ -41,6 +41,9 @@ export function makeExecution(
     infoOf: (name) => backends.get(name)?.lastInfo,
     version: VERSION,
     onStarted: () => metrics.sessionStarts.inc(),
+    abandon: (session) => {
+      ender.end(session, 'abandoned').catch((error: unknown) => warn('ending failed', { error: String(error) }));
+    },
   });
   const execution = new Execution({
     table,

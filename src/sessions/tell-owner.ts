@@ -100,7 +100,10 @@ export class OwnerTeller {
     if (outcome.kind === 'fenced') return 'moved';
     if (outcome.kind === 'missing') return 'closing';
     // Should this fail, `keepTelling` still knows; should we die as well, the owner or the end of the idle time brings it back.
-    await directory.addEnding(ref, clock.wallMs()).catch(() => undefined);
+    await directory.addEnding(ref, clock.wallMs()).then(
+      () => directory.dropReservations(ref, record.principal).catch(() => undefined),
+      () => undefined,
+    );
     this.keepTelling(ref);
     return 'closing';
   }
