@@ -36,8 +36,8 @@ const FIRST_EPOCH = 1 as Epoch;
 
 export class SessionOpener {
   readonly #parts: OpenSessionParts;
-  /** When a principal's index was pruned here, monotonic; oldest first. */
-  readonly #pruned = new Map<string, number>();
+  /** When a principal's index was pruned here (monotonic), and whether that is over; oldest first. */
+  readonly #pruned = new Map<string, { readonly beganMs: number; readonly done: Promise<void> }>();
 
   constructor(parts: OpenSessionParts) {
     this.#parts = parts;
@@ -104,19 +104,22 @@ export class SessionOpener {
     throw refusal('SESSION_CAP', maxSessions);
   }
 
-  /** It looks at every session of the principal: a flood of refused callers must not cost that each time. */
+  /** It looks at every session of the principal: a flood of refused callers shares it, and has it once a second. */
   async #prune(principal: string): Promise<void> {
-    const now = this.#parts.clock.monotonicMs();
-    const lastMs = this.#pruned.get(principal);
-    if (lastMs !== undefined && now < lastMs + PRUNE_INTERVAL_MS) return;
+    const { clock, directory } = this.#parts;
+    const last = this.#pruned.get(principal);
+    if (last && clock.monotonicMs() < last.beganMs + PRUNE_INTERVAL_MS) return last.done;
+    const done = directory.prunePrincipal(principal);
+    // One that failed is no reason not to try again.
+    done.catch(() => this.#pruned.delete(principal));
     // Set anew, it is the youngest.
     this.#pruned.delete(principal);
-    this.#pruned.set(principal, now);
+    this.#pruned.set(principal, { beganMs: clock.monotonicMs(), done });
     for (const oldest of this.#pruned.keys()) {
       if (this.#pruned.size <= MAX_PRUNED) break;
       this.#pruned.delete(oldest);
     }
-    await this.#parts.directory.prunePrincipal(principal);
+    return done;
   }
 
   /** Should this fail, the sweep and the next refusal find places without a record. */

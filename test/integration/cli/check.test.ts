@@ -43,7 +43,7 @@ describe('berth check, as a process', () => {
   test('shows who has a key, and neither digest nor key', () => {
     const digest = 'ab'.repeat(32);
     writeFileSync(join(cwd, 'keys.yaml'), `alice: ${digest}\n`);
-    writeFileSync(join(cwd, 'auth.yaml'), 'auth: { mode: keys, keysFile: keys.yaml, keys: ["bob:' + 'cd'.repeat(32) + '"] }\n');
+    writeFileSync(join(cwd, 'auth.yaml'), `auth: { mode: keys, keysFile: keys.yaml, keys: ["bob:${'cd'.repeat(32)}"] }\n`);
     const { status, stdout } = berth(['check', 'auth.yaml']);
     expect(status).toBe(0);
     expect(stdout).toContain(`# auth: keys, from auth.keys and ${join(cwd, 'keys.yaml')}`);
