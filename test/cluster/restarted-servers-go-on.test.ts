@@ -58,7 +58,7 @@ describe.each(KINDS)('$name, restarted in the middle', (kind) => {
     const texts = await Promise.all(
       Array.from({ length: 30 }, (_, i) => session.callText(kind.tool, kind.arguments(`after-${i}.`))),
     );
-    texts.forEach((text, i) => expect(text).toContain(`after-${i}.`));
+    for (const [i, text] of texts.entries()) expect(text).toContain(`after-${i}.`);
     expect((await session.client.listTools()).tools.map(({ name }) => name)).toContain(kind.tool);
     expect(session.sessionId).toBe(sessionId);
     await session.end();
