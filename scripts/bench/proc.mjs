@@ -92,3 +92,8 @@ function hex(address, port) {
   const bytes = address.split('.').map(Number).reverse();
   return `${bytes.map((byte) => digits(byte, 2)).join('')}:${digits(port, 4)}`;
 }
+
+/** Memory of a process in RAM. */
+export function rssBytes(pid) {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+}

@@ -31,6 +31,7 @@ function report({ config, warnings, file }: LoadedConfig): string {
       Object.entries(config.servers).map(([id, server]) => `${id}: ${server.backends.join(', ')}${describeTools(server.tools)}`),
     ),
     ...list('endpoints', endpoints(config)),
+    `auth: ${describeAuth(config)}`,
     `workers: ${resolveWorkers(config)}`,
     `redis: ${config.redis.url ? redactUrl(config.redis.url) : `embedded, in ${config.dataDir}`}`,
     ...list('warnings', warnings),
@@ -51,6 +52,12 @@ const describeBackend = ([id, backend]: [string, BackendConfig]): string =>
 function describeTools({ include, exclude }: Config['servers'][string]['tools']): string {
   const all = include.length === 1 && include[0] === '*';
   return `${all ? '' : `; only tools ${include.join(', ')}`}${exclude.length ? `; without tools ${exclude.join(', ')}` : ''}`;
+}
+
+function describeAuth({ auth, listen }: Config): string {
+  if (auth?.mode !== 'keys') return `none: whoever reaches ${listen} is served`;
+  const places = [...(auth.keys.length ? ['auth.keys'] : []), ...(auth.keysFile === undefined ? [] : [auth.keysFile])];
+  return `keys, from ${places.join(' and ')}`;
 }
 
 function endpoints(config: Config): string[] {

@@ -14,6 +14,7 @@ import { KeepAlive } from '../streams/keep-alive.js';
 import type { Ownership } from './make-ownership.js';
 import type { Sessions } from './make-sessions.js';
 import type { Storage } from './make-storage.js';
+import { makeAudit } from './make-audit.js';
 import { makeRequestLog } from './request-log.js';
 import type { WorkerBase } from './worker-base.js';
 
@@ -32,13 +33,17 @@ export function makeExecution(
     ownRequests,
     onBackendError: (backend, error) => metrics.backendErrors.inc(backend, String(error.details?.reason ?? error.code)),
   });
-  const sessionServer = new SessionServer({ clock, ender, keepAlive, requests });
+  const audit = makeAudit(log);
+  const sessionServer = new SessionServer({ clock, ender, keepAlive, requests, audit });
   const initializer = new InitializeServer({
     opener,
     findServer: (id) => live.servers.find(id),
     infoOf: (name) => backends.get(name)?.lastInfo,
     version: VERSION,
     onStarted: () => metrics.sessionStarts.inc(),
+    abandon: (session) => {
+      ender.end(session, 'abandoned').catch((error: unknown) => warn('ending failed', { error: String(error) }));
+    },
   });
   const execution = new Execution({
     table,
@@ -61,6 +66,7 @@ export function makeExecution(
       forwarded: (durationMs) => metrics.forwardDuration.observe(durationMs / 1000),
     },
     log: makeRequestLog(log, metrics, clock),
+    audit,
     warn,
   });
   let openExchanges = 0;

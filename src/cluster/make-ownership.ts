@@ -1,6 +1,5 @@
 // What makes sessions this worker's own, keeps them, and gives them up: the lease and its address, claims, take-over, the ways in
 // which sessions end or are released.
-import { ANONYMOUS } from '../edge/authenticate.js';
 import { Peers } from '../forward/peers.js';
 import { Drain } from '../sessions/drain.js';
 import { EndHere } from '../sessions/end-here.js';
@@ -18,6 +17,7 @@ import { TakeOver } from '../sessions/take-over.js';
 import { OwnerTeller } from '../sessions/tell-owner.js';
 import type { Exchange } from '../streams/exchange.js';
 import { KeptListener } from './kept-listener.js';
+import { makeCaps } from './make-caps.js';
 import type { Sessions } from './make-sessions.js';
 import type { Storage } from './make-storage.js';
 import type { WorkerBase } from './worker-base.js';
@@ -67,12 +67,13 @@ export async function makeOwnership(
   });
   metrics.leaseRemaining.measure(() => keeper.remainingMs() / 1000);
   const common = { directory, clock, keeper, table };
+  const caps = makeCaps(() => live.config.sessions);
 
   // Claims.
   const reclaim = new Reclaim({
     ...common,
     ender,
-    regain: new Regain({ directory, clock, keeper, idleTimeoutMs, isCapped: (principal) => principal !== ANONYMOUS.digest }),
+    regain: new Regain({ directory, clock, keeper, idleTimeoutMs, isCapped: caps.isCapped }),
     leaseMs,
     onReclaimed: (counts) => log.warn(counts, 'sessions were claimed back'),
   });
@@ -150,7 +151,7 @@ export async function makeOwnership(
     get maxSessions() {
       return live.config.sessions.max;
     },
-    maxFor: (principal) => (principal.name === ANONYMOUS.name ? undefined : live.config.sessions.maxPerPrincipal),
+    maxFor: (principal) => caps.maxFor(principal.digest),
     findServer: (id) => live.servers.find(id),
     makeRoom: () => sweep.makeRoom(),
   });

@@ -1,10 +1,10 @@
 // The public listener of a worker: MCP endpoints and its own probes.
 import type { Server } from 'node:http';
-import { ANONYMOUS } from '../edge/authenticate.js';
 import { McpEndpoint } from '../edge/mcp-endpoint.js';
 import { makePublicServer } from '../edge/public-server.js';
 import type { LeaseKeeper } from '../sessions/lease-keeper.js';
 import type { Exchange } from '../streams/exchange.js';
+import type { Authentication } from './make-authentication.js';
 import { Readiness } from './readiness.js';
 import type { WorkerBase } from './worker-base.js';
 
@@ -14,17 +14,20 @@ export interface Public {
   readonly readiness: Readiness;
 }
 
+const CLOSED_PATHS = ['/mcp', '/servers/<id>/mcp'];
+
 export function makePublic(
   { config, live, clock, metrics }: WorkerBase,
   keeper: LeaseKeeper,
   execute: (exchange: Exchange) => Promise<void>,
+  authentication: Authentication,
 ): Public {
   const readiness = new Readiness(keeper, clock, config.internal.lease);
   const { hostGuard } = live;
   const endpoint = new McpEndpoint({
     hostGuard,
     hasServer: (id) => live.servers.find(id) !== undefined,
-    authenticate: () => ANONYMOUS,
+    authenticate: authentication.authenticate,
     get forwardHeaders() {
       return live.current.forwardHeaders;
     },
@@ -42,9 +45,12 @@ export function makePublic(
   const server = makePublicServer({
     endpoint,
     hostGuard,
-    endpointPaths: () => live.servers.servers.map(({ id }) => (id === '' ? '/mcp' : `/servers/${id}/mcp`)),
+    // Which servers there are is nobody's business who may not come in.
+    endpointPaths: () =>
+      authentication.isOpen ? live.servers.servers.map(({ id }) => (id === '' ? '/mcp' : `/servers/${id}/mcp`)) : CLOSED_PATHS,
     isReady: () => readiness.read(),
     keepAliveTimeoutMs: config.limits.keepAliveTimeout,
   });
+  authentication.onKeysChanged((knows) => endpoint.endStreams((principal) => !knows(principal)));
   return { server, endpoint, readiness };
 }

@@ -9,6 +9,7 @@ import type { Exchange } from '../streams/exchange.js';
 import { EXIT } from '../errors/start-error.js';
 import { endGuarded } from './end-guarded.js';
 import { makeGroupFiles } from './group-files.js';
+import { makeAuthentication } from './make-authentication.js';
 import { makeExecution } from './make-execution.js';
 import { makeOwnership } from './make-ownership.js';
 import { makePublic } from './make-public.js';
@@ -106,7 +107,8 @@ export async function startWorker(
     warn,
   });
   probe.start();
-  const { server, endpoint, readiness } = makePublic(base, keeper, execute);
+  const authentication = await makeAuthentication(base);
+  const { server, endpoint, readiness } = makePublic(base, keeper, execute, authentication);
   await listenPublicly(server, config.listen);
   channel.reportReady(true, []);
   const readyTicker = clock.every(leaseMs / 6, () => {
@@ -133,6 +135,7 @@ export async function startWorker(
       // Its own steps may wait for a Redis that is away.
       await Promise.race([drain.run(timeout), pause(clock, timeout + STEP_BUDGET_MS)]);
       ownership.stop();
+      authentication.stop();
       await ender.settle(STEP_BUDGET_MS);
       health.close();
       await teardown.close(STEP_BUDGET_MS);

@@ -1,6 +1,7 @@
 // The one way to an effective configuration: file < environment < flags, everything that is wrong with it told at once.
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { checkAuth, warnOfForwardedKeys } from './auth-keys.js';
 import { credentialWarnings } from './check-credentials.js';
 import { adaptFile } from './client-formats.js';
 import type { Environment } from './environment.js';
@@ -38,7 +39,7 @@ export const findConfigFile = (directory: string): string | undefined =>
   DEFAULT_FILES.map((name) => join(directory, name)).find((file) => existsSync(file));
 
 /**
- * Loads, merges and checks. `dataDir` and the `cwd` of backends come out absolute.
+ * Loads, merges and checks. `dataDir`, `auth.keysFile` and the `cwd` of backends come out absolute.
  * @throws StartError 78 naming every problem, its place and the remedy
  */
 export function loadConfig(options: LoadOptions): LoadedConfig {
@@ -77,9 +78,10 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   checkVariables(options.env, filled.variables, problems);
 
   const merged = merge(coerce(filled.value, filled.replaced), overrides);
+  const directory = file ? dirname(file) : options.cwd;
   const config = validate(merged, { placeOf, broken: filled.broken }, problems);
   if (config) {
-    for (const problem of checkStartable(config, { workers: resolveWorkers(config) })) {
+    for (const problem of [...checkStartable(config, { workers: resolveWorkers(config) }), ...checkAuth(config, directory)]) {
       problems.push({ ...problem, where: placeOf(problem.where.split('.')) });
     }
   }
@@ -88,7 +90,8 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   const written = isRecord(merged) && isRecord(merged.sessions) ? merged.sessions.maxPerPrincipal : undefined;
   warnings.push(...credentialWarnings(config));
   if (!Object.keys(config.mcpServers).length) warnings.push('mcpServers: there are no backends; clients will find no tools');
-  return { config: settle(config, written === undefined, file ? dirname(file) : options.cwd), warnings, file };
+  warnings.push(...warnOfForwardedKeys(config));
+  return { config: settle(config, written === undefined, directory), warnings, file };
 }
 
 function readFlags(flags: Readonly<Record<string, string | undefined>>): Override[] {
@@ -152,8 +155,10 @@ function settle(config: Config, capIsDefault: boolean, directory: string): Confi
   const mcpServers = Object.fromEntries(
     Object.entries(config.mcpServers).map(([id, backend]) => [id, settleBackend(backend, directory)]),
   );
+  const { auth } = config;
   return {
     ...config,
+    ...(auth?.keysFile !== undefined && { auth: { ...auth, keysFile: resolve(directory, auth.keysFile) } }),
     mcpServers,
     dataDir: resolve(directory, config.dataDir),
     sessions: { ...config.sessions, maxPerPrincipal },

@@ -25,7 +25,12 @@ export function parseFile(file: string): ParsedFile {
       `${file}: TOML is not supported yet.\n  Write the same as YAML or JSON: see docs/configuration.md.`,
     );
   }
-  const text = readText(file);
+  return parseText(readText(file), file);
+}
+
+/** @throws StartError 78 with line and column, never with a value */
+export function parseText(text: string, file: string): ParsedFile {
+  const extension = extname(file).toLowerCase();
   return extension === '.json' || extension === '.jsonc' ? parseJson(text, file) : parseYaml(text, file);
 }
 

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { isAddressRange, parseAddress } from './address.js';
 import { doc } from './doc.js';
+import { auth } from './schema-auth.js';
 import { backends, virtualServers } from './schema-backends.js';
 import { duration, size } from './units.js';
 
@@ -212,14 +213,7 @@ export const configSchema = z.strictObject({
       }),
     })
     .prefault({}),
-  auth: z
-    .strictObject({
-      mode: doc(z.enum(['none']).default('none'), {
-        text: 'How callers are told apart: `none` serves whoever reaches `listen`. Off loopback it must be written out.',
-        reason: 'Say `none` there only if a proxy or the network keeps strangers out.',
-      }),
-    })
-    .optional(),
+  auth,
   log: z
     .strictObject({
       level: doc(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'), {

@@ -39,7 +39,8 @@ function* checkListeners({ listen, publicUrl, hosts, auth, admin }: Config): Gen
       yield {
         where: 'listen',
         message: `${listen} can be reached from outside, and auth.mode is not written out`,
-        remedy: 'Write auth: { mode: none } if a proxy or the network keeps strangers out; or listen on 127.0.0.1.',
+        remedy:
+          'Write auth: { mode: keys } with keys, or auth: { mode: none } if a proxy or the network keeps strangers out; or listen on 127.0.0.1.',
       };
     }
   }

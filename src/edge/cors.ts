@@ -4,7 +4,7 @@ import type { Headers } from '../streams/exchange.js';
 const EXPOSED = 'Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After';
 const METHODS = 'GET, POST, DELETE';
 const REQUEST_HEADERS =
-  'Authorization, Content-Type, Accept, MCP-Protocol-Version, Last-Event-ID, Mcp-Session-Id, Mcp-Method, Mcp-Name';
+  'Authorization, X-API-Key, Content-Type, Accept, MCP-Protocol-Version, Last-Event-ID, Mcp-Session-Id, Mcp-Method, Mcp-Name';
 
 /** Headers added to every answer to a browser. */
 export function corsHeaders(origin: string): Headers {

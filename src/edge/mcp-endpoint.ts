@@ -1,5 +1,6 @@
 // POST, GET, DELETE and OPTIONS on /mcp and /servers/<id>/mcp: the checks of the contract in their order, then the one execution path.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Authenticate } from '../auth/principals.js';
 import { readAccept } from '../eras/legacy/accept.js';
 import { GatewayError, retryHeader, toGatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
@@ -23,8 +24,7 @@ export interface McpEndpointParts {
   readonly hostGuard: HostGuard;
   /** Whether this id is served here; '' is `/mcp`. */
   readonly hasServer: (serverId: string) => boolean;
-  /** @throws GatewayError UNAUTHENTICATED */
-  readonly authenticate: (request: IncomingMessage) => Principal;
+  readonly authenticate: Authenticate;
   /** Lower-case names of all headers that any backend wants (`forwardHeaders`). */
   readonly forwardHeaders: ReadonlySet<string>;
   readonly limits: { readonly bodyBytes: number; readonly requestTimeoutMs: number };
@@ -66,9 +66,12 @@ export class McpEndpoint {
     }
   }
 
-  /** Ends the open GET streams of this listener: their clients come again, to a worker that stays. */
-  endStreams(): void {
-    for (const stream of this.#streams) stream.abandon();
+  /**
+   * Ends the open GET streams of this listener cleanly. A drain ends all: their clients come again, to a worker that stays.
+   * @param of whose; default everybody's
+   */
+  endStreams(of: (principal: Principal) => boolean = () => true): void {
+    for (const stream of this.#streams) if (of(stream.principal)) stream.abandon();
   }
 
   async #execute(exchange: HttpExchange): Promise<void> {
@@ -99,7 +102,7 @@ export class McpEndpoint {
       return undefined;
     }
     if (method !== 'POST' && method !== 'GET' && method !== 'DELETE') throw new GatewayError('METHOD_NOT_ALLOWED');
-    const principal = authenticate(request);
+    const { principal, consumed } = authenticate(headers);
     // After authentication: whether an id exists is nobody's business who may not come in.
     if (!hasServer(serverId)) throw new GatewayError('SERVER_NOT_FOUND');
     this.#checkHeaders(request, method);
@@ -109,7 +112,7 @@ export class McpEndpoint {
     const facts = {
       method,
       serverId,
-      headers: this.#pick(headers),
+      headers: this.#pick(headers, consumed),
       body,
       principal,
       startedMs,
@@ -151,7 +154,7 @@ export class McpEndpoint {
     throw new UnusableMessage(new GatewayError('VERSION_UNSUPPORTED', { message: `supported versions: ${supported}` }), id);
   }
 
-  #pick(headers: IncomingMessage['headers']): Headers {
+  #pick(headers: IncomingMessage['headers'], consumed: readonly string[]): Headers {
     const { forwardHeaders } = this.#parts;
     if (this.#wanted !== forwardHeaders) {
       const internal = (name: string) => name === FORWARDED_HEADER || name.startsWith(INTERNAL_HEADER_PREFIX);
@@ -161,7 +164,7 @@ export class McpEndpoint {
     const picked: Record<string, string> = {};
     for (const name of this.#passed) {
       const value = headers[name];
-      if (value !== undefined) picked[name] = typeof value === 'string' ? value : value.join(', ');
+      if (value !== undefined && !consumed.includes(name)) picked[name] = typeof value === 'string' ? value : value.join(', ');
     }
     return picked;
   }
@@ -175,6 +178,7 @@ export class McpEndpoint {
   #refuse(request: IncomingMessage, answer: HttpAnswer, error: GatewayError, id: RequestId | undefined): void {
     this.#parts.onRefused(error);
     const headers: Record<string, string> = { 'content-type': 'application/json', ...retryHeader(error) };
+    if (error.challenge !== undefined) headers['www-authenticate'] = error.challenge;
     if (error.code === 'METHOD_NOT_ALLOWED') headers.allow = ALLOWED;
     // The rest of a body that is not read would be taken for the next request.
     if (!request.complete) headers.connection = 'close';

@@ -76,7 +76,7 @@ const entries = {
     'Set publicUrl or hosts to the name that clients use.',
   ],
   ORIGIN_FORBIDDEN: [403, -32000, 'client', 'never', 'Forbidden: this Origin is not allowed', 'Add the origin to origins.'],
-  UNAUTHENTICATED: [401, -32000, 'client', 'never', 'Unauthorized', 'Send a valid credential.'],
+  UNAUTHENTICATED: [401, -32000, 'client', 'never', 'Unauthorized', 'Send a key that is accepted: docs/auth.md.'],
   PRINCIPAL_CAP: [
     429,
     -32000,

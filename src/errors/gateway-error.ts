@@ -11,12 +11,15 @@ export interface ErrorOptions {
   readonly cause?: unknown;
   /** Seconds for `Retry-After`; default 1 where the verdict is `after`. */
   readonly retryAfterSeconds?: number;
+  /** Value of `WWW-Authenticate`, with 401. */
+  readonly challenge?: string;
 }
 
 export class GatewayError extends Error {
   readonly code: ErrorCode;
   readonly details: Readonly<Record<string, unknown>> | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly challenge: string | undefined;
 
   constructor(code: ErrorCode, options: ErrorOptions = {}) {
     const entry = CATALOG[code];
@@ -24,6 +27,7 @@ export class GatewayError extends Error {
     this.name = 'GatewayError';
     this.code = code;
     this.details = options.details;
+    this.challenge = options.challenge;
     this.retryAfterSeconds = entry.retry === 'after' ? (options.retryAfterSeconds ?? 1) : undefined;
   }
 

@@ -38,6 +38,8 @@ export interface ExecutionParts extends RoutingView {
     forwarded(durationMs: number, outcome: ForwardOutcome['kind']): void;
   };
   log(exchange: Exchange): void;
+  /** Somebody sent the id of another principal's session. */
+  audit(ref: SessionRef, exchange: Exchange): void;
   warn(message: string, details: Record<string, unknown>): void;
 }
 
@@ -126,6 +128,7 @@ export class Execution {
     const { takeOver, serve } = this.#parts;
     switch (decision.kind) {
       case 'gone':
+        if (decision.foreign) this.#parts.audit(decision.foreign, exchange);
         if (!progress.mayHaveEnded) throw new GatewayError('SESSION_NOT_FOUND');
         acceptDeletion(exchange, progress.endedVersion);
         return undefined;

@@ -4,6 +4,7 @@ import { GatewayError } from '../errors/gateway-error.js';
 import type { ForwardOutcome, Forwarder } from '../forward/forward.js';
 import { callWorker } from '../forward/own-call.js';
 import type { Clock } from '../lifecycle/clock.js';
+import type { SessionRef } from '../protocol/ids.js';
 import { VERSION_HEADER } from '../protocol/mcp.js';
 import type { OwnerTeller } from '../sessions/tell-owner.js';
 import type { Exchange } from '../streams/exchange.js';
@@ -15,6 +16,7 @@ export interface ForwardDeletionParts {
   readonly forwarder: Forwarder;
   readonly teller: Pick<OwnerTeller, 'closeInPlaceOf'>;
   readonly metrics: { forwarded(durationMs: number, outcome: ForwardOutcome['kind']): void };
+  audit(ref: SessionRef, exchange: Exchange): void;
   warn(message: string, details: Record<string, unknown>): void;
 }
 
@@ -48,7 +50,7 @@ export async function forwardDeletion(
 }
 
 async function closeInPlaceOf(
-  { teller, warn }: ForwardDeletionParts,
+  { teller, audit, warn }: ForwardDeletionParts,
   exchange: Exchange,
   { ref, token, protocolVersion }: KnownOwner,
 ): Promise<DeletionOutcome> {
@@ -57,7 +59,8 @@ async function closeInPlaceOf(
     const outcome = await teller.closeInPlaceOf(token, ref, of);
     // Another owner by now: it is told like the first, but has no second of its own left.
     if (outcome === 'moved') return { kind: 'closedHere', next: 'again' };
-    if (outcome === 'gone') throw new GatewayError('SESSION_NOT_FOUND');
+    if (outcome === 'foreign') audit(ref, exchange);
+    if (outcome === 'gone' || outcome === 'foreign') throw new GatewayError('SESSION_NOT_FOUND');
   } catch (error) {
     if (error instanceof DirectoryUnavailable) return { kind: 'closedHere', next: 'redis' };
     throw error;

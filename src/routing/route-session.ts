@@ -1,7 +1,7 @@
 // THE decision: where a request of a session has to be served. It acts on nothing; whoever asked carries it out and asks again when
 // the world has changed meanwhile.
 import { DirectoryUnavailable, type Lease, type SessionRecord } from '../directory/directory.js';
-import { type OwnerToken, referenceOf, type SessionId } from '../protocol/ids.js';
+import { type OwnerToken, referenceOf, type SessionId, type SessionRef } from '../protocol/ids.js';
 import type { LeaseKeeper } from '../sessions/lease-keeper.js';
 import type { Session } from '../sessions/session.js';
 import type { SessionTable } from '../sessions/session-table.js';
@@ -19,7 +19,8 @@ export type Decision =
   | { readonly kind: 'delegate'; readonly to: Lease }
   /** Not known yet; `cause` names what is waited for. */
   | { readonly kind: 'hold'; readonly cause: HoldCause }
-  | { readonly kind: 'gone' };
+  /** `foreign`: there is such a session, but the caller is a stranger to it. Nobody but the audit is told the difference. */
+  | { readonly kind: 'gone'; readonly foreign?: SessionRef };
 
 export interface RoutingView {
   readonly table: SessionTable;
@@ -75,7 +76,8 @@ async function decide(view: RoutingView, request: RoutingRequest): Promise<Decis
   const { record } = read;
   if (record.state === 'closing') return { kind: 'gone' };
   // A stranger must not even cause a take-over (S84, S85).
-  if (record.serverId !== request.serverId || record.principal !== request.principal) return { kind: 'gone' };
+  if (record.principal !== request.principal) return { kind: 'gone', foreign: ref };
+  if (record.serverId !== request.serverId) return { kind: 'gone' };
 
   const from: OwnerToken = { owner: record.owner, epoch: record.epoch };
   if (from.owner === '') return claimOrDelegate(view, from, record);

@@ -1,16 +1,15 @@
-// Ends sessions, whatever the cause. Order (DESIGN 6): memory closed → record `closing` → answer → `ending`, jobs → record gone →
-// indexes. Each step is idempotent; what a crash interrupts, the sweep over `ending` goes on with.
+// Ends sessions, whatever the cause. Order: memory closed → record `closing` → `ending` → places under the caps given back → answer →
+// jobs → record gone (ADR 11). Each step is idempotent; what a crash interrupts, the sweep over `ending` goes on with.
 import { type Directory, DirectoryUnavailable, type SessionRecord, UnreadableRecord } from '../directory/directory.js';
 import { GatewayError } from '../errors/gateway-error.js';
-import type { Clock } from '../lifecycle/clock.js';
-import { pause } from '../lifecycle/clock.js';
+import { type Clock, pause, type Timer } from '../lifecycle/clock.js';
 import type { OwnerToken, SessionRef } from '../protocol/ids.js';
 import type { TeardownJob, TeardownQueue } from '../teardown/job.js';
 import type { Session } from './session.js';
 import type { SessionTable } from './session-table.js';
 
-/** `removed`: its virtual server is no longer configured. */
-export type EndReason = 'deleted' | 'killed' | 'idle' | 'state_lost' | 'drain' | 'removed';
+/** `removed`: its virtual server is no longer configured. `abandoned`: whoever asked for it had left before it was told of. */
+export type EndReason = 'deleted' | 'killed' | 'idle' | 'state_lost' | 'drain' | 'removed' | 'abandoned';
 
 export interface EndSessionParts {
   readonly directory: Directory;
@@ -32,6 +31,8 @@ type Ending = Pick<SessionRecord, 'principal' | 'backends'>;
 const RETRY_MS = 250;
 /** Steps after `closing` are tried here for so long; then the sweep has them. */
 const FINISH_MS = 30_000;
+/** An answer waits no longer for places that a slow Redis is to give back. */
+const PLACES_MS = 250;
 
 export class SessionEnder {
   readonly #parts: EndSessionParts;
@@ -39,6 +40,8 @@ export class SessionEnder {
   readonly #finishing = new Set<Promise<void>>();
   /** Of which sessions that is. */
   readonly #underWay = new Set<SessionRef>();
+  /** Endings whose places are not given back yet; each resolves when they are, or when nobody here tries any more. */
+  readonly #leaving = new Map<SessionRef, Promise<void>>();
   /** What was ended here lately, oldest first: older data of Redis would have it alive. */
   readonly #tombstones = new Map<SessionRef, { readonly ending: Ending; readonly endedMs: number }>();
 
@@ -47,7 +50,8 @@ export class SessionEnder {
   }
 
   /**
-   * Ends a session that this worker owns. Resolves when the record says `closing`: the id is dead on every worker.
+   * Ends a session that this worker owns. Resolves when the record says `closing` (the id is dead on every worker) and its places are
+   * free: who was told that it ended may open another one at once.
    * The session stays in the table as `ended` until then, so that nobody here claims it back from a record that still looks alive.
    * @returns `fenced`: another worker took it over first (our lease ran out while Redis was silent), and it lives on there
    */
@@ -84,6 +88,7 @@ export class SessionEnder {
     }
     this.#parts.table.remove(session);
     this.#parts.onEnded(session, reason);
+    await this.#soon(this.#leaving.get(ref));
     return 'ended';
   }
 
@@ -93,6 +98,7 @@ export class SessionEnder {
     if (outcome.kind !== 'closed' && outcome.kind !== 'alreadyClosing') return false;
     this.#bury(ref, outcome.record);
     this.#parts.onEnded(undefined, reason);
+    await this.#soon(this.#leaving.get(ref));
     return true;
   }
 
@@ -171,6 +177,21 @@ export class SessionEnder {
     if (reason) this.#parts.onEnded(undefined, reason);
   }
 
+  /** Resolves when what has ended here takes no place any more, and soon if Redis is slow. */
+  placesGivenBack(): Promise<void> {
+    return this.#soon(this.#leaving.size === 0 ? undefined : Promise.all(this.#leaving.values()));
+  }
+
+  async #soon(work: Promise<unknown> | undefined): Promise<void> {
+    if (!work) return;
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = this.#parts.clock.after(PLACES_MS, resolve);
+    });
+    await Promise.race([work, late]);
+    timer?.cancel();
+  }
+
   /** Resolves when everything that was begun is done, or after `withinMs`. */
   async settle(withinMs: number): Promise<void> {
     await Promise.race([Promise.allSettled([...this.#finishing]), pause(this.#parts.clock, withinMs)]);
@@ -195,10 +216,20 @@ export class SessionEnder {
   }
 
   async #steps(ref: SessionRef, record: Ending): Promise<void> {
-    const { directory, clock, queue } = this.#parts;
-    await this.#insist(() => directory.addEnding(ref, clock.wallMs()));
+    const { directory, queue } = this.#parts;
+    const leaving = this.#leave(ref, record.principal);
+    const over = leaving.catch(() => undefined).finally(() => this.#leaving.delete(ref));
+    this.#leaving.set(ref, over);
+    await leaving;
     await this.#insist(() => queue.add(jobsOf(ref, record)));
     await this.#insist(() => directory.removeSession(ref, record.principal));
+  }
+
+  /** First known as ending, then out of the indexes: at any time one of them finds it. */
+  async #leave(ref: SessionRef, principal: string): Promise<void> {
+    const { directory, clock } = this.#parts;
+    await this.#insist(() => directory.addEnding(ref, clock.wallMs()));
+    await this.#insist(() => directory.dropReservations(ref, principal));
   }
 
   async #insist(step: () => Promise<unknown>): Promise<void> {

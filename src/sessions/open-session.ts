@@ -1,5 +1,5 @@
-// Opens a session for `initialize`: mints the id, takes its places under the caps, writes the record. The order is rule 11's: a crash
-// between any two steps leaves a member without a record, which the sweep removes within a minute.
+// Opens a session for `initialize`: mints the id, takes its places under the caps, writes the record, in this order: a crash between
+// any two steps leaves members without a record, which the sweep removes within a minute, or the next refusal of that principal.
 import { type Directory, DirectoryUnavailable, type SessionRecord } from '../directory/directory.js';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
@@ -30,10 +30,16 @@ export interface OpenSessionParts {
 
 /** A reservation without a record is swept after this. */
 const RESERVATION_MS = 60_000;
+const PRUNE_INTERVAL_MS = 1000;
+/** Principals whose last pruning is remembered. */
+const MAX_PRUNED = 1000;
+const RETRY_AFTER_SECONDS = 5;
 const FIRST_EPOCH = 1 as Epoch;
 
 export class SessionOpener {
   readonly #parts: OpenSessionParts;
+  /** When a principal's index was pruned here (monotonic), and whether that is over; oldest first. */
+  readonly #pruned = new Map<string, { readonly beganMs: number; readonly done: Promise<void> }>();
 
   constructor(parts: OpenSessionParts) {
     this.#parts = parts;
@@ -61,40 +67,73 @@ export class SessionOpener {
       createdMs: this.#parts.clock.wallMs(),
     };
     const session = new Session(facts, token, keeper, facts.createdMs, table.eventBudget);
+    let mayHaveRecord = false;
     try {
       await this.#reserve(session, principal);
-      const created = await this.#write(session);
-      if (!created) return 'unavailable';
+      // The guard: Redis may have answered the reservations only after our lease ran out.
+      mayHaveRecord = session.mayAct();
+      if (mayHaveRecord && (await this.#write(session))) {
+        table.add(session);
+        return session;
+      }
     } catch (error) {
-      if (error instanceof DirectoryUnavailable) return 'unavailable';
-      throw error;
+      if (!(error instanceof DirectoryUnavailable)) throw error;
     }
-    table.add(session);
-    return session;
+    // With a record it is for the sweep to end: without its places nothing would find it.
+    if (!mayHaveRecord) this.#giveBack(session);
+    return 'unavailable';
   }
 
+  /**
+   * The caller's own place first: a flood of one caller who is at his cap then takes nobody else's, not for a moment (ADR 11). A crash
+   * between the two leaves a member of his own index, which is removed when it would refuse him.
+   */
   async #reserve(session: Session, principal: Principal): Promise<void> {
     const { directory, clock, maxSessions, makeRoom, maxFor } = this.#parts;
     const { ref } = session.facts;
-    const reserveTotal = () => directory.reserveTotal(ref, clock.wallMs() + RESERVATION_MS, maxSessions);
-    if ((await reserveTotal()) === 'full') {
-      await makeRoom();
-      if ((await reserveTotal()) === 'full') throw new GatewayError('SESSION_CAP', { retryAfterSeconds: 5 });
-    }
     const cap = maxFor(principal);
-    if (cap === undefined) return;
-    if ((await directory.reservePrincipal(principal.digest, ref, cap)) === 'reserved') return;
-    await directory.prunePrincipal(principal.digest);
-    if ((await directory.reservePrincipal(principal.digest, ref, cap)) === 'reserved') return;
-    await directory.dropReservations(ref, principal.digest);
-    throw new GatewayError('PRINCIPAL_CAP', { retryAfterSeconds: 5 });
+    if (cap !== undefined) {
+      const reserve = () => directory.reservePrincipal(principal.digest, ref, cap);
+      if ((await reserve()) === 'full') {
+        await makeRoom();
+        await this.#prune(principal.digest);
+        if ((await reserve()) === 'full') throw refusal('PRINCIPAL_CAP', cap);
+      }
+    }
+    const reserveTotal = () => directory.reserveTotal(ref, clock.wallMs() + RESERVATION_MS, maxSessions);
+    if ((await reserveTotal()) === 'reserved') return;
+    await makeRoom();
+    if ((await reserveTotal()) === 'reserved') return;
+    this.#giveBack(session);
+    throw refusal('SESSION_CAP', maxSessions);
+  }
+
+  /** It looks at every session of the principal: a flood of refused callers shares it, and has it once a second. */
+  async #prune(principal: string): Promise<void> {
+    const { clock, directory } = this.#parts;
+    const last = this.#pruned.get(principal);
+    if (last && clock.monotonicMs() < last.beganMs + PRUNE_INTERVAL_MS) return last.done;
+    const done = directory.prunePrincipal(principal);
+    // One that failed is no reason not to try again.
+    done.catch(() => this.#pruned.delete(principal));
+    // Set anew, it is the youngest.
+    this.#pruned.delete(principal);
+    this.#pruned.set(principal, { beganMs: clock.monotonicMs(), done });
+    for (const oldest of this.#pruned.keys()) {
+      if (this.#pruned.size <= MAX_PRUNED) break;
+      this.#pruned.delete(oldest);
+    }
+    return done;
+  }
+
+  /** Should this fail, the sweep and the next refusal find places without a record. */
+  #giveBack({ facts }: Session): void {
+    this.#parts.directory.dropReservations(facts.ref, facts.principal).catch(() => undefined);
   }
 
   async #write(session: Session): Promise<boolean> {
     const { directory, clock, keeper, idleTimeoutMs } = this.#parts;
     const { facts, token } = session;
-    // The guard: Redis may have answered the reservations only after our lease ran out.
-    if (!session.mayAct()) return false;
     const { connectionsLost } = keeper;
     const record = {
       owner: token.owner as Exclude<OwnerToken['owner'], ''>,
@@ -113,6 +152,11 @@ export class SessionOpener {
     // Race: the connection was lost after the record was written, and the record perhaps with the data.
     return session.mayAct() && keeper.connectionsLost === connectionsLost;
   }
+}
+
+function refusal(code: 'SESSION_CAP' | 'PRINCIPAL_CAP', limit: number): GatewayError {
+  const details = { reason: code.toLowerCase(), limit };
+  return new GatewayError(code, { retryAfterSeconds: RETRY_AFTER_SECONDS, details });
 }
 
 interface InitializeParams {

@@ -10,6 +10,7 @@ import { mergeCapabilities, mergeInstructions } from '../servers/merge-info.js';
 import type { VirtualServer } from '../servers/virtual-server.js';
 import type { Exchange } from '../streams/exchange.js';
 import type { SessionOpener } from './open-session.js';
+import type { Session } from './session.js';
 import { versionHeader } from './version-header.js';
 
 export interface InitializeParts {
@@ -20,6 +21,8 @@ export interface InitializeParts {
   /** Of the package. */
   readonly version: string;
   readonly onStarted: () => void;
+  /** Ends a session of which nobody knows the id. */
+  readonly abandon: (session: Session) => void;
 }
 
 export class InitializeServer {
@@ -45,6 +48,12 @@ export class InitializeServer {
     note.session = session.facts.ref;
     note.owner = session.token.owner;
     note.epoch = session.token.epoch;
+    // A caller that has left meanwhile will never use it: it would take a place until its idle time ends.
+    if (exchange.aborted) {
+      note.outcome = 'ABORTED';
+      this.#parts.abandon(session);
+      return 'done';
+    }
     const infos = server.backends.map((backend) => ({ backend, info: infoOf(backend) }));
     const instructions = mergeInstructions(infos);
     const capabilities = mergeCapabilities(infos.map(({ info }) => info));

@@ -1,6 +1,7 @@
 // Serves one request of a session that this worker owns. Whether it came from the public edge or over the hop is not known here.
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';
+import type { SessionRef } from '../protocol/ids.js';
 import { errorText, type JsonRpcNotification, type RequestId } from '../protocol/json-rpc.js';
 import { LAST_EVENT_ID_HEADER } from '../protocol/mcp.js';
 import { decodeEventId, encodeEventId, type EventId } from '../streams/event-id.js';
@@ -27,6 +28,8 @@ export interface SessionServerParts {
   readonly ender: SessionEnder;
   readonly keepAlive: KeepAlive;
   readonly requests: RequestServer;
+  /** Somebody sent the id of another principal's session (S85). */
+  readonly audit: (ref: SessionRef, exchange: Exchange) => void;
 }
 
 export class SessionServer {
@@ -40,7 +43,9 @@ export class SessionServer {
   async serve(session: Session, exchange: Exchange): Promise<ServeOutcome> {
     const { facts, token } = session;
     // I4: bound to server and principal, on every path; a stranger learns nothing but that there is no such session.
-    if (facts.server.id !== exchange.serverId || facts.principal !== exchange.principal.digest || session.state === 'ended') {
+    const isForeign = facts.principal !== exchange.principal.digest;
+    if (isForeign) this.#parts.audit(facts.ref, exchange);
+    if (isForeign || facts.server.id !== exchange.serverId || session.state === 'ended') {
       throw new GatewayError('SESSION_NOT_FOUND');
     }
     const { note, body } = exchange;

@@ -18,9 +18,13 @@ export interface SweepParts {
   readonly warn: (message: string, details: Record<string, unknown>) => void;
 }
 
+type Kind = 'regular' | 'forced';
+
 const INTERVAL_MS = 60_000;
 const FORCED_INTERVAL_MS = 1000;
 const MIN_INTERVAL_MS = 1000;
+/** Looks per interval whether it is time: the next sweep is late by one of them at most, and never early. */
+const LOOKS = 6;
 /** Members looked at in one sweep; the rest come with the next. */
 const BATCH = 500;
 /** Told at a time: a silent owner takes a second of each. */
@@ -29,7 +33,7 @@ const WIDTH = 16;
 export class Sweep {
   readonly #parts: SweepParts;
   #timer: Timer | undefined;
-  #running: Promise<void> | undefined;
+  readonly #running = new Map<Kind, Promise<void>>();
 
   constructor(parts: SweepParts) {
     this.#parts = parts;
@@ -38,7 +42,7 @@ export class Sweep {
   start(): void {
     // Short idle limits need a sweep that keeps up with them.
     const intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(INTERVAL_MS, this.#parts.idleTimeoutMs));
-    this.#timer = this.#parts.clock.every(intervalMs, () => void this.#once('regular', Math.round(intervalMs * 0.9)));
+    this.#timer = this.#parts.clock.every(intervalMs / LOOKS, () => void this.#once('regular', intervalMs));
   }
 
   stop(): void {
@@ -49,18 +53,17 @@ export class Sweep {
   async makeRoom(): Promise<void> {
     // Not longer: whoever wants in waits for it, and owners may be silent.
     await Promise.race([this.#once('forced', FORCED_INTERVAL_MS), pause(this.#parts.clock, FORCED_INTERVAL_MS)]);
-    // Places become free with the last step of an ending.
-    await this.#parts.ender.settle(FORCED_INTERVAL_MS);
+    await this.#parts.ender.placesGivenBack();
   }
 
-  #once(kind: 'regular' | 'forced', intervalMs: number): Promise<void> {
-    this.#running ??= this.#run(kind, intervalMs).finally(() => {
-      this.#running = undefined;
-    });
-    return this.#running;
+  /** By kind: who waits for room must not join a look that finds it is not time yet. */
+  #once(kind: Kind, intervalMs: number): Promise<void> {
+    const running = this.#running.get(kind) ?? this.#run(kind, intervalMs).finally(() => this.#running.delete(kind));
+    this.#running.set(kind, running);
+    return running;
   }
 
-  async #run(kind: 'regular' | 'forced', intervalMs: number): Promise<void> {
+  async #run(kind: Kind, intervalMs: number): Promise<void> {
     const { directory, keeper, clock, warn } = this.#parts;
     if (!keeper.isValid()) return;
     try {

@@ -78,7 +78,7 @@ export class OwnerTeller {
 
   /**
    * For a DELETE whose owner does not answer: the id is dead on every worker from now on, and the owner is told until it knows.
-   * @param of a stranger to the session ends nothing
+   * @param of a stranger to the session ends nothing (`foreign`: another principal; `gone`: another server)
    * @param told the pair that was silent; `moved` if another one is in force
    * @throws DirectoryUnavailable
    */
@@ -86,20 +86,24 @@ export class OwnerTeller {
     told: OwnerToken,
     ref: SessionRef,
     of: { readonly serverId: string; readonly principal: string },
-  ): Promise<'closing' | 'gone' | 'moved'> {
+  ): Promise<'closing' | 'gone' | 'foreign' | 'moved'> {
     const { directory, clock } = this.#parts;
     const read = await directory.readSession(ref);
     // The owner did what it was told, and was late to say so.
     if (read.kind === 'gone') return 'closing';
     if (read.kind === 'settling') return 'moved';
     const { record } = read;
-    if (record.serverId !== of.serverId || record.principal !== of.principal) return 'gone';
+    if (record.principal !== of.principal) return 'foreign';
+    if (record.serverId !== of.serverId) return 'gone';
     if (record.owner !== told.owner || record.epoch !== told.epoch) return 'moved';
     const outcome = await directory.closeSession(ref, told);
     if (outcome.kind === 'fenced') return 'moved';
     if (outcome.kind === 'missing') return 'closing';
     // Should this fail, `keepTelling` still knows; should we die as well, the owner or the end of the idle time brings it back.
-    await directory.addEnding(ref, clock.wallMs()).catch(() => undefined);
+    await directory.addEnding(ref, clock.wallMs()).then(
+      () => directory.dropReservations(ref, record.principal).catch(() => undefined),
+      () => undefined,
+    );
     this.keepTelling(ref);
     return 'closing';
   }

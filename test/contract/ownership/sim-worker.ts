@@ -72,6 +72,7 @@ export class SimWorker {
       end: () => Promise.reject(new Error('nobody is told')),
       metrics: { held: () => undefined, forwarded: () => undefined },
       log: () => undefined,
+      audit: () => undefined,
       warn: () => undefined,
     });
   }

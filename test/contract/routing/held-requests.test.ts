@@ -32,6 +32,7 @@ function makeExecution(world: World, worker: TestWorker) {
     end: async () => undefined,
     metrics: { held: () => undefined, forwarded: () => undefined },
     log: () => undefined,
+    audit: () => undefined,
     warn: () => undefined,
   });
   return { hold, execution };

@@ -25,7 +25,7 @@ it('closes memory, then the record, then queues the jobs, then removes every key
   expect(worker.table.size).toBe(0);
   expect(worker.ended).toEqual(['deleted']);
   await noKeyLeft();
-  expect(worker.verbs).toEqual(['closeSession', 'addEnding', 'removeSession']);
+  expect(worker.verbs).toEqual(['closeSession', 'addEnding', 'dropReservations', 'removeSession']);
   expect(worker.queue.jobs).toEqual([
     { backend: 'tickets', sessionRef: session.facts.ref, generation: 1, protocolVersion: '2025-06-18', sealed: 'sealed-1' },
   ]);

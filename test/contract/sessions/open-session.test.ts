@@ -12,7 +12,7 @@ it('takes its places, then writes the record, then its idle time', async () => {
   const worker = await world.worker('a');
   worker.verbs.length = 0;
   const session = await worker.open();
-  expect(worker.verbs).toEqual(['reserveTotal', 'reservePrincipal', 'createSession', 'readLease', 'touchSessions']);
+  expect(worker.verbs).toEqual(['reservePrincipal', 'reserveTotal', 'createSession', 'readLease', 'touchSessions']);
   const { ref } = session.facts;
   expect(session.mayAct()).toBe(true);
   expect(worker.table.get(session.facts.id)).toBe(session);

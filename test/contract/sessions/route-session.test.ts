@@ -137,11 +137,13 @@ it.each([
   ['principal', BOB.digest, SERVER.id],
   ['server', ALICE.digest, 'another'],
   ['server (all backends)', ALICE.digest, ''],
-])('a stranger by its %s is told that it is gone, and causes no claim of an orphan', async (_what, principal, serverId) => {
+])('a stranger by its %s is told that it is gone, and causes no claim of an orphan', async (what, principal, serverId) => {
   const { a, b, session } = await ownedByB();
   await b.die();
   a.verbs.length = 0;
-  expect(await a.route(session, principal, serverId)).toEqual({ kind: 'gone' });
+  // What only the audit hears.
+  const foreign = what === 'principal' ? { foreign: session.facts.ref } : {};
+  expect(await a.route(session, principal, serverId)).toEqual({ kind: 'gone', ...foreign });
   expect(a.verbs).toEqual(['readSession']);
 });
 

@@ -2,7 +2,7 @@
 // record.
 import { waitFor } from '../../support/wait-for.js';
 import { useWorld } from './fixture.js';
-import { backendRecord, IDLE_MS, type TestWorker } from './world.js';
+import { backendRecord, IDLE_MS, makeGate, type TestWorker } from './world.js';
 
 const use = useWorld();
 
@@ -186,6 +186,23 @@ it('removes no place while things settle after a loss of data', async () => {
   expect(await world.redis.zcard(world.keys.expiry)).toBe(1);
 });
 
+it('is made for who waits for room although a regular look, for which it is not time, is under way', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  expect(await worker.directory.acquireSweep(worker.keeper.id, 60_000)).toBe(true);
+  const gate = makeGate();
+  let looks = 0;
+  worker.before = (verb) => (verb === 'acquireSweep' && ++looks === 1 ? gate.passed : undefined);
+  worker.sweep.start();
+  world.clock.advance(10_000);
+  await waitFor('the regular look', () => looks === 1);
+  const room = worker.sweep.makeRoom();
+  await waitFor('the forced sweep', () => worker.verbs.includes('listExpired'));
+  gate.open();
+  await room;
+  worker.sweep.stop();
+});
+
 it('is made by one worker of many', async () => {
   const world = use();
   const workers = await Promise.all(['a', 'b', 'c'].map((name) => world.worker(name)));
@@ -213,7 +230,9 @@ it('finds what was closed by a worker that died before it heard so', async () =>
   await dead.directory.saveBackendSession(session.facts.ref, session.token, 'tickets', 0, backendRecord());
   // Nothing after the closing is carried out by it.
   dead.before = (verb) => (verb === 'addEnding' ? new Promise(() => undefined) : undefined);
-  await dead.ender.end(session, 'deleted');
+  // Which it never hears.
+  void dead.ender.end(session, 'deleted');
+  await waitFor('it to be closing', async () => (await world.field(session.facts.ref, 'state')) === 'closing');
   await dead.die();
   await other.sweep.makeRoom();
   await waitFor('the job', () => other.queue.jobs.length === 1);
@@ -249,4 +268,40 @@ it.each([
   // Its principal's index forgets it when it is asked for room.
   await worker.directory.prunePrincipal(session.facts.principal);
   expect((await world.sessionKeys()).filter((key) => !key.startsWith('principal:'))).toEqual([]);
+});
+
+it('is made at most once a minute, and not much less often, by workers that began at different times', async () => {
+  const world = use();
+  const SECOND = 1000;
+  const workers = await Promise.all(Array.from({ length: 12 }, (_, n) => world.worker(`w${n}`)));
+  const sweeps: number[] = [];
+  // The key that keeps others off ages in Redis' own time; here it does in the test's.
+  let freeFromMs = 0;
+  for (const worker of workers) {
+    const { directory } = worker;
+    const acquire = directory.acquireSweep.bind(directory);
+    directory.acquireSweep = async (id, intervalMs, kind) => {
+      const now = world.clock.monotonicMs();
+      if (now < freeFromMs) return false;
+      await world.redis.del(world.keys.sweep);
+      if (!(await acquire(id, intervalMs, kind))) return false;
+      freeFromMs = now + intervalMs;
+      sweeps.push(now);
+      return true;
+    };
+  }
+  for (const worker of workers) {
+    worker.sweep.start();
+    world.clock.advance(SECOND * 5);
+  }
+  const beganMs = world.clock.monotonicMs();
+  for (let second = 0; second < 1200; second++) {
+    world.clock.advance(SECOND);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (world.clock.monotonicMs() >= freeFromMs) await Promise.all(workers.map((worker) => worker.directory.countSessions()));
+  }
+  for (const worker of workers) worker.sweep.stop();
+  const gaps = sweeps.slice(1).map((ms, n) => ms - (sweeps[n] as number));
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(60 * SECOND);
+  expect(sweeps.length).toBeGreaterThan((world.clock.monotonicMs() - beganMs) / (90 * SECOND));
 });

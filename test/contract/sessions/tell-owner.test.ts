@@ -55,7 +55,7 @@ it('goes on in place of an owner whose lease is gone', async () => {
 it('ends nothing for a stranger, nor by a pair that is no longer in force', async () => {
   const { world, receiver, session, ref } = await silentOwner();
   const { teller } = receiver;
-  expect(await teller.closeInPlaceOf(session.token, ref, { ...of, principal: BOB.digest })).toBe('gone');
+  expect(await teller.closeInPlaceOf(session.token, ref, { ...of, principal: BOB.digest })).toBe('foreign');
   expect(await teller.closeInPlaceOf(session.token, ref, { ...of, serverId: 'another' })).toBe('gone');
   const old = { ...session.token, epoch: 0 as typeof session.token.epoch };
   expect(await teller.closeInPlaceOf(old, ref, of)).toBe('moved');

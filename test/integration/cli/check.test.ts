@@ -40,6 +40,27 @@ describe('berth check, as a process', () => {
     expect(berth(['--version'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
   });
 
+  test('shows who has a key, and neither digest nor key', () => {
+    const digest = 'ab'.repeat(32);
+    writeFileSync(join(cwd, 'keys.yaml'), `alice: ${digest}\n`);
+    writeFileSync(join(cwd, 'auth.yaml'), `auth: { mode: keys, keysFile: keys.yaml, keys: ["bob:${'cd'.repeat(32)}"] }\n`);
+    const { status, stdout } = berth(['check', 'auth.yaml']);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`# auth: keys, from auth.keys and ${join(cwd, 'keys.yaml')}`);
+    expect(parse(stdout)).toMatchObject({ auth: { mode: 'keys', keys: [{ id: 'bob', sha256: ['***'] }] } });
+    expect(stdout).not.toMatch(/abab|cdcd/);
+  });
+
+  test('refuses a keys file that is missing or bad, without a value of it', () => {
+    writeFileSync(join(cwd, 'auth.yaml'), 'auth: { mode: keys, keysFile: bad-keys.yaml }\n');
+    const missing = berth(['check', 'auth.yaml']);
+    expect([missing.status, missing.stderr]).toEqual([78, expect.stringContaining('bad-keys.yaml: there is no such file')]);
+    writeFileSync(join(cwd, 'bad-keys.yaml'), 'alice: the-key-itself\n');
+    const bad = berth(['check', 'auth.yaml']);
+    expect([bad.status, bad.stderr]).toEqual([78, expect.stringContaining('openssl rand -hex 32')]);
+    expect(bad.stderr).not.toContain('the-key-itself');
+  });
+
   test('a secret may come from a file', () => {
     writeFileSync(join(cwd, 'redis.yaml'), 'redis: { url: "redis://user:hunter2@127.0.0.1:1/0" }\n');
     writeFileSync(join(cwd, 'secret'), `${'s'.repeat(32)}\n`);

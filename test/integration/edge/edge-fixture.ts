@@ -1,6 +1,7 @@
 // The public listener of a worker on a real port, with an execution that answers at once and remembers what it was given.
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Authenticate } from '../../../src/auth/principals.js';
 import { makeHostGuard } from '../../../src/edge/host-guard.js';
 import { McpEndpoint } from '../../../src/edge/mcp-endpoint.js';
 import { makePublicServer } from '../../../src/edge/public-server.js';
@@ -11,6 +12,13 @@ import type { Exchange } from '../../../src/streams/exchange.js';
 
 export const BODY_LIMIT = 64 * 1024;
 
+export interface EdgeOptions {
+  /** Default: everybody is anonymous unless the edge is `locked`. */
+  readonly authenticate?: Authenticate;
+  /** What backends want besides the usual. */
+  readonly forwardHeaders?: readonly string[];
+}
+
 export class Edge {
   readonly seen: Exchange[] = [];
   readonly refused: string[] = [];
@@ -19,30 +27,37 @@ export class Edge {
   locked = false;
   execute: (exchange: Exchange) => Promise<void> = async ({ answer }) =>
     answer.send(200, { 'content-type': 'application/json' }, '{"ok":true}');
-  readonly endpoint = new McpEndpoint({
-    hostGuard: this.guard,
-    hasServer: (id) => id === '' || id === 'support',
-    authenticate: () => {
-      if (this.locked) throw new GatewayError('UNAUTHENTICATED');
-      return { name: 'anonymous', digest: digestOf('anonymous') };
-    },
-    forwardHeaders: new Set(['x-tenant', 'x-berth-owner', 'x-forwarded-internally']),
-    limits: { bodyBytes: BODY_LIMIT, requestTimeoutMs: 300_000 },
-    clock: systemClock,
-    execute: (exchange) => {
-      this.seen.push(exchange);
-      return this.execute(exchange);
-    },
-    isDraining: () => this.draining,
-    onRefused: (error) => this.refused.push(error.code),
-  });
-  readonly #server: Server = makePublicServer({
-    endpoint: this.endpoint,
-    hostGuard: this.guard,
-    endpointPaths: () => ['/mcp', '/servers/support/mcp'],
-    isReady: () => ({ ready: !this.draining, reasons: this.draining ? ['draining'] : [] }),
-    keepAliveTimeoutMs: 5000,
-  });
+  readonly endpoint: McpEndpoint;
+  readonly #server: Server;
+
+  constructor({ authenticate, forwardHeaders = [] }: EdgeOptions = {}) {
+    this.endpoint = new McpEndpoint({
+      hostGuard: this.guard,
+      hasServer: (id) => id === '' || id === 'support',
+      authenticate:
+        authenticate ??
+        (() => {
+          if (this.locked) throw new GatewayError('UNAUTHENTICATED');
+          return { principal: { name: 'anonymous', digest: digestOf('anonymous') }, consumed: [] };
+        }),
+      forwardHeaders: new Set(['x-tenant', 'x-berth-owner', 'x-forwarded-internally', ...forwardHeaders]),
+      limits: { bodyBytes: BODY_LIMIT, requestTimeoutMs: 300_000 },
+      clock: systemClock,
+      execute: (exchange) => {
+        this.seen.push(exchange);
+        return this.execute(exchange);
+      },
+      isDraining: () => this.draining,
+      onRefused: (error) => this.refused.push(error.code),
+    });
+    this.#server = makePublicServer({
+      endpoint: this.endpoint,
+      hostGuard: this.guard,
+      endpointPaths: () => ['/mcp', '/servers/support/mcp'],
+      isReady: () => ({ ready: !this.draining, reasons: this.draining ? ['draining'] : [] }),
+      keepAliveTimeoutMs: 5000,
+    });
+  }
 
   async start(): Promise<this> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));

@@ -105,6 +105,7 @@ export class RoutingWorker {
         forwarded: (_ms, outcome) => void worker.hops.push(outcome),
       },
       log: () => undefined,
+      audit: () => undefined,
       warn: () => undefined,
     });
     const worker = new RoutingWorker(keeper, directory, redis, execution, async () => {

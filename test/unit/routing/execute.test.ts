@@ -49,7 +49,8 @@ class Fixture {
   opens = 0;
   onHop: (hop: number, exchange: Exchange) => ForwardOutcome = (_hop, exchange) => this.#answered(exchange);
   readonly closed: string[] = [];
-  onClose: () => 'closing' | 'gone' | 'moved' = () => 'closing';
+  readonly audited: string[] = [];
+  onClose: () => 'closing' | 'gone' | 'foreign' | 'moved' = () => 'closing';
   onServe: () => 'done' | 'notOwner' | 'moved' = () => this.#served();
   readonly execution = new Execution(this.#parts());
 
@@ -175,6 +176,7 @@ class Fixture {
       },
       metrics: { held: (outcome) => this.held.push(outcome), forwarded: () => undefined },
       log: () => undefined,
+      audit: (ref) => this.audited.push(ref),
       warn: () => undefined,
     };
   }
@@ -393,7 +395,15 @@ describe('DELETE', () => {
     fixture.silent.add('other');
     fixture.onClose = () => 'gone';
     await fixture.run(fixture.exchange(deletion));
-    expect(fixture.answer.status).toBe(404);
+    expect([fixture.answer.status, fixture.audited.length]).toEqual([404, 0]);
+  });
+
+  it('is 404 for another principal, which is noted', async () => {
+    const fixture = new Fixture();
+    fixture.silent.add('other');
+    fixture.onClose = () => 'foreign';
+    await fixture.run(fixture.exchange(deletion));
+    expect([fixture.answer.status, fixture.audited.length]).toEqual([404, 1]);
   });
 
   it('follows a session that moved away from a silent owner', async () => {

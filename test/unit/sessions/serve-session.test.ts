@@ -28,13 +28,15 @@ function make() {
   const token: OwnerToken = { owner: SELF, epoch: 1 as Epoch };
   const session = new Session(facts, token, { id: SELF, isValid: () => lease.valid } as unknown as LeaseKeeper, 0);
   session.backends.set('tickets', { setListening: (on: boolean) => listening.push(on), close: () => undefined } as never);
+  const audited: string[] = [];
   const sessions = new SessionServer({
     clock,
     keepAlive,
     ender: { end: () => ends.run() } as unknown as SessionEnder,
     requests: {} as RequestServer,
+    audit: (ref, { method, principal }) => audited.push(`${method} of ${ref} by ${principal.name}`),
   });
-  return { clock, lease, keepAlive, ends, listening, session, sessions };
+  return { clock, lease, keepAlive, ends, listening, session, sessions, audited };
 }
 
 function exchangeOf(changes: Partial<Exchange> = {}): Exchange & { answer: RecordingAnswer; leave: () => void } {
@@ -64,12 +66,15 @@ it.each([
   ['another server', { serverId: 'other' }],
   ['all servers', { serverId: '' }],
 ])('%s is told that there is no such session, also by DELETE', async (_name, changes) => {
-  const { sessions, session } = make();
+  const { sessions, session, audited } = make();
   for (const method of ['GET', 'DELETE'] as const) {
     const exchange = exchangeOf({ ...changes, method });
     await expect(sessions.serve(session, exchange)).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND' });
     expect(exchange.answer.log).toEqual([]);
   }
+  // S85: who tried to reach what is not his is noted.
+  const { ref } = session.facts;
+  expect(audited).toEqual('principal' in changes ? [`GET of ${ref} by bob`, `DELETE of ${ref} by bob`] : []);
 });
 
 it.each(['reclaiming', 'released'] as const)('a session that is %s goes back to routing, untouched', async (state) => {

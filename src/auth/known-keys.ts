@@ -1,0 +1,41 @@
+// The keys that are accepted now, by their digests.
+import { createHash } from 'node:crypto';
+import type { KeyEntry } from '../config/schema-auth.js';
+import type { Principal } from '../streams/exchange.js';
+import { keyPrincipal } from './principals.js';
+
+export class KnownKeys {
+  readonly #fixed: readonly KeyEntry[];
+  #byDigest: ReadonlyMap<string, Principal> = new Map();
+  #names: ReadonlySet<string> = new Set();
+
+  /** @param fixed `auth.keys`, which only a restart changes */
+  constructor(fixed: readonly KeyEntry[]) {
+    this.#fixed = fixed;
+    this.replace([]);
+  }
+
+  /** In one step, so that no request sees a mixture. @param further entries of the keys file */
+  replace(further: readonly KeyEntry[]): void {
+    const byDigest = new Map<string, Principal>();
+    for (const { id, sha256 } of [...this.#fixed, ...further]) {
+      const principal = keyPrincipal(id);
+      for (const digest of sha256) byDigest.set(digest, principal);
+    }
+    this.#byDigest = byDigest;
+    this.#names = new Set([...byDigest.values()].map(({ name }) => name));
+  }
+
+  /**
+   * Whose key this is. The comparison takes no constant time and need not: what is compared are digests, and how much of a digest
+   * somebody has right tells nothing about a key that has it. Node reads headers as latin1, so that gives back the bytes as sent.
+   */
+  find(key: string): Principal | undefined {
+    return this.#byDigest.get(createHash('sha256').update(key, 'latin1').digest('hex'));
+  }
+
+  /** Whether a key of this principal is accepted still. */
+  knows(principal: Principal): boolean {
+    return this.#names.has(principal.name);
+  }
+}
