@@ -1,4 +1,5 @@
 // What primary and workers say to each other over the process channel.
+import type { AdminAnswer, AdminRequest } from '../admin/admin-request.js';
 import type { WorkerId } from '../protocol/ids.js';
 
 export interface StdioGroup {
@@ -27,7 +28,9 @@ export type ToWorker =
   /** Replaces what `start` said: the embedded Redis was started again. */
   | { readonly kind: 'guarded'; readonly guardedProcesses: readonly StdioGroup[] }
   | { readonly kind: 'drain' }
-  | { readonly kind: 'collect'; readonly request: number };
+  | { readonly kind: 'collect'; readonly request: number }
+  /** The admin API is asked something; any worker can answer. */
+  | { readonly kind: 'admin'; readonly request: number; readonly ask: AdminRequest };
 
 export type FromWorker =
   /** It listens now: what is sent before this is lost (a cluster worker reads its channel before any listener is there). */
@@ -38,5 +41,6 @@ export type FromWorker =
   /** A stdio child (leader of its process group) was started or has ended. */
   | { readonly kind: 'group'; readonly group: StdioGroup; readonly alive: boolean }
   | { readonly kind: 'collected'; readonly request: number; readonly metrics: unknown }
+  | { readonly kind: 'admined'; readonly request: number; readonly answer: AdminAnswer }
   /** The worker cannot run; the primary stops everything with this exit code. */
   | { readonly kind: 'failed'; readonly exitCode: number; readonly message: string };

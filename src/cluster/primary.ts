@@ -19,9 +19,10 @@ import { openOwnershipConnection } from '../redis/connect.js';
 import { closeConnection, waitForRedis, whenUp } from '../redis/ready.js';
 import { checkServers } from '../redis/server-checks.js';
 import { checkVersion } from '../redis/version.js';
+import { WorkerAsker } from './ask-worker.js';
 import { checkHosts } from './check-hosts.js';
-import { ConnectionRescue } from './connection-rescue.js';
 import { MetricsCollector } from './collect-metrics.js';
+import { ConnectionRescue } from './connection-rescue.js';
 import { takeDataDir } from './data-dir-guard.js';
 import { EmbeddedRedis } from './embedded-redis.js';
 import { listEndpointUrls } from './endpoint-urls.js';
@@ -136,7 +137,7 @@ class Primary {
     const secret = config.internal.secret || loadOrCreateSecret(config.dataDir);
     const secrets = [secret, config.internal.oldSecret].filter((text) => text !== '');
     const workers = resolveWorkers(config);
-    const { supervisor, collector } = this.#superviseWorkers(workers, directory, (index) => ({
+    const { supervisor, collector, asker } = this.#superviseWorkers(workers, directory, (index) => ({
       kind: 'start',
       config,
       index,
@@ -148,7 +149,7 @@ class Primary {
       socketDir: socketDir.path,
       guardedProcesses: redis?.group ? [redis.group] : [],
     }));
-    await this.#serveAdmin(supervisor, collector);
+    await this.#serveAdmin(supervisor, collector, asker);
     this.#stages.push({ name: 'workers', end: () => this.#endWorkers(supervisor) });
     this.#supervisor = supervisor;
     supervisor.start();
@@ -216,7 +217,9 @@ class Primary {
       startMessage,
       removeLease: (id) => directory.removeLease(id),
       onCollected: (life, metrics) => collector.take(life, metrics),
+      onAdmined: (life, request, answer) => asker.take(life, request, answer),
       onExit: (life) => {
+        asker.forget(life);
         collector.forget(life).catch((error) => this.#log.warn({ error: String(error) }, 'metrics of a dead worker are lost'));
       },
       onFailed: ({ exitCode, message }) => this.#interrupt(new StartError(knownExitCode(exitCode), message)),
@@ -227,7 +230,12 @@ class Primary {
       },
     });
     const collector = new MetricsCollector({ sources: () => supervisor.lives, configured: count, clock: this.#clock });
-    return { supervisor, collector };
+    const asker = new WorkerAsker({
+      workers: () => supervisor.lives,
+      reasons: () => readPodStatus(supervisor, this.#isStopping).reasons,
+      clock: this.#clock,
+    });
+    return { supervisor, collector, asker };
   }
 
   /** An embedded Redis is nobody else's. */
@@ -241,13 +249,21 @@ class Primary {
     else this.#log.warn({ error: String(error) }, 'whether other hosts use this redis could not be checked');
   }
 
-  async #serveAdmin(supervisor: WorkerSupervisor, collector: MetricsCollector): Promise<void> {
+  async #serveAdmin(supervisor: WorkerSupervisor, collector: MetricsCollector, asker: WorkerAsker): Promise<void> {
     const { admin } = this.#config;
+    // Who looked and who killed is told whatever log.level says.
+    const audit = this.#log.child({ audit: true }, { level: 'info' });
     const app = makeAdminApp({
       status: () => readPodStatus(supervisor, this.#isStopping),
       scrape: () => collector.scrape(),
       metricsToken: admin.metricsToken,
-      hostGuard: makeHostGuard(this.#config, admin.listen),
+      // Loopback names wherever it listens: no page of an attacker is served under them, and the CLI in the same pod uses them.
+      hostGuard: makeHostGuard(this.#config, '127.0.0.1:0'),
+      api: {
+        token: admin.token,
+        ask: (request) => asker.ask(request),
+        audit: (entry) => audit.info(entry, 'admin API'),
+      },
       onError: (error) => this.#log.error({ err: error }, 'the admin listener failed to answer'),
     });
     const server = await listenForAdmin(addressOf(admin.listen), app);

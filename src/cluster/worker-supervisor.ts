@@ -19,6 +19,7 @@ export interface SupervisorOptions {
   /** Deletes the lease of exactly this incarnation. */
   readonly removeLease: (id: WorkerId) => Promise<void>;
   readonly onCollected: (life: WorkerLife, metrics: unknown) => void;
+  readonly onAdmined: LifeEvents['onAdmined'];
   readonly onExit: (life: WorkerLife) => void;
   /** A worker says that it cannot run at all. */
   readonly onFailed: (failure: Failure) => void;
@@ -114,7 +115,7 @@ export class WorkerSupervisor {
   }
 
   #eventsOf(slot: Slot): LifeEvents {
-    const { log, onCollected, onFailed } = this.#options;
+    const { log, onCollected, onAdmined, onFailed } = this.#options;
     return {
       onReady: ({ index, isReady, reasons }) => {
         log.debug({ worker: index, isReady, reasons }, 'readiness of a worker');
@@ -124,6 +125,7 @@ export class WorkerSupervisor {
         this.#options.onAllReady();
       },
       onCollected,
+      onAdmined,
       onFailed: (life, failure) => {
         log.error({ worker: life.index, reason: failure.message }, 'a worker cannot run');
         onFailed(failure);

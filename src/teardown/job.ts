@@ -10,6 +10,8 @@ export interface TeardownJob {
   readonly protocolVersion: string;
   /** The record's own sealed text: { id, headers }, sealed in the context `<ref>/<backend>`. */
   readonly sealed: string;
+  /** An operator had it tried again then, ms since the epoch: its age counts from here. */
+  readonly retriedMs?: number;
 }
 
 /** BullMQ drops a second job of the same id; it refuses colons and integers. */

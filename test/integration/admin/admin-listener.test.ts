@@ -25,6 +25,7 @@ describe('the admin listener', () => {
       scrape: async () => scraped,
       metricsToken: '',
       hostGuard: makeHostGuard({ hosts: [], origins: [], publicUrl: undefined }, '127.0.0.1:0'),
+      api: { token: '', ask: () => Promise.reject(new Error('nobody is asked')), audit: () => undefined },
       onError: (error) => failures.push(error),
       ...parts,
     });

@@ -49,6 +49,7 @@ function setUp(options: Partial<SupervisorOptions> = {}) {
     },
     startMessage: (index) => ({ kind: 'start', index }) as ToWorker,
     removeLease: async (id) => void removed.push(id),
+    onAdmined: () => undefined,
     onCollected: () => events.push('collected'),
     onExit: ({ index }) => events.push(`exit ${index}`),
     onFailed: ({ exitCode }) => events.push(`failed ${exitCode}`),
