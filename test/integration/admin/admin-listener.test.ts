@@ -107,7 +107,10 @@ describe('the admin listener', () => {
     const broken = new Error('secret detail');
     await listen({ scrape: () => Promise.reject(broken) });
     const { status, body } = await ask('/metrics');
-    expect([status, JSON.parse(body)]).toEqual([500, { error: { code: 'INTERNAL', message: 'Internal error' } }]);
+    expect([status, JSON.parse(body)]).toEqual([
+      500,
+      { error: { code: 'INTERNAL', message: 'Internal error. The log of the gateway says more' } },
+    ]);
     expect(failures).toEqual([broken]);
     expect(JSON.parse((await ask('/%ff')).body).error.code).toBeDefined();
   });
