@@ -48,8 +48,9 @@ export class AdminClient {
 }
 
 function refusal(url: string, status: number, body: Json | undefined, hadToken: boolean): StartError {
-  const { message } = (body?.error ?? {}) as { message?: unknown };
-  if (typeof message !== 'string') {
+  const { code, message } = (body?.error ?? {}) as { code?: unknown; message?: unknown };
+  // The public listener refuses as JSON-RPC does, by numbers.
+  if (typeof code !== 'string' || typeof message !== 'string') {
     return new StartError(
       EXIT.failed,
       `what answers at ${url} (${status}) is not the admin API.\n  Name the address of admin.listen: --admin URL`,
