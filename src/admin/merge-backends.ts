@@ -16,6 +16,9 @@ export interface BackendHealth {
     readonly reason: string | null;
     readonly since: string | null;
     readonly failures: number | null;
+    /** Also one that it has recovered from. */
+    readonly lastError: { readonly reason: string; readonly at: string } | null;
+    readonly nextProbe: string | null;
     readonly sessions: number | null;
   }>;
 }
@@ -38,12 +41,16 @@ export function mergeBackend(name: string, asked: readonly AskedWorker[]): Backe
       answered,
       state: report?.state ?? null,
       reason: report?.reason ?? null,
-      since: report?.sinceMs === undefined ? null : timeText(report.sinceMs),
+      since: momentText(report?.sinceMs),
       failures: report?.failures ?? null,
+      lastError: report?.lastError ? { reason: report.lastError.reason, at: timeText(report.lastError.atMs) } : null,
+      nextProbe: momentText(report?.nextProbeMs),
       sessions: report?.openSessions ?? null,
     })),
   };
 }
+
+const momentText = (ms: number | undefined) => (ms === undefined ? null : timeText(ms));
 
 function mergeStates(known: readonly BackendReport[]): BackendReport['state'] {
   if (known.length === 0) return 'unknown';

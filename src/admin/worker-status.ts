@@ -12,6 +12,10 @@ export interface BackendReport {
   readonly sinceMs?: number;
   /** Failures in a row. */
   readonly failures?: number;
+  /** Also one that it has recovered from; `atMs` is wall time. */
+  readonly lastError?: { readonly reason: string; readonly atMs: number };
+  /** When it is looked at next, ms since the epoch; absent where that is not due. */
+  readonly nextProbeMs?: number;
   /** Of this worker. */
   readonly openSessions?: number;
 }

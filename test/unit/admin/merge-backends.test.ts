@@ -17,7 +17,15 @@ const up = worker('up', { state: 'up' });
 const unused = worker('unused', { state: 'unknown' });
 const silent = worker('silent');
 const degraded = worker('degraded', { state: 'degraded', reason: 'bad_list' });
-const down = worker('down', { state: 'down', reason: 'refused', sinceMs: 0, failures: 3, openSessions: 2 });
+const down = worker('down', {
+  state: 'down',
+  reason: 'refused',
+  sinceMs: 0,
+  failures: 3,
+  lastError: { reason: 'refused', atMs: 1000 },
+  nextProbeMs: 2000,
+  openSessions: 2,
+});
 
 test.each([
   ['all that know it say up', [up, unused, silent, up], ['up', null]],
@@ -37,8 +45,20 @@ test('says what each worker said, and who said nothing', () => {
       reason: 'refused',
       since: '1970-01-01T00:00:00.000Z',
       failures: 3,
+      lastError: { reason: 'refused', at: '1970-01-01T00:00:01.000Z' },
+      nextProbe: '1970-01-01T00:00:02.000Z',
       sessions: 2,
     },
-    { worker: 'silent', answered: false, state: null, reason: null, since: null, failures: null, sessions: null },
+    {
+      worker: 'silent',
+      answered: false,
+      state: null,
+      reason: null,
+      since: null,
+      failures: null,
+      lastError: null,
+      nextProbe: null,
+      sessions: null,
+    },
   ]);
 });
