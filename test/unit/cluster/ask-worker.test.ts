@@ -25,11 +25,17 @@ function setUp(count = 2) {
   return { clock, workers, asker, first, second, answer };
 }
 
+/** As long as a worker may take; what follows from it has happened. */
+async function passTime(clock: FakeClock): Promise<void> {
+  clock.advance(WORKER_ANSWER_MS);
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
 test('a worker that hangs is passed over, and asked last from then on, until it has caught up', async () => {
   const { clock, asker, first, second, answer } = setUp();
   const one = asker.ask(QUESTION);
   expect([first.asked.length, second.asked.length]).toEqual([1, 0]);
-  await clock.advance(WORKER_ANSWER_MS);
+  await passTime(clock);
   expect(second.asked).toHaveLength(1);
   answer(second);
   expect(await one).toBe(ANSWER);
@@ -53,8 +59,7 @@ test('a worker that dies is passed over at once', async () => {
   first.isReady = false;
   workers.shift();
   asker.forget(first);
-  await Promise.resolve();
-  await Promise.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
   answer(second);
   expect(await asking).toBe(ANSWER);
   expect(clock.pendingTimers).toBe(0);
@@ -63,8 +68,8 @@ test('a worker that dies is passed over at once', async () => {
 test('with no worker that is ready, or all of them silent, it says so and why', async () => {
   const { clock, asker, workers, first } = setUp();
   const silent = asker.ask(QUESTION).catch((error: unknown) => error);
-  await clock.advance(WORKER_ANSWER_MS);
-  await clock.advance(WORKER_ANSWER_MS);
+  await passTime(clock);
+  await passTime(clock);
   expect(await silent).toMatchObject({ code: 'NO_WORKER', status: 503, message: expect.stringContaining('redis is away') });
 
   for (const worker of workers) worker.isReady = false;
