@@ -150,7 +150,12 @@ test('a body is refused, and its connection closed', async () => {
   await listen();
   const answer = await ask('/api/teardowns/retry', {
     method: 'POST',
-    headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json', 'content-length': '2' },
+    headers: {
+      authorization: `Bearer ${TOKEN}`,
+      'content-type': 'application/json',
+      'content-length': '2',
+      connection: 'keep-alive',
+    },
     body: '{}',
   });
   expect([answer.status, answer.code, answer.headers.connection]).toEqual([413, 'BODY_UNWANTED', 'close']);

@@ -62,6 +62,24 @@ test('one that is refused again lies there again', async () => {
   await waitFor('a dead letter', async () => (await queue.counts()).failed === 1);
 });
 
+test('one whose attempts are used up gets all of them again', async () => {
+  const server = await bench.backend('a', () => 500);
+  const queue = bench.queue({ attempts: 2 });
+  const desk = new TeardownDesk(queue, systemClock);
+  bench.worker();
+  await queue.add([makeJob('a', 'session-1')]);
+  const untilFailed = (requests: number) =>
+    waitFor(`a dead letter after ${requests} requests`, async () => {
+      return (await queue.counts()).failed === 1 && server.requests.length === requests;
+    });
+  await untilFailed(2);
+  const [letter] = (await desk.list('failed', 0, 1)).jobs;
+  expect(letter).toMatchObject({ reason: 'http_500', attempts: 2 });
+  expect(await desk.retry(letter?.id as string)).toBe('done');
+  await untilFailed(4);
+  expect(bench.results).toEqual(['retry', 'exhausted', 'retry', 'exhausted']);
+});
+
 test('its age counts anew: one that has to wait for its backend is not given up at once', async () => {
   const daysLater = { ...systemClock, wallMs: () => Date.now() + 2 * 86_400_000 };
   await bench.backend('a', (_, headers) => (headers['mcp-session-id'] === 'old' ? 401 : 'hang'));
