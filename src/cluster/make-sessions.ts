@@ -1,7 +1,6 @@
 // The sessions of this worker and what they reach: backends, catalogs, and the teardown of what they leave behind.
-
-import type { CatalogKind } from '../backends/catalog.js';
 import { CatalogCache } from '../backends/catalog-cache.js';
+import type { CatalogKind } from '../backends/catalog.js';
 import { OwnRequests } from '../backends/own-requests.js';
 import { readEnvironment } from '../config/environment.js';
 import { VERSION } from '../config/version.js';
@@ -76,18 +75,16 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     cache.invalidate(backend, kind);
     listChanges.tell(backend, kind);
   });
-  const exposer = new Exposer({ warn: (server, message) => warn(message, { server }) });
-  const isPersonal = (name: string) => {
-    const backend = config.mcpServers[name];
-    return backend?.type === 'http' && backend.forwardHeaders.length > 0;
-  };
   const catalogs: SessionCatalogs = new SessionCatalogs({
     clock,
     cache,
-    exposer,
+    exposer: new Exposer({ warn: (server, message) => warn(message, { server }) }),
     sessionBackends,
     ownRequests,
-    isPersonal,
+    isPersonal: (name) => {
+      const backend = config.mcpServers[name];
+      return backend?.type === 'http' && backend.forwardHeaders.length > 0;
+    },
     warn,
     announce: (backend, kind, sessionRef) => {
       listChanges.tell(backend, kind, sessionRef);
@@ -98,5 +95,5 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   metrics.sessions.measure(() => table.size);
   metrics.streams.measure(() => [...table].filter((session) => session.standalone).length);
   metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
-  return { table, servers, backends, teardown, ender, ownRequests, sessionBackends, catalogs, cache, exposer, isPersonal };
+  return { table, servers, backends, teardown, ender, ownRequests, sessionBackends, catalogs };
 }
