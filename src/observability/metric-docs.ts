@@ -35,7 +35,11 @@ const families = {
   streams: byWorker('Event streams open to clients.'),
   refused_total: counter('Requests refused before anything was executed, by HTTP status and reason.', 'status', 'reason'),
   internal_refused_total: counter('Connections and requests that the internal listener refused.'),
-  teardown_jobs: gauge('max', 'Jobs in the teardown queue of the cluster, by state; failed: given up (docs/admin-api.md).', 'state'),
+  teardown_jobs: gauge(
+    'max',
+    'Jobs in the teardown queue of the cluster, by state; failed: given up (docs/admin-api.md).',
+    'state',
+  ),
   teardown_total: counter('Attempts of teardown jobs, by result; refused, exhausted and unknown_backend are given up.', 'result'),
   redis_up: byWorker('1 while Redis answers the worker, else 0.'),
   redis_commands_total: counter('Commands sent to Redis.'),
