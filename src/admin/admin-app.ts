@@ -1,6 +1,8 @@
-// What operators and Kubernetes ask: metrics and probes, for the whole pod. Served by the primary, apart from the MCP traffic, so
-// that it answers also when a worker does not.
+// What operators and Kubernetes ask: metrics and probes of the pod, and the admin API of the cluster. Served by the primary, apart from
+// the MCP traffic, so that it answers also when a worker does not.
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { AdminError } from './admin-error.js';
+import { type ApiParts, makeApiRouter } from './api-router.js';
 import { carriesToken } from './bearer-token.js';
 
 export interface PodStatus {
@@ -24,18 +26,8 @@ export interface AdminParts {
     isHostAllowed(host: string | undefined): boolean;
     isOriginAllowed(origin: string | undefined): boolean;
   };
+  readonly api: ApiParts;
   readonly onError: (error: unknown) => void;
-}
-
-/** An answer that is an error: what the caller may know. */
-class AdminError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-  }
 }
 
 export function makeAdminApp(parts: AdminParts): Express {
@@ -58,7 +50,7 @@ export function makeAdminApp(parts: AdminParts): Express {
   app.get('/metrics', async (request: Request, response: Response) => {
     if (parts.metricsToken && !carriesToken(request.headers.authorization, parts.metricsToken)) {
       response.set('www-authenticate', 'Bearer');
-      throw new AdminError(401, 'UNAUTHENTICATED', 'Send the metrics token (admin.metricsToken) as Authorization: Bearer');
+      throw new AdminError('UNAUTHENTICATED', 'Send the metrics token (admin.metricsToken) as Authorization: Bearer');
     }
     const { text, contentType, reporting, configured } = await parts.scrape();
     // Not response.type(): Express would put its own charset in front of the version of the format.
@@ -67,32 +59,25 @@ export function makeAdminApp(parts: AdminParts): Express {
   });
   app.all(['/livez', '/readyz', '/metrics'], (_request: Request, response: Response) => {
     response.set('allow', 'GET, HEAD');
-    throw new AdminError(405, 'METHOD_NOT_ALLOWED', 'Use GET');
+    throw new AdminError('METHOD_NOT_ALLOWED', 'Use GET');
   });
 
   app.use((request: Request, _response: Response, next: NextFunction) => {
-    if (!parts.hostGuard.isHostAllowed(request.headers.host)) {
-      throw new AdminError(
-        403,
-        'HOST_FORBIDDEN',
-        'This Host is not served here: set publicUrl or hosts to the name that is used',
-      );
-    }
-    if (!parts.hostGuard.isOriginAllowed(request.headers.origin)) {
-      throw new AdminError(403, 'ORIGIN_FORBIDDEN', 'This Origin is not allowed: add it to origins');
-    }
+    if (!parts.hostGuard.isHostAllowed(request.headers.host)) throw new AdminError('HOST_FORBIDDEN');
+    if (!parts.hostGuard.isOriginAllowed(request.headers.origin)) throw new AdminError('ORIGIN_FORBIDDEN');
     next();
   });
+  app.use(makeApiRouter(parts.api));
   app.use(() => {
-    throw new AdminError(404, 'NOT_FOUND', 'There is /metrics, /livez and /readyz');
+    throw new AdminError('NOT_FOUND');
   });
 
   // Express' own error page is HTML with a stack.
   app.use((error: unknown, _request: Request, response: Response, next: NextFunction) => {
     if (response.headersSent) return next(error);
     const known = error instanceof AdminError ? error : describe(error);
-    if (known.status >= 500) parts.onError(error);
-    response.status(known.status).json({ error: { code: known.code, message: known.message } });
+    if (known !== error && known.status >= 500) parts.onError(error);
+    response.status(known.status).json(known.body);
   });
   return app;
 }
@@ -100,7 +85,5 @@ export function makeAdminApp(parts: AdminParts): Express {
 function describe(error: unknown): AdminError {
   // Express itself refuses some requests, such as paths that are not decodable, by an error with a status.
   const status = (error as { status?: unknown } | null)?.status;
-  return typeof status === 'number' && status >= 400 && status < 500
-    ? new AdminError(status, 'BAD_REQUEST', 'Bad request')
-    : new AdminError(500, 'INTERNAL', 'Internal error');
+  return new AdminError(typeof status === 'number' && status >= 400 && status < 500 ? 'BAD_REQUEST' : 'INTERNAL');
 }

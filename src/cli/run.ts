@@ -2,14 +2,20 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../config/version.js';
 import { EXIT, StartError } from '../errors/start-error.js';
+import { addBackends } from './backends.js';
 import { addCheck } from './check.js';
 import type { CommandContext } from './context.js';
+import { liftReferences } from './lift-references.js';
 import { addServe } from './serve.js';
+import { addServers } from './servers.js';
+import { addSessions } from './sessions.js';
+import { addTeardowns } from './teardowns.js';
+import { addWorkers } from './workers.js';
 
 /**
  * Runs one command to its end.
  * @param args without node and script
- * @returns the exit code: 0, 1 forced, 64 bad usage, 69 Redis unreachable or port in use, 78 bad configuration
+ * @returns the exit code: 0, 1 forced or failed, 64 bad usage, 69 Redis or the admin API unreachable or port in use, 78 bad configuration
  */
 export async function runCli(args: readonly string[], context: CommandContext): Promise<number> {
   const { out, err } = context;
@@ -27,13 +33,18 @@ export async function runCli(args: readonly string[], context: CommandContext): 
     .exitOverride();
   addServe(program, context, finish);
   addCheck(program, context, finish);
+  addSessions(program, context, finish);
+  addWorkers(program, context);
+  addBackends(program, context);
+  addServers(program, context);
+  addTeardowns(program, context, finish);
   try {
     if (!args.length) {
       // Nothing was asked for: what there is goes where errors go.
       err(program.helpInformation());
       return EXIT.usage;
     }
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(liftReferences(args), { from: 'user' });
     return exitCode;
   } catch (error) {
     // Commander has written its message (or the help that was asked for) already.

@@ -1,5 +1,6 @@
 // The one execution path of a worker: what the public edge and the internal listener hand their exchanges to.
 import { VERSION } from '../config/version.js';
+import { serveStatus } from '../forward/status-call.js';
 import { Execution } from '../routing/execute.js';
 import { HoldRoom } from '../routing/hold-room.js';
 import { OwnerCache } from '../routing/owner-cache.js';
@@ -15,15 +16,17 @@ import type { Ownership } from './make-ownership.js';
 import type { Sessions } from './make-sessions.js';
 import type { Storage } from './make-storage.js';
 import { makeAudit } from './make-audit.js';
+import { readStatus } from './read-status.js';
 import { makeRequestLog } from './request-log.js';
 import type { WorkerBase } from './worker-base.js';
 
 export function makeExecution(
   { config, live, clock, log, metrics, warn }: WorkerBase,
   { directory }: Storage,
-  { table, backends, ender, ownRequests, sessionBackends, catalogs }: Sessions,
+  sessions: Sessions,
   { keeper, takeOver, forwarder, endHere, teller, opener }: Ownership,
 ) {
+  const { table, backends, ender, ownRequests, sessionBackends, catalogs } = sessions;
   const keepAlive = new KeepAlive(clock);
   const requests = new RequestServer({
     clock,
@@ -60,6 +63,7 @@ export function makeExecution(
     open: (exchange) => initializer.serve(exchange),
     takeOver: (id, from, record) => takeOver.takeOver(id, from, record),
     end: (exchange, ref, cause) => serveEnd(endHere, exchange, ref, cause),
+    status: (exchange, version) => serveStatus(exchange, version, () => readStatus(sessions, live)),
     teller,
     metrics: {
       held: (outcome) => metrics.held.inc(outcome),

@@ -9,7 +9,7 @@ import type { SessionRef } from '../protocol/ids.js';
 import { openQueueConnection } from '../redis/connect.js';
 import type { Keyring } from '../secrets/keyring.js';
 import { BullTeardownQueue } from '../teardown/bull-teardown-queue.js';
-import type { TeardownJob, TeardownQueue } from '../teardown/job.js';
+import type { TeardownJob } from '../teardown/job.js';
 import { openIdsOf } from '../teardown/open-ids.js';
 import { TeardownWorker } from '../teardown/teardown-worker.js';
 
@@ -27,7 +27,7 @@ export interface TeardownParts {
 }
 
 export interface Teardown {
-  readonly queue: TeardownQueue;
+  readonly queue: BullTeardownQueue;
   /** Begins to run jobs. */
   start(): void;
   /** A backend session that was opened but may not be used. Never rejects. */

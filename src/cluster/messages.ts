@@ -1,4 +1,5 @@
 // What primary and workers say to each other over the process channel.
+import type { AdminAnswer, AdminRequest } from '../admin/admin-request.js';
 import type { WorkerId } from '../protocol/ids.js';
 
 export interface StdioGroup {
@@ -31,7 +32,9 @@ export type ToWorker =
   /** All workers have: it is in force from now on. */
   | { readonly kind: 'apply'; readonly revision: number }
   | { readonly kind: 'drain' }
-  | { readonly kind: 'collect'; readonly request: number };
+  | { readonly kind: 'collect'; readonly request: number }
+  /** The admin API is asked something; any worker can answer. */
+  | { readonly kind: 'admin'; readonly request: number; readonly ask: AdminRequest };
 
 export type FromWorker =
   /** It listens now: what is sent before this is lost (a cluster worker reads its channel before any listener is there). */
@@ -45,5 +48,6 @@ export type FromWorker =
   | { readonly kind: 'reloaded'; readonly revision: number; readonly error?: string }
   | { readonly kind: 'applied'; readonly revision: number }
   | { readonly kind: 'collected'; readonly request: number; readonly metrics: unknown }
+  | { readonly kind: 'admined'; readonly request: number; readonly answer: AdminAnswer }
   /** The worker cannot run; the primary stops everything with this exit code. */
   | { readonly kind: 'failed'; readonly exitCode: number; readonly message: string };

@@ -59,10 +59,13 @@ export class PrimaryConfig {
     return () => watch.stop();
   }
 
-  /** Made anew only when a reload brought another configuration. */
+  /**
+   * Made anew only when a reload brought another configuration. Loopback names are allowed wherever it listens: no page of an attacker is
+   * served under them, and the CLI in the same pod uses them.
+   */
   #guard(): HostGuard {
     const of = this.current;
-    if (this.#made?.of !== of) this.#made = { of, guard: makeHostGuard(of, of.admin.listen) };
+    if (this.#made?.of !== of) this.#made = { of, guard: makeHostGuard(of, '127.0.0.1:0') };
     return this.#made.guard;
   }
 }

@@ -19,9 +19,10 @@ import { openOwnershipConnection } from '../redis/connect.js';
 import { closeConnection, waitForRedis, whenUp } from '../redis/ready.js';
 import { checkServers } from '../redis/server-checks.js';
 import { checkVersion } from '../redis/version.js';
+import { WorkerAsker } from './ask-worker.js';
 import { checkHosts } from './check-hosts.js';
-import { ConnectionRescue } from './connection-rescue.js';
 import { MetricsCollector } from './collect-metrics.js';
+import { ConnectionRescue } from './connection-rescue.js';
 import { takeDataDir } from './data-dir-guard.js';
 import { EmbeddedRedis } from './embedded-redis.js';
 import { listEndpointUrls } from './endpoint-urls.js';
@@ -151,7 +152,7 @@ class Primary {
     const secret = config.internal.secret || loadOrCreateSecret(config.dataDir);
     const secrets = [secret, config.internal.oldSecret].filter((text) => text !== '');
     const workers = resolveWorkers(config);
-    const { supervisor, collector } = this.#superviseWorkers(workers, directory, socketDir.path, (index) => ({
+    const { supervisor, collector, asker } = this.#superviseWorkers(workers, directory, socketDir.path, (index) => ({
       kind: 'start',
       config: this.#live.current,
       index,
@@ -163,7 +164,7 @@ class Primary {
       socketDir: socketDir.path,
       guardedProcesses: redis?.group ? [redis.group] : [],
     }));
-    await this.#serveAdmin(supervisor, collector);
+    await this.#serveAdmin(supervisor, collector, asker);
     this.#stages.push({ name: 'workers', end: () => this.#endWorkers(supervisor) });
     this.#supervisor = supervisor;
     supervisor.start();
@@ -240,8 +241,10 @@ class Primary {
       removeLease: (id) => directory.removeLease(id),
       onCollected: (life, metrics) => collector.take(life, metrics),
       onReload: (life, answer) => this.#live.reload.take(life, answer),
+      onAdmined: (life, request, answer) => asker.take(life, request, answer),
       onExit: (life) => {
         this.#live.reload.exited(life);
+        asker.forget(life);
         collector.forget(life).catch((error) => this.#log.warn({ error: String(error) }, 'metrics of a dead worker are lost'));
       },
       onFailed: ({ exitCode, message }) => this.#interrupt(new StartError(knownExitCode(exitCode), message)),
@@ -257,7 +260,12 @@ class Primary {
       clock: this.#clock,
       own: () => this.#live.metrics.snapshot(),
     });
-    return { supervisor, collector };
+    const asker = new WorkerAsker({
+      workers: () => supervisor.lives,
+      reasons: () => readPodStatus(supervisor, this.#isStopping).reasons,
+      clock: this.#clock,
+    });
+    return { supervisor, collector, asker };
   }
 
   /** An embedded Redis is nobody else's. */
@@ -271,8 +279,10 @@ class Primary {
     else this.#log.warn({ error: String(error) }, 'whether other hosts use this redis could not be checked');
   }
 
-  async #serveAdmin(supervisor: WorkerSupervisor, collector: MetricsCollector): Promise<void> {
+  async #serveAdmin(supervisor: WorkerSupervisor, collector: MetricsCollector, asker: WorkerAsker): Promise<void> {
     const { admin } = this.#config;
+    // Who looked and who killed is told whatever log.level says.
+    const audit = this.#log.child({ audit: true }, { level: 'info' });
     const live = this.#live;
     const app = makeAdminApp({
       status: () => readPodStatus(supervisor, this.#isStopping),
@@ -281,6 +291,13 @@ class Primary {
         return live.current.admin.metricsToken;
       },
       hostGuard: live.adminGuard,
+      api: {
+        get token() {
+          return live.current.admin.token;
+        },
+        ask: (request) => asker.ask(request),
+        audit: (entry) => audit.info(entry, 'admin API'),
+      },
       onError: (error) => this.#log.error({ err: error }, 'the admin listener failed to answer'),
     });
     const server = await listenForAdmin(addressOf(admin.listen), app);

@@ -1,13 +1,15 @@
 // The composition root of a worker: makes its parts, begins them in the order in which they may, and stops them in reverse. Each
 // stage that a stop waits for has a budget of its own.
+import type { AdminDesk } from '../admin/admin-desk.js';
+import { EXIT } from '../errors/start-error.js';
 import { DEFAULT_HOP_LIMITS } from '../forward/limits.js';
 import { pause } from '../lifecycle/clock.js';
 import type { Metrics } from '../observability/metrics.js';
 import { whenUp } from '../redis/ready.js';
 import type { Reconnect } from '../sessions/reconnect.js';
 import type { Exchange } from '../streams/exchange.js';
-import { EXIT } from '../errors/start-error.js';
 import { endGuarded } from './end-guarded.js';
+import { makeAdmin } from './make-admin.js';
 import { makeGroupFiles } from './group-files.js';
 import { makeAuthentication } from './make-authentication.js';
 import { makeExecution } from './make-execution.js';
@@ -30,6 +32,7 @@ const STEP_BUDGET_MS = 2000;
 export interface Running {
   readonly metrics: Metrics;
   readonly reload: WorkerReload;
+  readonly admin: AdminDesk;
   drain(): Promise<void>;
   /** Acts on nothing any more and gives up the lease. */
   leave(): Promise<void>;
@@ -123,6 +126,7 @@ export async function startWorker(
   return {
     metrics,
     reload,
+    admin: makeAdmin(base, storage, sessions, ownership),
     leave: () => keeper.stop(),
     async drain() {
       await keeper.setDraining();

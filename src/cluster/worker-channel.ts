@@ -1,5 +1,6 @@
 // The worker's end of the channel to its primary. Only one thing may be lost with it: the worker itself.
 import cluster from 'node:cluster';
+import type { AdminAnswer, AdminRequest } from '../admin/admin-request.js';
 import type { Config } from '../config/schema.js';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { WorkerId } from '../protocol/ids.js';
@@ -17,6 +18,8 @@ export interface ChannelEvents {
   guarded(processes: readonly StdioGroup[]): void;
   /** Metrics are asked for; the answer goes back as it is. */
   collect(): unknown;
+  /** The admin API asks. Never rejects; undefined: not able to answer yet, and the primary asks another worker. */
+  admin(request: AdminRequest): Promise<AdminAnswer | undefined>;
   /** The primary is gone (also by SIGKILL): it counts as the pod's death. */
   orphaned(): void;
 }
@@ -41,6 +44,10 @@ export class WorkerChannel {
           return events.guarded(message.guardedProcesses);
         case 'collect':
           return this.#send({ kind: 'collected', request: message.request, metrics: events.collect() });
+        case 'admin': {
+          const { request } = message;
+          return void events.admin(message.ask).then((answer) => answer && this.#send({ kind: 'admined', request, answer }));
+        }
         case 'acknowledged': {
           this.#acknowledgements.get(message.incarnation)?.();
           this.#acknowledgements.delete(message.incarnation);

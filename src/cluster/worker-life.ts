@@ -1,5 +1,6 @@
 // One life of one worker process, as its primary sees it: what it reported, and what has to be cleaned up after it.
 import type { Worker } from 'node:cluster';
+import type { AdminAnswer } from '../admin/admin-request.js';
 import { killGroup } from '../lifecycle/process-group.js';
 import type { WorkerId } from '../protocol/ids.js';
 import type { FromWorker, StdioGroup, ToWorker } from './messages.js';
@@ -15,6 +16,8 @@ export interface LifeEvents {
   /** Readiness or its reasons have changed. */
   onReady(life: WorkerLife): void;
   onCollected(life: WorkerLife, metrics: unknown): void;
+  /** It answers what the admin API asked. */
+  onAdmined(life: WorkerLife, request: number, answer: AdminAnswer): void;
   onFailed(life: WorkerLife, failure: Failure): void;
   onReload(life: WorkerLife, message: ReloadAnswer): void;
   /** The process is gone and its groups have been killed. Incarnations are complete unless one is still reported late. */
@@ -103,6 +106,9 @@ export class WorkerLife {
         return;
       case 'collected':
         if (!this.#hasExited) this.#events.onCollected(this, message.metrics);
+        return;
+      case 'admined':
+        if (!this.#hasExited) this.#events.onAdmined(this, message.request, message.answer);
         return;
       case 'reloaded':
       case 'applied':

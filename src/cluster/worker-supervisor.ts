@@ -22,6 +22,7 @@ export interface SupervisorOptions {
   readonly removeLease: (id: WorkerId) => Promise<void>;
   readonly onCollected: (life: WorkerLife, metrics: unknown) => void;
   readonly onReload: (life: WorkerLife, message: ReloadAnswer) => void;
+  readonly onAdmined: LifeEvents['onAdmined'];
   readonly onExit: (life: WorkerLife) => void;
   /** A worker says that it cannot run at all. */
   readonly onFailed: (failure: Failure) => void;
@@ -117,7 +118,7 @@ export class WorkerSupervisor {
   }
 
   #eventsOf(slot: Slot): LifeEvents {
-    const { log, onCollected, onReload, onFailed } = this.#options;
+    const { log, onCollected, onReload, onAdmined, onFailed } = this.#options;
     return {
       onReady: ({ index, isReady, reasons }) => {
         log.debug({ worker: index, isReady, reasons }, 'readiness of a worker');
@@ -128,6 +129,7 @@ export class WorkerSupervisor {
       },
       onCollected,
       onReload,
+      onAdmined,
       onFailed: (life, failure) => {
         log.error({ worker: life.index, reason: failure.message }, 'a worker cannot run');
         onFailed(failure);

@@ -57,6 +57,7 @@ export function runWorker(worker: NodeJS.Process, exit: (code: number) => never)
       guarded = processes;
     },
     collect: () => running?.metrics.snapshot() ?? [],
+    admin: async (request) => running?.admin.serve(request),
     orphaned() {
       // Children first, as a primary would: what they hold must be gone before somebody takes the sessions over. The guarded processes
       // (an embedded Redis among them) belong to the primary, and nobody is left to end them.

@@ -54,11 +54,11 @@ export const configSchema = z.strictObject({
   admin: z
     .strictObject({
       listen: doc(address.default('127.0.0.1:8081'), {
-        text: 'Where operators connect: `/metrics`, `/livez`, `/readyz` of the whole pod. Off loopback it needs `admin.token`.',
+        text: 'Where operators connect: `/metrics`, `/livez`, `/readyz` of the whole pod, and the admin API (docs/admin-api.md). Off loopback it needs `admin.token`.',
         reason: '`0.0.0.0:8081` in a container, for probes and Prometheus.',
       }),
       token: doc(z.string().default(''), {
-        text: 'Bearer token of the admin API.',
+        text: 'Bearer token of the admin API; whoever has it may see and end every session. Empty: open to whoever reaches a loopback listener.',
         reload: 'live',
         reason: 'Required off loopback.',
         secret: true,

@@ -1,6 +1,7 @@
 // Why the process cannot start (or run on): the message names the place and the remedy, the code becomes the exit code.
 
-export const EXIT = { ok: 0, forced: 1, usage: 64, unavailable: 69, config: 78 } as const;
+/** `failed`: a command was refused what it asked for, such as a session that is not there. */
+export const EXIT = { ok: 0, forced: 1, failed: 1, usage: 64, unavailable: 69, config: 78 } as const;
 
 export class StartError extends Error {
   readonly exitCode: number;

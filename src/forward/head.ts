@@ -65,6 +65,7 @@ export function encodeRequestHead(exchange: Exchange, hop: Hop, nowMs: number): 
     e: hop.kind === 'named' ? hop.token.epoch : undefined,
     r: hop.kind === 'end' ? hop.ref : undefined,
     c: hop.kind === 'end' ? hop.cause : undefined,
+    q: hop.kind === 'status' ? hop.version : undefined,
     h: headers,
   });
 }
@@ -81,14 +82,18 @@ export function parseRequestHead(payload: Buffer): RequestHead | undefined {
   const leftMs = head.d === null ? Number.POSITIVE_INFINITY : head.d;
   if (typeof leftMs !== 'number' || leftMs < 0) return undefined;
   const hop = parseHop(head);
-  if (!hop || (hop.kind === 'end' && method !== 'DELETE')) return undefined;
+  if (!hop || (hop.kind === 'end' && method !== 'DELETE') || (hop.kind === 'status' && method !== 'GET')) return undefined;
   if (head.h[FORWARDED_HEADER] !== 'true') return undefined;
   const headers = readHeaders(head.h);
   const isReattached = head.a === true;
   return headers && { method, serverId, headers, principal: { name, digest }, leftMs, bodyBytes, isReattached, hop };
 }
 
-function parseHop({ o: owner, e: epoch, r: ref, c: cause }: Record<string, unknown>): Hop | undefined {
+function parseHop({ o: owner, e: epoch, r: ref, c: cause, q: version }: Record<string, unknown>): Hop | undefined {
+  if (version !== undefined) {
+    if (!isCount(version) || [owner, epoch, ref, cause].some((other) => other !== undefined)) return undefined;
+    return { kind: 'status', version };
+  }
   if (ref !== undefined || cause !== undefined) {
     if (owner !== undefined || epoch !== undefined || !isSessionRef(ref) || !END_CAUSES.includes(cause as EndCause))
       return undefined;

@@ -15,18 +15,22 @@ export type OwnCallOutcome =
   /** No answer in time: it may have been done, and may still be. */
   | { readonly kind: 'silent' };
 
-/** Larger answers are cut off: what is asked here is answered in a few hundred bytes. */
+/** Larger answers are cut off: what is asked here is mostly answered in a few hundred bytes. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 
-/** Never rejects, and ends after `withinMs` at the latest. */
+/**
+ * Never rejects, and ends after `withinMs` at the latest.
+ * @param maxBytes of the answer; what is beyond is cut off. Default 64 KiB
+ */
 export async function callWorker(
   { forwarder, clock }: { readonly forwarder: Forwarder; readonly clock: Clock },
   facts: OwnCallFacts,
   to: Lease,
   hop: Hop,
   withinMs: number,
+  maxBytes = MAX_ANSWER_BYTES,
 ): Promise<OwnCallOutcome> {
-  const call = new OwnCall(facts, clock.monotonicMs(), withinMs);
+  const call = new OwnCall(facts, clock.monotonicMs(), withinMs, maxBytes);
   const timer = clock.after(withinMs, () => call.giveUp());
   const outcome = await forwarder.forward(call, to, hop);
   timer.cancel();
@@ -43,6 +47,8 @@ class KeptAnswer implements Answer {
   finished = false;
   #parts: Buffer[] = [];
   #bytes = 0;
+
+  constructor(private readonly maxBytes: number) {}
 
   get body(): Buffer {
     return Buffer.concat(this.#parts);
@@ -62,7 +68,7 @@ class KeptAnswer implements Answer {
 
   write(chunk: Buffer | string): boolean {
     const bytes = Buffer.from(chunk as string);
-    if (this.#bytes + bytes.length <= MAX_ANSWER_BYTES) this.#parts.push(bytes);
+    if (this.#bytes + bytes.length <= this.maxBytes) this.#parts.push(bytes);
     this.#bytes += bytes.length;
     return true;
   }
@@ -85,14 +91,15 @@ class OwnCall implements Exchange {
   readonly principal: Exchange['principal'];
   readonly body = undefined;
   readonly hop = undefined;
-  readonly answer = new KeptAnswer();
+  readonly answer: KeptAnswer;
   readonly deadlineMs: number;
   readonly startedMs: number;
   readonly note: Exchange['note'];
   aborted = false;
   #abortListeners: Array<() => void> = [];
 
-  constructor(facts: OwnCallFacts, nowMs: number, withinMs: number) {
+  constructor(facts: OwnCallFacts, nowMs: number, withinMs: number, maxBytes: number) {
+    this.answer = new KeptAnswer(maxBytes);
     this.method = facts.method;
     this.serverId = facts.serverId;
     this.headers = facts.headers;

@@ -31,6 +31,8 @@ export interface ExecutionParts extends RoutingView {
   takeOver(id: SessionId, from: OwnerToken, record: SessionRecord): Promise<Session | undefined>;
   /** Another worker tells us to end a session of ours. */
   end(exchange: Exchange, ref: SessionRef, cause: EndCause): Promise<void>;
+  /** Another worker asks what only we know. */
+  status(exchange: Exchange, version: number): void;
   /** For a DELETE whose owner is silent. */
   readonly teller: Pick<OwnerTeller, 'closeInPlaceOf'>;
   readonly metrics: {
@@ -99,6 +101,7 @@ export class Execution {
 
   async #run(exchange: Exchange, progress: Progress): Promise<void> {
     if (exchange.hop?.kind === 'end') return this.#parts.end(exchange, exchange.hop.ref, exchange.hop.cause);
+    if (exchange.hop?.kind === 'status') return this.#parts.status(exchange, exchange.hop.version);
     if (exchange.body?.kind === 'request' && exchange.body.message.method === 'initialize')
       return this.#initialize(exchange, progress);
     const id = exchange.headers[SESSION_HEADER];

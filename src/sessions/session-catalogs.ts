@@ -10,6 +10,7 @@ import { GatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
 import type { Exposer } from '../servers/exposer.js';
 import type { CompletionReference, Exposure } from '../servers/exposure.js';
+import type { VirtualServer } from '../servers/virtual-server.js';
 import type { Exchange } from '../streams/exchange.js';
 import type { NameSaver } from './name-saver.js';
 import type { Session } from './session.js';
@@ -124,6 +125,15 @@ export class SessionCatalogs {
     for (const backend of session.facts.server.backends) {
       if (this.#parts.isPersonal(backend)) this.#parts.cache.forget(backend, session.facts.ref);
     }
+  }
+
+  /** How many tools a server exposes, by what was read last; undefined where a list was never read, or depends on who asks. */
+  countTools(server: VirtualServer): number | undefined {
+    const { cache, exposer, isPersonal } = this.#parts;
+    if (server.backends.some(isPersonal)) return undefined;
+    const catalogs = server.backends.map((backend) => cache.known(backend, ''));
+    if (catalogs.some(({ parts }) => parts.tools?.loadedMs === undefined)) return undefined;
+    return exposer.expose(server, catalogs).tools.list.length;
   }
 
   #findNamed(

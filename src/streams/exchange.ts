@@ -30,12 +30,14 @@ export type EndCause = (typeof END_CAUSES)[number];
 
 /**
  * How a hop names its owner: exactly this token, or `take` (anyone who stays may serve it). `end` is no request of a client: one
- * worker tells another to end a session, by reference, since ids stand nowhere but in the owner's memory.
+ * worker tells another to end a session, by reference, since ids stand nowhere but in the owner's memory. `status`: one worker asks
+ * another what only that one knows (its counts, how it sees backends), in the form of that version.
  */
 export type Hop =
   | { readonly kind: 'named'; readonly token: OwnerToken }
   | { readonly kind: 'take' }
-  | { readonly kind: 'end'; readonly ref: SessionRef; readonly cause: EndCause };
+  | { readonly kind: 'end'; readonly ref: SessionRef; readonly cause: EndCause }
+  | { readonly kind: 'status'; readonly version: number };
 
 /**
  * The way back to the caller. Exactly one of `send` or `start … end` happens; what comes later is dropped.

@@ -107,6 +107,14 @@ export class BullTeardownQueue implements TeardownQueue {
     return { waiting, active, delayed, failed };
   }
 
+  /**
+   * Works on BullMQ's own queue (the admin API), within `addTimeoutMs`.
+   * @throws TeardownQueueUnavailable
+   */
+  ask<T>(work: (queue: Queue<TeardownJob>) => Promise<T>): Promise<T> {
+    return this.#ask(() => work(this.#queue));
+  }
+
   /** For the queue board and the admin API. */
   get queue(): Queue<TeardownJob> {
     return this.#queue;

@@ -10,6 +10,8 @@ export interface TeardownJob {
   readonly protocolVersion: string;
   /** The record's own sealed text: { id, headers, url }, sealed in the context `<ref>/<backend>`. */
   readonly sealed: string;
+  /** An operator had it tried again then, ms since the epoch: its age counts from here. */
+  readonly retriedMs?: number;
 }
 
 /**

@@ -151,7 +151,7 @@ export class TeardownWorker {
   }
 
   async #putBack(job: Job<TeardownJob>, token: string | undefined, waitMs: number, target: SealedTarget): Promise<never> {
-    const ageMs = this.#options.clock.wallMs() - job.timestamp;
+    const ageMs = this.#options.clock.wallMs() - Math.max(job.timestamp, job.data.retriedMs ?? 0);
     // Being put back costs no attempt, so a backend that never returns would keep its jobs for ever.
     if (ageMs > (this.#options.maxAgeMs ?? MAX_AGE_MS)) throw await this.#giveUp('exhausted', job.data, target);
     await job.moveToDelayed(this.#options.clock.wallMs() + waitMs, token);

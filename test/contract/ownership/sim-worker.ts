@@ -70,6 +70,7 @@ export class SimWorker {
       open: () => Promise.resolve('unavailable'),
       takeOver: (id, from, record) => takeOver.takeOver(id, from, record),
       end: () => Promise.reject(new Error('nobody is told')),
+      status: () => undefined,
       metrics: { held: () => undefined, forwarded: () => undefined },
       log: () => undefined,
       audit: () => undefined,

@@ -30,6 +30,7 @@ function makeExecution(world: World, worker: TestWorker) {
     open: async () => 'unavailable',
     takeOver: (id, from, record) => takeOver.takeOver(id, from, record),
     end: async () => undefined,
+    status: () => undefined,
     metrics: { held: () => undefined, forwarded: () => undefined },
     log: () => undefined,
     audit: () => undefined,

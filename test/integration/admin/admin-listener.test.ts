@@ -25,6 +25,7 @@ describe('the admin listener', () => {
       scrape: async () => scraped,
       metricsToken: '',
       hostGuard: makeHostGuard({ hosts: [], origins: [], publicUrl: undefined }, '127.0.0.1:0'),
+      api: { token: '', ask: () => Promise.reject(new Error('nobody is asked')), audit: () => undefined },
       onError: (error) => failures.push(error),
       ...parts,
     });
@@ -106,7 +107,10 @@ describe('the admin listener', () => {
     const broken = new Error('secret detail');
     await listen({ scrape: () => Promise.reject(broken) });
     const { status, body } = await ask('/metrics');
-    expect([status, JSON.parse(body)]).toEqual([500, { error: { code: 'INTERNAL', message: 'Internal error' } }]);
+    expect([status, JSON.parse(body)]).toEqual([
+      500,
+      { error: { code: 'INTERNAL', message: 'Internal error. The log of the gateway says more' } },
+    ]);
     expect(failures).toEqual([broken]);
     expect(JSON.parse((await ask('/%ff')).body).error.code).toBeDefined();
   });

@@ -99,6 +99,7 @@ export class RoutingWorker {
       open: () => Promise.reject(new Error('nothing is opened here')),
       takeOver: async () => undefined,
       end: () => Promise.reject(new Error('nobody is told to end anything')),
+      status: () => undefined,
       teller: { closeInPlaceOf: () => Promise.reject(new Error('nothing is deleted here')) },
       metrics: {
         held: (outcome) => void worker.held.push(outcome),

@@ -4,7 +4,7 @@ import { makeCaps } from '../../../src/cluster/make-caps.js';
 import { loadText } from '../config/load-text.js';
 
 const of = (text: string, principal = ANONYMOUS) => {
-  const caps = makeCaps(loadText(text).config);
+  const caps = makeCaps(() => loadText(text).config.sessions);
   return [caps.maxFor(principal.digest), caps.isCapped(principal.digest)];
 };
 const KEYS = `auth: { mode: keys, keys: { a: ${'a'.repeat(64)} } }`;

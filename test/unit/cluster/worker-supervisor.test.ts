@@ -50,6 +50,7 @@ function setUp(options: Partial<SupervisorOptions> = {}) {
     startMessage: (index) => ({ kind: 'start', index }) as ToWorker,
     endGroups: () => undefined,
     removeLease: async (id) => void removed.push(id),
+    onAdmined: () => undefined,
     onCollected: () => events.push('collected'),
     onReload: (_life, answer) => void events.push(answer.kind),
     onExit: ({ index }) => events.push(`exit ${index}`),

@@ -46,6 +46,21 @@ test('a worker may tell another to end a session by its reference', () => {
   }
 });
 
+test('a worker may ask another for its status, in a form of any version', () => {
+  const status = { ...good, m: 'GET', s: '', b: 0, q: 1 };
+  expect(parse(status)?.hop).toEqual({ kind: 'status', version: 1 });
+  expect(parse({ ...status, q: 7 })?.hop).toEqual({ kind: 'status', version: 7 });
+  for (const bad of [
+    { ...status, q: '1' },
+    { ...status, q: -1 },
+    { ...status, m: 'DELETE' },
+    { ...status, o: 'w.1', e: 1 },
+    { ...status, r: 'r'.repeat(22), c: 'idle' },
+  ]) {
+    expect(parse(bad)).toBeUndefined();
+  }
+});
+
 test.each([
   ['not an object', 7],
   ['an array', []],

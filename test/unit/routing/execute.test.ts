@@ -164,6 +164,7 @@ class Fixture {
         return 'done';
       },
       end: async (exchange, ref, cause) => exchange.answer.send(202, {}, `${cause} ${ref}`),
+      status: (exchange, version) => exchange.answer.send(200, {}, `status ${version}`),
       teller: {
         closeInPlaceOf: async (told) => {
           this.closed.push(`${told.owner} ${told.epoch}`);
@@ -538,6 +539,12 @@ describe('on the side of the owner', () => {
       fixture.exchange({ method: 'DELETE', headers: {}, hop: { kind: 'end', ref: 'ref' as never, cause: 'idle' } }),
     );
     expect([fixture.answer.status, fixture.answer.text]).toEqual([202, 'idle ref']);
+  });
+
+  it('asked by another worker for its status, it answers whatever it owns', async () => {
+    const fixture = new Fixture();
+    await fixture.run(fixture.exchange({ method: 'GET', headers: {}, hop: { kind: 'status', version: 1 } }));
+    expect([fixture.answer.status, fixture.answer.text]).toEqual([200, 'status 1']);
   });
 
   it('told to take what another owns by now, it refuses instead of hopping on', async () => {

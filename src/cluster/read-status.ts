@@ -1,0 +1,20 @@
+// What this worker alone knows, as the other workers and the admin API are told.
+import type { WorkerStatus } from '../admin/worker-status.js';
+import type { LiveConfig } from './live-config.js';
+import type { Sessions } from './make-sessions.js';
+
+export function readStatus({ table, catalogs, health }: Sessions, live: LiveConfig): WorkerStatus {
+  const sessions = [...table];
+  const tools: Record<string, number> = {};
+  for (const server of live.servers.servers) {
+    const count = catalogs.countTools(server);
+    if (count !== undefined) tools[server.id] = count;
+  }
+  return {
+    sessions: table.size,
+    streams: sessions.filter(({ standalone }) => standalone).length,
+    backendSessions: sessions.reduce((sum, { backends }) => sum + backends.size, 0),
+    backends: health.list(),
+    tools,
+  };
+}
