@@ -5,6 +5,7 @@ import { EXIT, StartError } from '../errors/start-error.js';
 import { addCheck } from './check.js';
 import type { CommandContext } from './context.js';
 import { addServe } from './serve.js';
+import { addStdio } from './stdio.js';
 
 /**
  * Runs one command to its end.
@@ -26,6 +27,7 @@ export async function runCli(args: readonly string[], context: CommandContext): 
     .configureOutput({ writeOut: out, writeErr: err })
     .exitOverride();
   addServe(program, context, finish);
+  addStdio(program, context, finish);
   addCheck(program, context, finish);
   try {
     if (!args.length) {

@@ -2,19 +2,20 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { BridgeSettings } from '../../../src/bridge/bridge.js';
 import { runCli } from '../../../src/cli/run.js';
-import { VERSION } from '../../../src/config/version.js';
 import type { LoadedConfig } from '../../../src/config/load.js';
+import { VERSION } from '../../../src/config/version.js';
 
 describe('berth', () => {
   const cwd = mkdtempSync(join(tmpdir(), 'berth-cli-'));
   beforeEach(() => rmSync(join(cwd, 'berth.yaml'), { force: true }));
   afterAll(() => rmSync(cwd, { recursive: true }));
 
-  const run = async (args: string[], exitCode = 0) => {
-    const told = { out: '', err: '', started: [] as LoadedConfig[] };
+  const run = async (args: string[], exitCode = 0, env: Record<string, string> = {}) => {
+    const told = { out: '', err: '', started: [] as LoadedConfig[], bridged: [] as BridgeSettings[] };
     const code = await runCli(args, {
-      env: {},
+      env,
       cwd,
       out: (text) => {
         told.out += text;
@@ -24,6 +25,10 @@ describe('berth', () => {
       },
       startPrimary: async (loaded) => {
         told.started.push(loaded);
+        return exitCode;
+      },
+      startBridge: async (settings) => {
+        told.bridged.push(settings);
         return exitCode;
       },
     });

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { LineSplitter } from '../../../src/backends/stdio/line-splitter.js';
+import { LineSplitter } from '../../../src/streams/line-splitter.js';
 
 function split(chunks: readonly Buffer[], maxBytes = 1000, onTooLong: 'cut' | (() => void) = 'cut'): string[] {
   const lines: string[] = [];
