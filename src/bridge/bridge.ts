@@ -5,7 +5,7 @@ import { GatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { errorText } from '../protocol/json-rpc.js';
 import { Call, type CallFacts } from './call.js';
-import { endBridge } from './end.js';
+import { endBridge, endSession } from './end.js';
 import { GatewayHttp } from './http.js';
 import { Input } from './input.js';
 import { Listener } from './listener.js';
@@ -61,7 +61,15 @@ export class Bridge {
     const relay = new Relay(output, notes);
     const post = new Post({ http, relay, clock, patienceMs });
     const listener = new Listener({ http, relay, clock, notes, probe: () => this.#probe() });
-    const session = new BridgeSession({ post, relay, clock, notes, patienceMs, onReady: (state) => listener.start(state) });
+    const session = new BridgeSession({
+      post,
+      relay,
+      clock,
+      notes,
+      patienceMs,
+      onReady: (state) => listener.start(state),
+      onReplaced: (state) => void endSession(http, state.headers, clock),
+    });
     this.#clock = clock;
     this.#relay = relay;
     this.#output = output;
@@ -111,7 +119,7 @@ export class Bridge {
         const refusal = () =>
           this.#session.version === BATCH_VERSION ? undefined : new GatewayError('BATCH_UNSUPPORTED').toJsonRpc();
         const facts: CallFacts = { bytes, what: 'batch', ids: incoming.ids, isSafe, refusal };
-        if (incoming.ids.some((id) => this.#relay.isPending(id))) this.#refuseUsedId(undefined);
+        if (incoming.ids.some((id) => this.#relay.isPending(id))) this.#refuseUsedId();
         else if (incoming.ids.length > 0) this.#runRequest(new Call(facts));
         else this.#runOther(facts, this.#turn);
         return;
@@ -121,7 +129,7 @@ export class Bridge {
 
   #takeRequest({ id, method, message }: Incoming & { kind: 'request' }, bytes: Buffer): void {
     if (this.#relay.isPending(id)) {
-      this.#refuseUsedId(undefined);
+      this.#refuseUsedId();
       return;
     }
     if (method !== 'initialize') {
@@ -193,10 +201,10 @@ export class Bridge {
     return isAnswered;
   }
 
-  #refuseUsedId(id: undefined): void {
+  #refuseUsedId(): void {
     const error = new GatewayError('INVALID_REQUEST', { message: 'an id is in use by a request without an answer' });
     // With the id it would be taken for the answer of the other.
-    void this.#output.write(errorText(id, error.toJsonRpc()));
+    void this.#output.write(errorText(undefined, error.toJsonRpc()));
   }
 }
 

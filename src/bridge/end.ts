@@ -44,8 +44,8 @@ export async function endBridge(parts: EndParts, graceMs: number): Promise<void>
   await http.close().catch(() => undefined);
 }
 
-/** A gateway that just restarts gets a second chance. */
-async function endSession(http: GatewayHttp, headers: Readonly<Record<string, string>>, clock: Clock): Promise<void> {
+/** DELETE, for at most 2 s; a gateway that just restarts gets a second chance. Never rejects. */
+export async function endSession(http: GatewayHttp, headers: Readonly<Record<string, string>>, clock: Clock): Promise<void> {
   const limit = new AbortController();
   const timer = clock.after(DELETE_MS, () => limit.abort(new Error('no time left')));
   while (!limit.signal.aborted) {

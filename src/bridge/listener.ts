@@ -18,14 +18,16 @@ export interface ListenerParts {
 }
 
 const RECONNECT_MS = 1000;
-const MAX_BACK_OFF_MS = 30_000;
+/** While the gateway cannot be reached; and while it answers, but not with a stream. */
+const MAX_AWAY_MS = 5000;
+const MAX_REFUSED_MS = 30_000;
 /** What may be said about a stream by a server that has none. */
 const NOT_OFFERED = new Set([405, 406, 501]);
 
 type End =
   /** It was open; `seen` events came. */
   | { readonly kind: 'ended'; readonly seen: number }
-  | { readonly kind: 'failed'; readonly afterMs?: number | undefined }
+  | { readonly kind: 'failed'; readonly isReached: boolean; readonly afterMs?: number | undefined }
   | { readonly kind: 'forgotten' | 'notOffered' | 'unknown' };
 
 export class Listener {
@@ -74,7 +76,8 @@ export class Listener {
       if (end.kind === 'ended' && end.seen > 0) backOffMs = RECONNECT_MS;
       else {
         delayMs = Math.max(cursor.retryMs ?? 0, backOffMs, end.kind === 'failed' ? (end.afterMs ?? 0) : 0);
-        backOffMs = Math.min(backOffMs * 2, MAX_BACK_OFF_MS);
+        const isAway = end.kind === 'failed' && !end.isReached;
+        backOffMs = Math.min(backOffMs * 2, isAway ? MAX_AWAY_MS : MAX_REFUSED_MS);
       }
       await wait(clock, delayMs, signal);
     }
@@ -88,7 +91,7 @@ export class Listener {
       const headers = { ...state.headers, accept: 'text/event-stream', ...(lastEventId && { 'last-event-id': lastEventId }) };
       answer = await http.send({ method: 'GET', headers, signal });
     } catch {
-      return { kind: 'failed' };
+      return { kind: 'failed', isReached: false };
     }
     const { status } = answer;
     if (status !== 200 || !answer.isOf('text/event-stream')) {
@@ -97,7 +100,7 @@ export class Listener {
       if (status === 404) return { kind: 'unknown' };
       if (lastEventId && (status === 400 || status === 204)) return { kind: 'forgotten' };
       if (status === 401 || status === 403) notes.tell(`no stream of the gateway's own messages: HTTP ${status}`);
-      return { kind: 'failed', afterMs: retryAfterMs(answer.headers['retry-after'], clock.wallMs()) };
+      return { kind: 'failed', isReached: true, afterMs: retryAfterMs(answer.headers['retry-after'], clock.wallMs()) };
     }
     notes.back();
     const before = cursor.seen;

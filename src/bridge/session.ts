@@ -18,6 +18,8 @@ export interface SessionParts {
   readonly patienceMs: number;
   /** A session is there and initialized: its stream may be opened. */
   readonly onReady: (state: SessionState) => void;
+  /** The client has initialized anew: nobody uses this one any more. */
+  readonly onReplaced: (state: SessionState) => void;
 }
 
 /** Before the first initialize, and for each. */
@@ -66,14 +68,14 @@ export class BridgeSession {
 
   /** The client's initialize as a call: its answer makes the session before the client sees it. */
   initializeCall(message: Record<string, unknown>, bytes: Buffer, write: (text: string) => Promise<void>): Call {
-    const call = this.#openingCall(message, bytes, (state, text) => {
+    return this.#openingCall(message, bytes, (state, text) => {
       if (state) {
         this.#params = message.params;
+        if (this.#current.hasId) this.#parts.onReplaced(this.#current);
         this.#install(state, text);
       }
       return write(text);
     });
-    return call;
   }
 
   /** The client's notifications/initialized was taken. */

@@ -85,6 +85,7 @@ test('a session that is lost again at once is not chased for ever', async () => 
 test('a new session that is refused: every caller hears why, and the next call tries again', async () => {
   // Without a stream, which would find the session lost as well.
   const { server, bridge } = await open({ get: '405' });
+  await waitFor('the GET', () => server.of('GET').length === 1);
   server.forget();
   server.once('initialize', (_, response) => sendError(response, 400, -32000, 'not today', null));
   expect((await bridge.ask(1, 'tools/call', { name: 'echo' })).error?.message).toBe('not today');

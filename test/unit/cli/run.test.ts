@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references are written like templates
 // The command line without a process around it.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -103,5 +104,31 @@ describe('berth', () => {
       expect(out).toContain(part);
     }
     expect(out).not.toContain('hunter2');
+  });
+
+  test('stdio gives the bridge its endpoint, headers and patience, and ends with its code', async () => {
+    const args = ['stdio', 'http://host:1/servers/a', '-H', 'X-A: ${A}', '--header', 'X-B:2', '--patience', '2m'];
+    const { code, bridged, out } = await run(args, 0, { A: '1', BERTH_TOKEN: 't' });
+    expect([code, out]).toEqual([0, '']);
+    expect(bridged).toEqual([
+      {
+        url: new URL('http://host:1/servers/a/mcp'),
+        headers: { authorization: 'Bearer t', 'x-a': '1', 'x-b': '2' },
+        patienceMs: 120_000,
+      },
+    ]);
+    expect((await run(['stdio', 'http://host:1/sse'])).err).toContain('using /mcp');
+  });
+
+  test.each([
+    ['no URL', ['stdio'], 'url'],
+    ['a bad URL', ['stdio', 'host:1'], 'http://127.0.0.1:8080/mcp'],
+    ['a reserved header', ['stdio', 'http://h', '-H', 'Mcp-Session-Id: x'], 'reserved'],
+    ['a patience without a unit', ['stdio', 'http://h', '--patience', '60'], '30s'],
+    ['a patience that is none', ['stdio', 'http://h', '--patience', '0s'], '1s to 10m'],
+  ])('stdio ends with 64 on %s and says what to do', async (_name, args, message) => {
+    const { code, err, bridged } = await run(args);
+    expect([code, bridged]).toEqual([64, []]);
+    expect(err).toContain(message);
   });
 });
