@@ -11,6 +11,7 @@ async function runPrimary(): Promise<number> {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
     startPrimary: async (loaded, reload) => (await import('./cluster/primary.js')).startPrimary({ ...loaded, reload }),
+    startBridge: async (settings) => (await import('./bridge/run-bridge.js')).runBridge(settings, process),
   });
 }
 

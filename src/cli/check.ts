@@ -1,11 +1,5 @@
 // `berth check`: what the gateway makes of a configuration, without starting anything.
 import type { Command } from 'commander';
-import { effectiveYaml } from '../config/effective.js';
-import { type LoadedConfig, loadConfig } from '../config/load.js';
-import { redactArguments, redactUrl } from '../config/redact.js';
-import type { BackendConfig, Config } from '../config/schema.js';
-import { resolveWorkers } from '../config/workers.js';
-import { requireConfigFile } from './config-file.js';
 import type { CommandContext, Finish } from './context.js';
 
 export function addCheck(program: Command, { env, cwd, out }: CommandContext, finish: Finish): void {
@@ -13,55 +7,13 @@ export function addCheck(program: Command, { env, cwd, out }: CommandContext, fi
     .command('check')
     .description('validate a configuration and print what is in effect, secrets replaced; exit code 0 or 78')
     .argument('[file]', 'configuration file (default: berth.yaml, berth.yml or berth.json here)')
-    .action((file: string | undefined) => {
+    .action(async (file: string | undefined) => {
+      // On demand: what reads a configuration takes longer to load than the bridge to start.
+      const { loadConfig } = await import('../config/load.js');
+      const { requireConfigFile } = await import('./config-file.js');
+      const { report } = await import('./check-report.js');
       const loaded = loadConfig({ file: requireConfigFile(file, cwd), env, cwd });
       out(report(loaded));
       finish(0);
     });
-}
-
-/** The effective configuration as YAML; all else as its comments, so that the whole can be written to a file again. */
-function report({ config, warnings, file }: LoadedConfig): string {
-  const lines = [
-    `${file ?? 'environment'}: valid`,
-    '',
-    ...list('backends', Object.entries(config.mcpServers).map(describeBackend)),
-    ...list(
-      'virtual servers',
-      Object.entries(config.servers).map(([id, server]) => `${id}: ${server.backends.join(', ')}${describeTools(server.tools)}`),
-    ),
-    ...list('endpoints', endpoints(config)),
-    `auth: ${describeAuth(config)}`,
-    `workers: ${resolveWorkers(config)}`,
-    `redis: ${config.redis.url ? redactUrl(config.redis.url) : `embedded, in ${config.dataDir}`}`,
-    ...list('warnings', warnings),
-  ];
-  return `${lines.map((line) => `# ${line}`.trimEnd()).join('\n')}\n\n${effectiveYaml(config)}`;
-}
-
-const list = (title: string, items: readonly string[]): string[] => [
-  `${title}:${items.length ? '' : ' none'}`,
-  ...items.map((item) => `  ${item}`),
-];
-
-const describeBackend = ([id, backend]: [string, BackendConfig]): string =>
-  backend.type === 'stdio'
-    ? `${id}: stdio, ${[backend.command, ...redactArguments(backend.args)].join(' ')}`
-    : `${id}: ${backend.type}, ${redactUrl(backend.url)}`;
-
-function describeTools({ include, exclude }: Config['servers'][string]['tools']): string {
-  const all = include.length === 1 && include[0] === '*';
-  return `${all ? '' : `; only tools ${include.join(', ')}`}${exclude.length ? `; without tools ${exclude.join(', ')}` : ''}`;
-}
-
-function describeAuth({ auth, listen }: Config): string {
-  if (auth?.mode !== 'keys') return `none: whoever reaches ${listen} is served`;
-  const places = [...(auth.keys.length ? ['auth.keys'] : []), ...(auth.keysFile === undefined ? [] : [auth.keysFile])];
-  return `keys, from ${places.join(' and ')}`;
-}
-
-function endpoints(config: Config): string[] {
-  const base = (config.publicUrl ?? `http://${config.listen}`).replace(/\/+$/, '');
-  const named = [...Object.keys(config.servers), ...(config.expose.backends ? Object.keys(config.mcpServers) : [])];
-  return [...(config.expose.all ? [`${base}/mcp`] : []), ...named.map((id) => `${base}/servers/${id}/mcp`)];
 }

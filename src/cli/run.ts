@@ -9,6 +9,7 @@ import { liftReferences } from './lift-references.js';
 import { addServe } from './serve.js';
 import { addServers } from './servers.js';
 import { addSessions } from './sessions.js';
+import { addStdio } from './stdio.js';
 import { addTeardowns } from './teardowns.js';
 import { addWorkers } from './workers.js';
 
@@ -32,6 +33,7 @@ export async function runCli(args: readonly string[], context: CommandContext): 
     .configureOutput({ writeOut: out, writeErr: err })
     .exitOverride();
   addServe(program, context, finish);
+  addStdio(program, context, finish);
   addCheck(program, context, finish);
   addSessions(program, context, finish);
   addWorkers(program, context);

@@ -1,7 +1,5 @@
 // `berth serve`: the gateway in the foreground, until a signal ends it.
 import type { Command } from 'commander';
-import { loadConfig } from '../config/load.js';
-import { requireConfigFile } from './config-file.js';
 import type { CommandContext, Finish } from './context.js';
 
 interface Flags {
@@ -18,6 +16,9 @@ export function addServe(program: Command, { env, cwd, startPrimary }: CommandCo
     .option('-l, --listen <host:port>', 'where clients connect')
     .option('-w, --workers <n>', 'number of worker processes, or auto')
     .action(async (flags: Flags) => {
+      // On demand: what reads a configuration takes longer to load than the bridge to start.
+      const { loadConfig } = await import('../config/load.js');
+      const { requireConfigFile } = await import('./config-file.js');
       const file = requireConfigFile(flags.config, cwd);
       const load = () => loadConfig({ file, flags: { listen: flags.listen, workers: flags.workers }, env, cwd });
       finish(await startPrimary(load(), load));

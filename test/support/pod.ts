@@ -1,7 +1,7 @@
 // A pod under test: the built product as real processes with a configuration and a temporary directory of its own. Whoever starts
 // one disposes of it; anything of it that is still there afterwards fails the test and is killed.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -91,9 +91,8 @@ export async function launchPod(options: PodOptions): Promise<Pod> {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'berth-pod-'));
   const temporary = join(dir, 't');
   mkdirSync(temporary, { recursive: true });
-  const port = await freePort(host);
-  const adminPort = await freePort(host);
   const file = join(dir, 'berth.json');
+  const [port, adminPort] = keptPorts(file) ?? [await freePort(host), await freePort(host)];
   writeFileSync(file, JSON.stringify(completeConfig(options.config, host, port, adminPort), undefined, 2));
 
   const child = spawn(process.execPath, [MAIN, 'serve', '--config', file], {
@@ -146,6 +145,14 @@ export async function launchPod(options: PodOptions): Promise<Pod> {
     },
   };
   return pod;
+}
+
+/** Those of the pod that was here before: its clients come back to them. */
+function keptPorts(file: string): [number, number] | undefined {
+  if (!existsSync(file)) return undefined;
+  const { listen, admin } = JSON.parse(readFileSync(file, 'utf8')) as { listen: string; admin: { listen: string } };
+  const portOf = (address: string) => Number(address.slice(address.lastIndexOf(':') + 1));
+  return [portOf(listen), portOf(admin.listen)];
 }
 
 function completeConfig(config: PodConfig, host: string, port: number, adminPort: number): PodConfig {

@@ -1,6 +1,6 @@
 // What a child prints besides JSON-RPC, for the log: cut, rate-bounded, without control characters and known secrets.
 import type { Clock } from '../../lifecycle/clock.js';
-import { LineSplitter } from './line-splitter.js';
+import { LineSplitter } from '../../streams/line-splitter.js';
 
 /** The little of a pino logger that is used here. */
 export interface StdioLogger {

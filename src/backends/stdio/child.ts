@@ -4,8 +4,8 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import type { Clock, Timer } from '../../lifecycle/clock.js';
 import { isGroupAlive, killGroup, type ProcessGroup, readStartTime } from '../../lifecycle/process-group.js';
+import { LineSplitter } from '../../streams/line-splitter.js';
 import { type ChildFailure, spawnFailure } from './failures.js';
-import { LineSplitter } from './line-splitter.js';
 
 /** A child that writes more without a newline speaks no JSON-RPC, or would fill our memory. */
 export const MAX_LINE_BYTES = 64 * 1024 * 1024;

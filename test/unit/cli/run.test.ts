@@ -1,20 +1,22 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references are written like templates
 // The command line without a process around it.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { BridgeSettings } from '../../../src/bridge/bridge.js';
 import { runCli } from '../../../src/cli/run.js';
-import { VERSION } from '../../../src/config/version.js';
 import type { LoadedConfig } from '../../../src/config/load.js';
+import { VERSION } from '../../../src/config/version.js';
 
 describe('berth', () => {
   const cwd = mkdtempSync(join(tmpdir(), 'berth-cli-'));
   beforeEach(() => rmSync(join(cwd, 'berth.yaml'), { force: true }));
   afterAll(() => rmSync(cwd, { recursive: true }));
 
-  const run = async (args: string[], exitCode = 0) => {
-    const told = { out: '', err: '', started: [] as LoadedConfig[] };
+  const run = async (args: string[], exitCode = 0, env: Record<string, string> = {}) => {
+    const told = { out: '', err: '', started: [] as LoadedConfig[], bridged: [] as BridgeSettings[] };
     const code = await runCli(args, {
-      env: {},
+      env,
       cwd,
       out: (text) => {
         told.out += text;
@@ -24,6 +26,10 @@ describe('berth', () => {
       },
       startPrimary: async (loaded) => {
         told.started.push(loaded);
+        return exitCode;
+      },
+      startBridge: async (settings) => {
+        told.bridged.push(settings);
         return exitCode;
       },
     });
@@ -98,5 +104,31 @@ describe('berth', () => {
       expect(out).toContain(part);
     }
     expect(out).not.toContain('hunter2');
+  });
+
+  test('stdio gives the bridge its endpoint, headers and patience, and ends with its code', async () => {
+    const args = ['stdio', 'http://host:1/servers/a', '-H', 'X-A: ${A}', '--header', 'X-B:2', '--patience', '2m'];
+    const { code, bridged, out } = await run(args, 0, { A: '1', BERTH_TOKEN: 't' });
+    expect([code, out]).toEqual([0, '']);
+    expect(bridged).toEqual([
+      {
+        url: new URL('http://host:1/servers/a/mcp'),
+        headers: { authorization: 'Bearer t', 'x-a': '1', 'x-b': '2' },
+        patienceMs: 120_000,
+      },
+    ]);
+    expect((await run(['stdio', 'http://host:1/sse'])).err).toContain('using /mcp');
+  });
+
+  test.each([
+    ['no URL', ['stdio'], 'url'],
+    ['a bad URL', ['stdio', 'host:1'], 'http://127.0.0.1:8080/mcp'],
+    ['a reserved header', ['stdio', 'http://h', '-H', 'Mcp-Session-Id: x'], 'reserved'],
+    ['a patience without a unit', ['stdio', 'http://h', '--patience', '60'], '30s'],
+    ['a patience that is none', ['stdio', 'http://h', '--patience', '0s'], '1s to 10m'],
+  ])('stdio ends with 64 on %s and says what to do', async (_name, args, message) => {
+    const { code, err, bridged } = await run(args);
+    expect([code, bridged]).toEqual([64, []]);
+    expect(err).toContain(message);
   });
 });

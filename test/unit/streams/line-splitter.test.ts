@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { LineSplitter } from '../../../src/backends/stdio/line-splitter.js';
+import { LineSplitter } from '../../../src/streams/line-splitter.js';
 
 function split(chunks: readonly Buffer[], maxBytes = 1000, onTooLong: 'cut' | (() => void) = 'cut'): string[] {
   const lines: string[] = [];
@@ -41,4 +41,17 @@ test('or it ends the splitting: nothing after it is given', () => {
   const onTooLong = jest.fn();
   expect(split([Buffer.from('ab\n123456'), Buffer.from('\ncd\n')], 5, onTooLong)).toEqual(['ab']);
   expect(onTooLong).toHaveBeenCalledTimes(1);
+});
+
+test('a longer line can be skipped: its ends are told in its place, the next one is read', () => {
+  const told: string[] = [];
+  const skip = (head: Buffer, tail: Buffer) => void told.push(`${head.length}:${head[0]} ${tail.length}:${tail.at(-1)}`);
+  const splitter = new LineSplitter({ maxBytes: 3000, onTooLong: { skip } }, (line) => void told.push(line.toString()));
+  const long = Buffer.concat([Buffer.alloc(2500, 1), Buffer.alloc(2500, 2)]);
+  for (const size of [1, 7, 1000, 6000]) {
+    const bytes = Buffer.concat([Buffer.from('a\n'), long, Buffer.from('\nb\n'), long]);
+    for (let at = 0; at < bytes.length; at += size) splitter.push(bytes.subarray(at, at + size));
+    splitter.push(Buffer.from('\n'));
+  }
+  expect(told).toEqual(Array.from({ length: 4 }, () => ['a', '1024:1 1024:2', 'b', '1024:1 1024:2']).flat());
 });
