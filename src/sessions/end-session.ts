@@ -1,5 +1,5 @@
 // Ends sessions, whatever the cause. Order: memory closed → record `closing` → `ending` → places under the caps given back → answer →
-// jobs → record gone (ADR 11). Each step is idempotent; what a crash interrupts, the sweep over `ending` goes on with.
+// jobs → record gone (ADR 12). Each step is idempotent; what a crash interrupts, the sweep over `ending` goes on with.
 import { type Directory, DirectoryUnavailable, type SessionRecord, UnreadableRecord } from '../directory/directory.js';
 import { GatewayError } from '../errors/gateway-error.js';
 import { type Clock, pause, type Timer } from '../lifecycle/clock.js';

@@ -85,7 +85,7 @@ export class SessionOpener {
   }
 
   /**
-   * The caller's own place first: a flood of one caller who is at his cap then takes nobody else's, not for a moment (ADR 11). A crash
+   * The caller's own place first: a flood of one caller who is at his cap then takes nobody else's, not for a moment (ADR 12). A crash
    * between the two leaves a member of his own index, which is removed when it would refuse him.
    */
   async #reserve(session: Session, principal: Principal): Promise<void> {
