@@ -55,8 +55,10 @@ interface Progress {
   wentFor: HoldCause | undefined;
   /** Ends the wait that is under way: the caller has left. */
   wakeUp: (() => void) | undefined;
-  /** Monotonic, of a DELETE: when its owner counts as silent. */
+  /** Monotonic, of a DELETE: when the owner it was sent to last counts as silent. */
   silentFromMs: number | undefined;
+  /** Which owner that was. */
+  silent: OwnerToken | undefined;
   /** Of a DELETE: an attempt got so far that it may have ended the session; to find it gone is success then. */
   mayHaveEnded: boolean;
   /** The protocol version of the session that it may have ended. */
@@ -77,7 +79,14 @@ export class Execution {
   async execute(exchange: Exchange): Promise<void> {
     const progress: Progress = {
       ...{ refused: undefined, heldSinceMs: undefined, wasHeld: false },
-      ...{ wentFor: undefined, wakeUp: undefined, silentFromMs: undefined, mayHaveEnded: false, endedVersion: undefined },
+      ...{
+        wentFor: undefined,
+        wakeUp: undefined,
+        silentFromMs: undefined,
+        silent: undefined,
+        mayHaveEnded: false,
+        endedVersion: undefined,
+      },
     };
     try {
       await this.#run(exchange, progress);
@@ -238,9 +247,13 @@ export class Execution {
     }
   }
 
-  /** Its owner has a second, over all attempts. */
+  /** Each owner has a second, over all attempts: the next one is not silent because the one before it was. */
   async #forwardDeletion(exchange: Exchange, id: SessionId, owner: KnownOwner, progress: Progress): Promise<Next> {
-    progress.silentFromMs ??= this.#parts.clock.monotonicMs() + ANSWER_MS;
+    const { silent } = progress;
+    if (!silent || silent.owner !== owner.token.owner || silent.epoch !== owner.token.epoch) {
+      progress.silent = owner.token;
+      progress.silentFromMs = this.#parts.clock.monotonicMs() + ANSWER_MS;
+    }
     exchange.note.route = 'forward';
     const outcome = await forwardDeletion(this.#parts, exchange, owner, progress);
     if (outcome.kind === 'broken' || outcome.kind === 'closedHere') {

@@ -33,6 +33,20 @@ it('sweeps no session that this worker is taking over', () =>
     { do: 'free', worker: 1 },
   ]));
 
+it('gives each owner of a session that is deleted a second of its own', () =>
+  replay([
+    { do: 'open', worker: 1 },
+    { do: 'request', worker: 2, session: 0 },
+    { do: 'hold', worker: 2 },
+    { do: 'pause', worker: 1 },
+    { do: 'delete', worker: 2, session: 0 },
+    { do: 'run', worker: 0, count: 1 },
+    { do: 'request', worker: 0, session: 0 },
+    pass(LEASE_MS),
+    { do: 'request', worker: 0, session: 0 },
+    { do: 'pause', worker: 0 },
+  ]));
+
 /** One command of worker 0 at a time, each at a time of its own. */
 const moveOne: readonly Step[] = [{ do: 'run', worker: 0, count: 1 }, { do: 'answer', worker: 0, count: 1 }, pass(1)];
 
