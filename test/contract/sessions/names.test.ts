@@ -20,7 +20,7 @@ async function begin() {
   const world = use();
   const worker = await world.worker('a');
   const session = await worker.open();
-  (session.facts as { server: VirtualServer }).server = BOTH;
+  worker.server = BOTH;
   return { world, worker, session, saver: new NameSaver({ directory: worker.directory, clock: world.clock }) };
 }
 
@@ -36,7 +36,7 @@ it('is written once per change, and not at all for a server of one backend', asy
   await waitFor('the save to be known', () => session.savedPins === session.pins.version);
   saver.note(session);
   expect(savesOf(worker)).toBe(1);
-  (session.facts as { server: VirtualServer }).server = server(['a']);
+  worker.server = server(['a']);
   session.pins.see(expose(['x'], ['y', 'z']), 'tools');
   saver.note(session);
   expect(savesOf(worker)).toBe(1);
