@@ -1,7 +1,6 @@
 // What names mean to a session's client goes with the session: written beside the answer, fenced, and at the latest when it is released.
 import { DirectoryUnavailable } from '../../../src/directory/directory.js';
 import { Exposer } from '../../../src/servers/exposer.js';
-import type { VirtualServer } from '../../../src/servers/virtual-server.js';
 import { NameSaver } from '../../../src/sessions/name-saver.js';
 import type { Session } from '../../../src/sessions/session.js';
 import { SessionReleaser } from '../../../src/sessions/release-session.js';

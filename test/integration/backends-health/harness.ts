@@ -32,6 +32,8 @@ export class HealthWorld {
     });
   }
 
+  readonly #inForce = new Map<string, Backend>();
+
   later(close: () => unknown): void {
     this.#closing.push(close);
   }
@@ -44,7 +46,10 @@ export class HealthWorld {
 
   watch(inner: Backend, options: Partial<WatchOptions> = {}): Backend {
     this.later(() => inner.close());
-    return this.health.watch(inner, { isPersonal: false, probeTimeoutMs: 2000, ...options });
+    const watched = this.health.watch(inner, { isPersonal: false, probeTimeoutMs: 2000, ...options });
+    this.#inForce.set(inner.name, watched);
+    this.health.follow(this.#inForce);
+    return watched;
   }
 
   session(backend: Backend, own = new RecordingHost()): BackendSession {

@@ -166,6 +166,7 @@ test.each([401, 403, 404, 406, 500, 503])('initialize answered %i without a body
     reason: `http_${status}`,
     status,
     ...(status === 500 ? { executed: 'unknown' } : {}),
+    ...(status === 404 ? { remedy: expect.stringContaining('type: sse') } : {}),
   });
   // The next caller tries again.
   expect((await callTool(session, 'echo', { text: 'x' })).text).toBe('x');

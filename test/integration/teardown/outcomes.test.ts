@@ -94,7 +94,7 @@ test('an id that is open in another session by now is left alone', async () => {
   const server = await bench.backend('a', () => 200);
   const asked: string[] = [];
   bench.worker({
-    isOpenElsewhere: (job, id) => {
+    isOpenElsewhere: (job, { id }) => {
       asked.push(`${job.sessionRef} ${id}`);
       return Promise.resolve(true);
     },
