@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Cluster, startCluster } from '../support/cluster.js';
 import { connectSdkClient } from '../support/sdk-client.js';
+import { connectStdioClient } from '../support/stdio-client.js';
 
 const BIN = join(__dirname, '../../node_modules/.bin');
 const dir = realpathSync(mkdtempSync(join(tmpdir(), 'berth-files-')));
@@ -31,24 +32,29 @@ afterAll(async () => {
 
 const THOUGHT = { thought: 'one', nextThoughtNeeded: false, thoughtNumber: 1, totalThoughts: 1 };
 
-test('all four are listed and used in one session, through whichever worker', async () => {
-  const session = await connectSdkClient(cluster.url('/mcp'));
-  const names = (await session.client.listTools()).tools.map(({ name }) => name);
-  expect(names).toEqual(expect.arrayContaining(['echo', 'create_entities', 'read_text_file', 'sequentialthinking']));
+describe.each([
+  ['over HTTP', async () => connectSdkClient(cluster.url('/mcp'))],
+  ['through the bridge', async () => connectStdioClient(cluster.url('/mcp'))],
+] as const)('%s', (_name, connect) => {
+  test('all four are listed and used in one session, through whichever worker', async () => {
+    const { client, callText, close } = await connect();
+    const names = (await client.listTools()).tools.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['echo', 'create_entities', 'read_text_file', 'sequentialthinking']));
 
-  expect(await session.callText('echo', { message: 'hi' })).toContain('hi');
-  expect(await session.callText('read_text_file', { path: join(dir, 'hello.txt') })).toContain('hello from a file');
-  await session.callText('create_entities', { entities: [{ name: 'Ada', entityType: 'person', observations: ['counts'] }] });
-  expect(await session.callText('search_nodes', { query: 'Ada' })).toContain('counts');
-  expect(JSON.parse(await session.callText('sequentialthinking', THOUGHT))).toMatchObject({ thoughtNumber: 1 });
+    expect(await callText('echo', { message: 'hi' })).toContain('hi');
+    expect(await callText('read_text_file', { path: join(dir, 'hello.txt') })).toContain('hello from a file');
+    await callText('create_entities', { entities: [{ name: 'Ada', entityType: 'person', observations: ['counts'] }] });
+    expect(await callText('search_nodes', { query: 'Ada' })).toContain('counts');
+    expect(JSON.parse(await callText('sequentialthinking', THOUGHT))).toMatchObject({ thoughtNumber: 1 });
 
-  const prompts = (await session.client.listPrompts()).prompts.map(({ name }) => name);
-  expect(prompts.length).toBeGreaterThan(0);
-  const { resources } = await session.client.listResources();
-  expect(resources.length).toBeGreaterThan(0);
-  const read = await session.client.readResource({ uri: resources[0]?.uri as string });
-  expect(read.contents.length).toBeGreaterThan(0);
-  await session.end();
+    const prompts = (await client.listPrompts()).prompts.map(({ name }) => name);
+    expect(prompts.length).toBeGreaterThan(0);
+    const { resources } = await client.listResources();
+    expect(resources.length).toBeGreaterThan(0);
+    const read = await client.readResource({ uri: resources[0]?.uri as string });
+    expect(read.contents.length).toBeGreaterThan(0);
+    await close();
+  });
 });
 
 test('each alone at its own endpoint shows exactly its own tools', async () => {

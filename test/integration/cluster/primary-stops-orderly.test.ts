@@ -79,7 +79,7 @@ describe('the end of a primary', () => {
     primary = await launchPrimary();
     await primary.untilReady();
     primary.signal('SIGHUP');
-    await waitFor('the warning', () => primary.logs().some((line) => String(line.msg).startsWith('SIGHUP')));
+    await waitFor('the refusal', () => primary.logs().some((line) => String(line.msg).includes('configuration')));
     expect((await fetch(primary.adminUrl('/readyz'))).status).toBe(200);
   });
 });
