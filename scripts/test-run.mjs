@@ -1,7 +1,7 @@
 // The work of npm test. The last line is `N passed, N failed, N skipped` over all lanes; a check that fails counts as one failed.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { obtainRedis } from './obtain-redis.mjs';
 import { ensureBuilt, ensureInstalled, root, runNode } from './start-prepare.mjs';
@@ -12,6 +12,8 @@ const ON_REQUEST = ['reliability'];
 const DEFAULT_LANES = LANES.filter((lane) => !ON_REQUEST.includes(lane));
 /** Real processes, signals and time-outs: beside other test files they would measure the load of the machine. */
 const SERIAL = ['cluster', 'reliability'];
+/** The others mostly wait: two files at a time, on however few cores. */
+const PARALLEL = 2;
 const bin = (...path) => join(root, 'node_modules', ...path);
 
 const CHECKS = [
@@ -76,8 +78,10 @@ function runLane(lane, rest) {
   process.stdout.write(`\n── ${lane} tests\n`);
   const directory = mkdtempSync(join(tmpdir(), 'berth-test-'));
   const report = join(directory, 'report.json');
-  const serial = SERIAL.includes(lane) ? ['--runInBand'] : [];
-  const options = ['--selectProjects', lane, '--passWithNoTests', '--json', '--outputFile', report, ...serial, ...rest];
+  const workers = SERIAL.includes(lane)
+    ? ['--runInBand']
+    : ['--maxWorkers', String(Math.max(PARALLEL, Math.floor(availableParallelism() / 2)))];
+  const options = ['--selectProjects', lane, '--passWithNoTests', '--json', '--outputFile', report, ...workers, ...rest];
   // Only the file is wanted: the same JSON on stdout would bury the messages, which go to stderr.
   const command = [bin('jest', 'bin', 'jest.js'), ...options];
   const code = spawnSync(process.execPath, command, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }).status ?? 1;

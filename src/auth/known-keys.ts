@@ -8,6 +8,8 @@ export class KnownKeys {
   readonly #fixed: readonly KeyEntry[];
   #byDigest: ReadonlyMap<string, Principal> = new Map();
   #names: ReadonlySet<string> = new Set();
+  /** Those that had more keys before the last change. */
+  #reduced: ReadonlySet<string> = new Set();
 
   /** @param fixed `auth.keys`, which only a restart changes */
   constructor(fixed: readonly KeyEntry[]) {
@@ -22,6 +24,8 @@ export class KnownKeys {
       const principal = keyPrincipal(id);
       for (const digest of sha256) byDigest.set(digest, principal);
     }
+    const gone = [...this.#byDigest].filter(([digest, { name }]) => byDigest.get(digest)?.name !== name);
+    this.#reduced = new Set(gone.map(([, { name }]) => name));
     this.#byDigest = byDigest;
     this.#names = new Set([...byDigest.values()].map(({ name }) => name));
   }
@@ -34,8 +38,8 @@ export class KnownKeys {
     return this.#byDigest.get(createHash('sha256').update(key, 'latin1').digest('hex'));
   }
 
-  /** Whether a key of this principal is accepted still. */
-  knows(principal: Principal): boolean {
-    return this.#names.has(principal.name);
+  /** Whether every key of this principal that was accepted before the last change is accepted still: with which one he came is not kept. */
+  knows({ name }: Principal): boolean {
+    return this.#names.has(name) && !this.#reduced.has(name);
   }
 }

@@ -23,6 +23,9 @@ interface Pending {
   settle(answer: AdminAnswer | undefined): void;
 }
 
+/** What is done by asking. */
+const CHANGES: ReadonlySet<AdminRequest['kind']> = new Set(['kill', 'retry', 'drop']);
+
 export class WorkerAsker {
   readonly #workers: () => readonly AnsweringWorker[];
   readonly #reasons: () => readonly string[];
@@ -56,6 +59,12 @@ export class WorkerAsker {
         const leftMs = untilMs - this.#clock.monotonicMs();
         if (!worker || leftMs <= 0) throw this.#noWorker();
         const answer = await this.#askOne(worker, request, Math.min(WORKER_ANSWER_MS, leftMs));
+        // The first one may have done it before it fell silent: then the second finds nothing left to do.
+        if (answer?.status === 404 && tried.size > 0 && CHANGES.has(request.kind))
+          throw new AdminError(
+            'NO_WORKER',
+            'The worker that was asked first did not answer: it may have been done. Look before you try again',
+          );
         if (answer) return answer;
         tried.add(worker);
       }

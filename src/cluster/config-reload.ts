@@ -39,6 +39,8 @@ export interface ConfigReloadParts {
 
 /** A worker that does not answer in this time keeps everybody from it. */
 const PREPARE_MS = 10_000;
+/** After a worker could not take it. */
+const RETRY_MS = 30_000;
 /** Only the log waits for it. */
 const APPLY_MS = 5000;
 
@@ -105,6 +107,8 @@ export class ConfigReload {
       this.#next = undefined;
       const outcome = await this.#reload(cause).catch((error: unknown) => this.#refuse(cause as ReloadCause, String(error)));
       this.#parts.onOutcome(outcome);
+      // A worker was too busy, perhaps: the file will not change again because of that.
+      if (outcome === 'failed') this.#parts.clock.after(RETRY_MS, () => void this.request('file'));
       cause = this.#next;
     }
   }

@@ -2,9 +2,10 @@
 // was queued under a configuration of before a restart. The place is sealed in the job, so it was configured once.
 import { LRUCache } from 'lru-cache';
 import type { Backend } from '../backends/backend.js';
+import type { Credentials } from '../backends/credentials/credentials.js';
 import { HttpBackend } from '../backends/http/http-backend.js';
 import { placeOf } from '../backends/http/sealed-session.js';
-import type { Config } from '../config/schema.js';
+import type { BackendConfig, Config, HttpBackendConfig } from '../config/schema.js';
 import type { Clock } from '../lifecycle/clock.js';
 import type { Keyring } from '../secrets/keyring.js';
 
@@ -14,6 +15,8 @@ export interface FormerBackendsParts {
   readonly keyring: Keyring;
   readonly clock: Clock;
   readonly version: string;
+  /** By what it proves who it is, where that changes while sessions live. */
+  readonly credentialsOf: (name: string, config: HttpBackendConfig) => Credentials;
 }
 
 /** Idle connections close by themselves after seconds. */
@@ -24,6 +27,8 @@ const CLOSE_AFTER_MS = 60_000;
 export class FormerBackends {
   readonly #parts: FormerBackendsParts;
   readonly #places: LRUCache<string, Backend>;
+  /** As backends were configured that a reload has removed or moved, by place: their credentials are sealed nowhere. */
+  readonly #configs = new LRUCache<string, HttpBackendConfig>({ max: MAX_PLACES });
 
   constructor(parts: FormerBackendsParts) {
     this.#parts = parts;
@@ -33,11 +38,22 @@ export class FormerBackends {
     });
   }
 
+  /** A reload has removed it, or moved it elsewhere. */
+  remember(config: BackendConfig | undefined): void {
+    if (config?.type !== 'http') return;
+    const place = placeOf(config.url);
+    this.#configs.set(place, config);
+    this.#places.delete(place);
+  }
+
   /** Who ends a backend session that was opened at `url`; without one, the backend of that name. */
   find(name: string, url: string | undefined): Backend | undefined {
     const { config, backend } = this.#parts;
     const configured = config().mcpServers[name];
-    if (url === undefined || (configured && 'url' in configured && placeOf(configured.url) === url)) return backend(name);
+    if (url === undefined || (configured?.type === 'http' && placeOf(configured.url) === url)) return backend(name);
+    // Under another name, perhaps.
+    for (const [other, { type, ...rest }] of Object.entries(config().mcpServers))
+      if (type === 'http' && 'url' in rest && placeOf(rest.url) === url) return backend(other);
     let place = this.#places.get(url);
     if (!place) {
       place = this.#make(name, url);
@@ -51,8 +67,12 @@ export class FormerBackends {
   }
 
   #make(name: string, url: string): Backend {
-    const { config, keyring, clock, version } = this.#parts;
+    const { config, keyring, clock, version, credentialsOf } = this.#parts;
     const { limits } = config();
+    const known = this.#configs.get(url);
+    if (known) {
+      return new HttpBackend({ name, config: known, limits, keyring, clock, version, credentials: credentialsOf(name, known) });
+    }
     return new HttpBackend({
       name,
       config: {

@@ -28,23 +28,41 @@ export interface BackendParts {
 export function makeBackends(parts: BackendParts): Map<string, Backend> {
   const { config, keyring, clock, log, version, gatewayEnvironment, onGroup, watch, tokens } = parts;
   const { limits } = config;
+  const credentialsOf = makeCredentialsOf({ keyring, clock, log, tokens, limits });
   const backends = new Map<string, Backend>();
   for (const [name, backend] of Object.entries(config.mcpServers)) {
     const logger = log.child({ backend: name });
     const common = { name, keyring, clock, version, logger, limits };
-    const credentialsOf = (config: CredentialParts['config']) =>
-      makeCredentials({ name, config, connectTimeoutMs: limits.connectTimeout, keyring, clock, logger, tokens });
     const make = (): Backend => {
       switch (backend.type) {
         case 'http':
-          return new HttpBackend({ ...common, config: backend, credentials: credentialsOf(backend) });
+          return new HttpBackend({ ...common, config: backend, credentials: credentialsOf(name, backend) });
         case 'sse':
-          return new SseBackend({ ...common, config: backend, credentials: credentialsOf(backend) });
+          return new SseBackend({ ...common, config: backend, credentials: credentialsOf(name, backend) });
         case 'stdio':
           return new StdioBackend({ ...common, config: backend, gatewayEnvironment, onGroup });
       }
     };
-    backends.set(name, watch(make(), backend));
+    try {
+      backends.set(name, watch(make(), backend, limits));
+    } catch (error) {
+      for (const made of backends.values()) void made.close();
+      throw error;
+    }
   }
   return backends;
+}
+
+/** By what a backend is told who the gateway is. */
+export function makeCredentialsOf({
+  keyring,
+  clock,
+  log,
+  tokens,
+  limits,
+}: Pick<BackendParts, 'keyring' | 'clock' | 'log' | 'tokens'> & Pick<Config, 'limits'>) {
+  return (name: string, config: CredentialParts['config']) => {
+    const logger = log.child({ backend: name });
+    return makeCredentials({ name, config, connectTimeoutMs: limits.connectTimeout, keyring, clock, logger, tokens });
+  };
 }

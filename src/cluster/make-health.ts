@@ -5,7 +5,7 @@ import type { CatalogCache } from '../backends/catalog-cache.js';
 import type { Transition } from '../backends/health/backend-health.js';
 import { BackendsHealth } from '../backends/health/backends-health.js';
 import type { HealthView } from '../backends/health/status.js';
-import type { BackendConfig } from '../config/schema.js';
+import type { BackendConfig, Config } from '../config/schema.js';
 import type { BackendSessionRecord } from '../directory/directory.js';
 import type { SessionRef } from '../protocol/ids.js';
 import { Broadcast } from '../redis/broadcast.js';
@@ -16,7 +16,7 @@ import type { WorkerBase } from './worker-base.js';
 
 export interface Health extends HealthView {
   /** @returns what is to be used instead of the backend */
-  watch(backend: Backend, config: BackendConfig): Backend;
+  watch(backend: Backend, config: BackendConfig, limits: Config['limits']): Backend;
   /** These are in force from now on, and no others. */
   follow(backends: ReadonlyMap<string, Backend>): void;
   /** Probes may begin. @param mayAct the worker's guard: its lease is valid */
@@ -35,7 +35,7 @@ export interface HealthSurroundings {
 const STDIO_MAX_DELAY_MS = 60_000;
 
 export function makeHealth(
-  { config, live, clock, keyring, log, metrics }: WorkerBase,
+  { config, clock, keyring, log, metrics }: WorkerBase,
   { redis, subscriber }: Storage,
   surroundings: () => HealthSurroundings,
 ): Health {
@@ -86,8 +86,8 @@ export function makeHealth(
 
   return {
     list: () => health.list(),
-    watch(backend, options) {
-      const { reinitializeTimeout, startTimeout } = live.config.limits;
+    watch(backend, options, limits) {
+      const { reinitializeTimeout, startTimeout } = limits;
       return health.watch(
         backend,
         options.type === 'stdio'
@@ -100,7 +100,9 @@ export function makeHealth(
       );
     },
     follow(backends) {
+      const before = health.list().map(({ backend }) => backend);
       for (const name of health.follow(backends)) metrics.backendUp.set(1, name);
+      for (const name of before) if (!backends.has(name)) metrics.backendUp.remove(name);
     },
     start(mayAct) {
       guard = mayAct;

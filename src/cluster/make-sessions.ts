@@ -17,7 +17,7 @@ import { SessionBackends } from '../sessions/session-backends.js';
 import { SessionCatalogs } from '../sessions/session-catalogs.js';
 import { SessionTable } from '../sessions/session-table.js';
 import { FormerBackends } from './former-backends.js';
-import { makeBackends } from './make-backends.js';
+import { makeBackends, makeCredentialsOf } from './make-backends.js';
 import { makeBelongs } from './make-belongs.js';
 import { makeHealth } from './make-health.js';
 import type { Storage } from './make-storage.js';
@@ -38,7 +38,12 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   const own = { gatewayEnvironment: readEnvironment(), onGroup, watch: health.watch, tokens: makeTokens(base, storage) };
   const makeBackendsOf = (of: Config) => makeBackends({ ...common, ...own, config: of });
   const backends = new BackendTable(makeBackendsOf(config), health.follow);
-  const former = new FormerBackends({ ...common, config: () => live.config, backend: (name) => backends.get(name) });
+  const former = new FormerBackends({
+    ...common,
+    config: () => live.config,
+    backend: (name) => backends.get(name),
+    credentialsOf: makeCredentialsOf({ ...common, tokens: own.tokens, limits: config.limits }),
+  });
   const backendFor = (name: string, url: string | undefined) => former.find(name, url);
   const teardown = makeTeardown({
     redisUrl: start.redisUrl,

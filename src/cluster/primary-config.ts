@@ -65,7 +65,12 @@ export class PrimaryConfig {
    */
   #guard(): HostGuard {
     const of = this.current;
-    if (this.#made?.of !== of) this.#made = { of, guard: makeHostGuard(of, '127.0.0.1:0') };
+    if (this.#made?.of !== of) this.#made = { of, guard: makeHostGuard(guardedNames(of), '127.0.0.1:0') };
     return this.#made.guard;
   }
+}
+
+/** Without a token the names are all that keeps a page of a stranger's (DNS rebinding) from reading the admin API: not any name will do. */
+function guardedNames(config: Config): Config {
+  return config.admin.token === '' ? { ...config, hosts: config.hosts.filter((host) => host !== '*') } : config;
 }

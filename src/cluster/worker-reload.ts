@@ -75,7 +75,7 @@ export class WorkerReload {
 
   #putInForce({ settings, changes, made }: Prepared): void {
     const { live, clock, log } = this.#base;
-    const { backends, cache, sessionBackends, table } = this.#sessions;
+    const { backends, cache, former, sessionBackends, table } = this.#sessions;
     const before = live.current;
     live.current = settings;
     const { config } = settings;
@@ -87,7 +87,10 @@ export class WorkerReload {
       if (backend) inForce.set(name, backend);
     }
     backends.replace(inForce, clock.monotonicMs());
-    for (const name of [...changes.changed, ...changes.removed]) cache.forgetBackend(name);
+    for (const name of [...changes.changed, ...changes.removed]) {
+      cache.forgetBackend(name);
+      former.remember(before.config.mcpServers[name]);
+    }
     for (const name of changes.adjusted) cache.invalidate(name);
     const homeless = [...table].filter((session) => !this.#follow(session, settings, changes));
     void this.#endAll(homeless);

@@ -85,6 +85,15 @@ class Cells<Labels extends readonly string[]> {
     return branch.cell;
   }
 
+  remove(labels: Labels): void {
+    let branch: Branch | undefined = this.#root;
+    for (const label of labels) branch = branch?.next.get(label);
+    const index = this.#all.findIndex(({ cell }) => cell === branch?.cell);
+    if (!branch || index < 0) return;
+    branch.cell = undefined;
+    this.#all.splice(index, 1);
+  }
+
   values(): MetricValue[] {
     return this.#all.map(({ labels, cell }) => ({ labels, value: cell.value }));
   }
@@ -143,6 +152,11 @@ export class GaugeFamily<Labels extends readonly string[] = []> {
 
   child(...labels: Labels): Cell {
     return this.#cells.find(labels);
+  }
+
+  /** What it was about is no more. */
+  remove(...labels: Labels): void {
+    this.#cells.remove(labels);
   }
 
   /** The value is read when somebody collects, instead of being kept up to date. */

@@ -28,6 +28,8 @@ export interface Link {
   saving: Promise<unknown> | undefined;
   /** Set once it has left. */
   retired: Retired | undefined;
+  /** Its successor goes on with the backend session of this generation: not ours to end any more. */
+  handedOn?: number;
 }
 
 /** A backend session that has left, as long as calls run in it. */
@@ -125,8 +127,9 @@ export class BackendLeave {
       }
       const { token } = session;
       const outcome = await directory.dropBackendSession(ref, token, name, saved.generation);
-      // Race: claimed back while the answer was on its way.
-      return outcome.kind !== 'fenced' || !session.mayAct() || session.token === token;
+      // Race: claimed back while the answer was on its way, or Redis has carried out a claim-back that we do not know of yet.
+      if (outcome.kind !== 'fenced') return true;
+      return session.state !== 'reclaiming' && (!session.mayAct() || session.token === token);
     };
     for (;;) {
       if (session.state === 'reclaiming') await session.settled(pause(clock, RETRY_MS));

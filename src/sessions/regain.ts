@@ -50,8 +50,8 @@ export class Regain {
       const outcome = await directory.claimSession(ref, from, claimant, nonce, held.epoch);
       switch (outcome.kind) {
         case 'claimed':
-          // What it was shown in an interval that Redis lost is saved with the next answer.
-          if (outcome.record.names === undefined) session.savedPins = 0;
+          // What it was shown in an interval that Redis lost is saved with the next answer: what the record has may be older.
+          session.savedPins = 0;
           await this.reconcile(session, { owner: claimant, epoch: outcome.epoch }, outcome.record.backends);
           return { kind: 'kept', epoch: outcome.epoch };
         case 'closing':

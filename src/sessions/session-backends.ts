@@ -32,6 +32,10 @@ const SAVE_PAUSE_MS = 100;
 export class SessionBackends {
   readonly #parts: SessionBackendsParts;
   readonly #links = new WeakMap<BackendSession, Link>();
+  /** Their settings have changed, and they keep those with which they were opened. */
+  readonly #outdated = new WeakSet<BackendSession>();
+  /** Asked at every call; most workers never see a reload. */
+  #hasOutdated = false;
 
   constructor(parts: SessionBackendsParts) {
     this.#parts = parts;
@@ -39,6 +43,8 @@ export class SessionBackends {
 
   /** The session's backend session, made (not opened) at its first use; undefined if there is no such backend (any more). */
   get(session: Session, name: string): BackendSession | undefined {
+    const known = session.backends.get(name);
+    if (known && this.#hasOutdated) this.#replaceOutdated(session, known);
     return session.backends.get(name) ?? this.#create(session, name, undefined);
   }
 
@@ -70,16 +76,29 @@ export class SessionBackends {
   adjust(session: Session, name: string): void {
     const backend = session.backends.get(name);
     const link = backend && this.#links.get(backend);
-    if (!link || backend.isBoundToWorker) return;
+    if (!link) return;
+    if (backend.isBoundToWorker) {
+      this.#outdated.add(backend);
+      this.#hasOutdated = true;
+      return;
+    }
     const { saved } = link;
     // Race: an id is on its way into the record, and would come under the new settings without their knowing.
     if (link.saving) {
       this.end(session, name);
       return;
     }
+    if (saved) link.handedOn = saved.generation;
     this.#parts.leave.retire(session, backend, link);
     session.former?.lastGenerations.delete(name);
     if (saved?.transport === 'http') this.#create(session, name, saved);
+  }
+
+  /** What it was bound to is gone: its next channel opens under the settings in force. */
+  #replaceOutdated(session: Session, known: BackendSession): void {
+    if (known.isBoundToWorker || !this.#outdated.delete(known)) return;
+    const link = this.#links.get(known);
+    if (link) this.#parts.leave.retire(session, known, link);
   }
 
   /** Which backends (of those that are in force and of former ones) still have sessions here. */
@@ -127,7 +146,10 @@ export class SessionBackends {
         directory.saveBackendSession(ref, session.token, backend, saved.generation, saved).catch(() => undefined);
       },
       // By the generation that the index of open ids may know it under.
-      discard: (value) => onDiscard(session, backend, session.asSaved(backend, value)),
+      discard: (value) => {
+        const saved = session.asSaved(backend, value);
+        if (link.handedOn !== saved.generation) onDiscard(session, backend, saved);
+      },
       onNotification: (json) => onNotification(session, backend, json),
       onStateLost: (reason) => {
         // Of one that has left nothing is needed any more.

@@ -12,14 +12,16 @@ const STEPS = 4;
 let backend: RecordingBackend;
 let cluster: Cluster;
 
-beforeEach(async () => {
+beforeAll(async () => {
   backend = await startRecordingBackend();
   cluster = await startCluster({ config: { mcpServers: { recorder: { type: 'http', url: backend.url } } } });
 });
-afterEach(async () => {
+afterAll(async () => {
   await cluster?.dispose();
   await backend?.close();
 });
+// A worker that a test has killed is forked again.
+beforeEach(() => waitFor('all workers', () => cluster.workers().length === 4, 30_000));
 
 interface Listened {
   readonly events: () => ReturnType<typeof eventsOf>;

@@ -80,6 +80,14 @@ export function holderOfUnixSocket(path: string, pids: readonly number[]): numbe
   return undefined;
 }
 
+/** TCP connections that a process holds and that it does not know to be gone: established, or closed by the peer only. */
+export function tcpConnectionsOf(pid: number): number {
+  const own = new Set(listDir(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)));
+  const open = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap(readLines).map((line) => line.trim().split(/\s+/));
+  return open.filter(([, , , state, , , , , , inode]) => ['01', '08'].includes(state ?? '') && own.has(`socket:[${inode}]`))
+    .length;
+}
+
 function holderOfInode(inode: string | undefined, pids: readonly number[]): number | undefined {
   if (inode === undefined || inode === '0') return undefined;
   const holders = pids.filter((pid) => {

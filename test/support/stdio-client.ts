@@ -10,6 +10,8 @@ export interface StdioClient {
   /** What the SDK could not make a message of. */
   readonly errors: Error[];
   stderr(): string;
+  /** Of the bridge. */
+  pid(): number;
   /** @returns its first text */
   callText(name: string, args?: Record<string, unknown>): Promise<string>;
   close(): Promise<void>;
@@ -35,6 +37,7 @@ export async function connectStdioClient(url: string, args: readonly string[] = 
     notifications,
     errors,
     stderr: () => stderr,
+    pid: () => transport.pid as number,
     async callText(name, args = {}) {
       const result = await client.callTool({ name, arguments: args }, undefined, { timeout: CALL_TIMEOUT_MS });
       const [first] = result.content as Array<{ type: string; text?: string }>;

@@ -124,6 +124,8 @@ export class BackendHealth implements HealthReports, Gate {
   }
 
   refusal(isOpen = false): GatewayError | undefined {
+    // Nobody probes for it any more: a session that still uses it finds out for itself.
+    if (this.#isClosed) return undefined;
     const cause = this.#breaker.refusal(isOpen);
     if (!cause) return undefined;
     const { reason } = cause;
@@ -168,7 +170,7 @@ export class BackendHealth implements HealthReports, Gate {
     };
   }
 
-  /** No probe and no ping begins any more. The backend itself is closed by whoever made it. */
+  /** No probe and no ping begins any more, and nothing is refused. The backend itself is closed by whoever made it. */
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
@@ -196,6 +198,8 @@ export class BackendHealth implements HealthReports, Gate {
 
   /** After every change of the breaker: tells transitions, and sets the alarm for the next probe. */
   #settle(): void {
+    // What it learns now concerns a backend of that name that is no longer in force.
+    if (this.#isClosed) return;
     this.#arm();
     const { state: to, cause, failures } = this.#breaker;
     const from = this.#state;

@@ -23,6 +23,8 @@ export interface Gate {
   readonly sessions: Set<WatchedSession>;
   /** Set where uses are noted, for keep-alive pings. */
   readonly useClock: Clock | undefined;
+  /** See BackendHealth. */
+  close(): void;
 }
 
 const NOTHING_RUNS: RunningCall = { cancel: () => undefined };
@@ -51,6 +53,7 @@ export class HealthBackend implements Backend {
   }
 
   close(): Promise<void> {
+    this.#gate.close();
     return this.#inner.close();
   }
 }

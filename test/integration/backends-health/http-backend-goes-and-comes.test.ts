@@ -54,6 +54,17 @@ test('S72: restarted while it was down, it is asked by a new initialize, and its
   expect((await callTool(session, 'echo', { text: 'b' })).text).toContain('b');
 });
 
+test('a backend that a reload has replaced: its sessions are refused nothing, and its name hears nothing of it', async () => {
+  const port = await freePort();
+  const backend = world().watch(makeBackend(`http://127.0.0.1:${port}/mcp`));
+  const session = world().session(backend);
+  world().health.follow(new Map());
+  for (let i = 0; i < 5; i++) expect((await failureOf(session)).details).toMatchObject({ reason: 'refused' });
+  expect(world().transitions).toEqual([]);
+  await world().strict({}, port);
+  expect((await callTool(session, 'echo', { text: 'x' })).text).toContain('x');
+});
+
 test('refused openings (401) stop openings alone: what is open goes on', async () => {
   const strict = await world().strict();
   const backend = world().watch(makeBackend(strict.url));

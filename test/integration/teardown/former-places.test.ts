@@ -1,4 +1,5 @@
 // A backend session is ended where it was opened, whatever is configured by then; and one that calls still run in, not before they end.
+import { NO_CREDENTIALS } from '../../../src/backends/credentials/credentials.js';
 import { FormerBackends } from '../../../src/cluster/former-backends.js';
 import { configSchema } from '../../../src/config/schema.js';
 import { systemClock } from '../../../src/lifecycle/clock.js';
@@ -20,6 +21,10 @@ beforeEach(async () => {
     keyring,
     clock: systemClock,
     version: '0.0.0-test',
+    credentialsOf: (_name, { bearerFile }) =>
+      bearerFile === undefined
+        ? NO_CREDENTIALS
+        : { ...NO_CREDENTIALS, isDynamic: true, current: () => `Bearer from ${bearerFile}` },
   });
 });
 afterEach(async () => {
@@ -52,6 +57,29 @@ test.each(['moved', 'removed'])(
     expect(now.requests).toEqual([]);
   },
 );
+
+test('a backend that was removed, with credentials that are sealed nowhere: they are those of then', async () => {
+  const old = await RecordingServer.start((_count, headers) => (headers.authorization === 'Bearer from token' ? 204 : 401));
+  bench.servers.set('old', old);
+  const { mcpServers: before } = configSchema.parse({ mcpServers: { a: { url: old.url, bearerFile: 'token' } } });
+  former.remember(before.a);
+  work();
+  await bench.queue().add([jobAt('a', 'id-1', old.url)]);
+  await waitFor('the DELETE', () => bench.results.length === 1);
+  expect(bench.results).toEqual(['done']);
+});
+
+test('a backend that was renamed: its own connections, under the new name', async () => {
+  const server = await bench.backend('new', () => 204);
+  mcpServers.new = { url: server.url };
+  expect(former.find('old', server.url)).toBe(bench.backends.get('new'));
+});
+
+test('a command, or another kind of server, at the same place does not end what was opened over HTTP', async () => {
+  const server = await bench.backend('a', () => 204);
+  mcpServers.a = { type: 'sse', url: server.url };
+  expect(former.find('a', server.url)).not.toBe(bench.backends.get('a'));
+});
 
 test('a backend that stays where it is: its own connections, and its headers in force', async () => {
   const server = await bench.backend('a', () => 204);
