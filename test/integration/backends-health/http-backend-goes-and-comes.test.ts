@@ -159,7 +159,8 @@ test('S75: a backend that issues an id and refuses the rest holds one session of
   await waitFor('twelve probes', () => strict.of('initialize').length >= 13, 15_000);
   expect(most - others).toBeLessThanOrEqual(1);
   expect(world().handedOver).toEqual([]);
-  expect(world().status()).toMatchObject({ state: 'down', reason: 'http_401' });
+  // The last of the two that a probe met: the refusal, or the DELETE that failed.
+  expect(world().status()).toMatchObject({ state: 'down', reason: expect.stringMatching(/^http_(401|503)$/) });
 });
 
 test('a session of a probe that cannot be ended is handed to the teardown in the end', async () => {
