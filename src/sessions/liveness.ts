@@ -1,5 +1,5 @@
 // Idle time. Sessions that were used (or have an open stream) are told to the expiry index in one batch per tick, and those of ours
-// that were not used for the idle limit are ended by our own clock.
+// that were not used for the idle limit are ended by our own clock. At each tick what their streams remember ages.
 import type { Directory } from '../directory/directory.js';
 import { DirectoryUnavailable } from '../directory/directory.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';
@@ -45,6 +45,7 @@ export class Liveness {
     const now = clock.wallMs();
     const used: Array<{ ref: Session['facts']['ref']; untilMs: number }> = [];
     for (const session of table) {
+      session.streams.age(clock.monotonicMs());
       if (session.state !== 'active') continue;
       if (session.standalone || !session.isIdle) session.lastUsedMs = now;
       if (session.lastUsedMs + idleTimeoutMs <= now) {

@@ -66,7 +66,7 @@ export class InitializeServer {
     const accepts = readAccept(exchange.headers.accept) ?? { json: true, events: true };
     const headers = { ...versionHeader(session), [SESSION_HEADER]: session.facts.id };
     const { id } = body.message;
-    const openStream = () => session.openCallStream(id, exchange, headers, exchange.startedMs);
+    const openStream = () => session.openCallStream(id, exchange, headers);
     new LegacyCallAnswer(answer, accepts, headers, id, openStream, () => undefined).message(
       resultText(id, JSON.stringify(result)),
       true,

@@ -11,7 +11,6 @@ import { withoutServerId } from '../servers/inject-server-id.js';
 import { isUnfiltered } from '../servers/tool-filter.js';
 import type { Exchange, RequestBody } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
-import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { ListKind, SessionCatalogs } from './session-catalogs.js';
 import type { CallInFlight, Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
@@ -70,16 +69,11 @@ export class RequestServer {
     return new Promise((resolve) => {
       const { id } = body.message;
       const headers = versionHeader(session);
-      let stream: ResumableStream | undefined;
-      const openStream = () => {
-        stream = session.openCallStream(id, exchange, headers, clock.monotonicMs());
-        return stream;
-      };
+      const openStream = () => session.openCallStream(id, exchange, headers);
       const answer = new LegacyCallAnswer(exchange.answer, accepts, headers, id, openStream, (outcome, error) => {
         session.leave();
         session.lastUsedMs = clock.wallMs();
         keepAlive.remove(answer);
-        if (stream) session.streams.endCall(id, stream, clock.monotonicMs());
         exchange.note.outcome = outcome;
         if (error && exchange.note.backend) this.#parts.onBackendError(exchange.note.backend, error);
         resolve(outcome === 'NOT_OWNER' ? 'notOwner' : 'done');

@@ -18,6 +18,7 @@ export interface SessionStreamsOptions {
 
 interface CallStream {
   readonly stream: ResumableStream;
+  /** Monotonic, when it was first seen to have ended. */
   endedMs: number | undefined;
 }
 
@@ -53,46 +54,57 @@ export class SessionStreams {
   }
 
   /** The stream that carries the answer of this request from now on. */
-  openCall(id: RequestId, nowMs: number): ResumableStream {
-    this.#forgetOld(nowMs);
-    this.#drop(id);
+  openCall(id: RequestId): ResumableStream {
     const stream = new ResumableStream({ ...this.#options, name: { kind: 'call', id } });
+    // Race: the session closed while the request was on its way; its caller still gets an answer, but nobody will resume it.
+    if (this.standalone.isForgotten) {
+      stream.forget();
+      return stream;
+    }
     this.#calls ??= new Map();
+    this.#drop(id);
+    for (const oldest of this.#calls.keys()) {
+      if (this.#calls.size < MAX_CALLS) break;
+      this.#drop(oldest);
+    }
     this.#calls.set(id, { stream, endedMs: undefined });
     return stream;
   }
 
-  endCall(id: RequestId, stream: ResumableStream, nowMs: number): void {
-    const call = this.#calls?.get(id);
-    if (call?.stream === stream) call.endedMs = nowMs;
-  }
-
+  /** Undefined: unknown, or forgotten. */
   findCall(id: RequestId): ResumableStream | undefined {
-    return this.#calls?.get(id)?.stream;
+    const stream = this.#calls?.get(id)?.stream;
+    return stream?.isForgotten ? undefined : stream;
   }
 
-  /** The session ends here or goes elsewhere. */
+  /** Lets go what nobody has come back for; called again and again, at least twice a minute. @param nowMs monotonic */
+  age(nowMs: number): void {
+    const { standalone } = this;
+    if (standalone.hasReader) this.#listenedMs = nowMs;
+    else if (this.#listenedMs !== undefined && nowMs - this.#listenedMs > KEEP_MS) standalone.clear();
+    for (const [id, call] of this.#calls ?? []) {
+      if (!call.stream.isFinished) continue;
+      call.endedMs ??= nowMs;
+      if (call.stream.isForgotten || nowMs - call.endedMs >= KEEP_MS) this.#drop(id);
+    }
+  }
+
+  /** The session ends here or goes elsewhere. A request that still runs is answered from here. */
   close(how: 'ended' | 'moved'): void {
-    const all = [this.standalone, ...[...(this.#calls?.values() ?? [])].map(({ stream }) => stream)];
-    for (const stream of all) {
-      if (how === 'moved') stream.move();
-      else stream.end();
-      stream.clear();
+    const { standalone } = this;
+    if (how === 'moved') standalone.move();
+    else standalone.end();
+    standalone.forget();
+    for (const { stream } of this.#calls?.values() ?? []) {
+      if (how === 'moved' && stream.hasReaderThatCanMove) stream.move();
+      stream.forget();
     }
     this.#calls = undefined;
   }
 
-  #forgetOld(nowMs: number): void {
-    const calls = this.#calls;
-    if (!calls) return;
-    for (const [id, { endedMs }] of calls) {
-      if (calls.size >= MAX_CALLS || (endedMs !== undefined && nowMs - endedMs > KEEP_MS)) this.#drop(id);
-    }
-  }
-
   #drop(id: RequestId): void {
     // One that has no end yet goes on without its memory.
-    this.#calls?.get(id)?.stream.clear();
+    this.#calls?.get(id)?.stream.forget();
     this.#calls?.delete(id);
   }
 }

@@ -152,9 +152,9 @@ export class Session {
     return this.facts.protocolVersion >= '2025-11-25';
   }
 
-  /** The answer of a call as a stream that its caller can resume. @param nowMs monotonic */
-  openCallStream(id: RequestId, exchange: Exchange, headers: Headers, nowMs: number): ResumableStream {
-    const stream = this.streams.openCall(id, nowMs);
+  /** The answer of a call as a stream that its caller can resume. */
+  openCallStream(id: RequestId, exchange: Exchange, headers: Headers): ResumableStream {
+    const stream = this.streams.openCall(id);
     stream.attach({ exchange, headers, isPrimed: this.isPrimed });
     return stream;
   }

@@ -1,7 +1,14 @@
 // What all streams of a worker remember together: bounded, whatever the sessions are worth (I10).
+
+export interface Forgettable {
+  forget(): void;
+}
+
 export class EventBudget {
   readonly maxBytes: number;
   #bytes = 0;
+  /** Streams that are over, kept for a reader that was cut off; in the order of their ends. */
+  readonly #ended = new Set<Forgettable>();
 
   /** @param maxBytes default 64 MiB */
   constructor(maxBytes = 64 * 1024 * 1024) {
@@ -10,6 +17,22 @@ export class EventBudget {
 
   add(bytes: number): void {
     this.#bytes += bytes;
+  }
+
+  noteEnded(stream: Forgettable): void {
+    this.#ended.add(stream);
+  }
+
+  noteForgotten(stream: Forgettable): void {
+    this.#ended.delete(stream);
+  }
+
+  /** What is over goes before what runs: else idle sessions that hold the budget would leave every live stream one event. */
+  makeRoom(): void {
+    for (const oldest of this.#ended) {
+      if (!this.isExceeded) return;
+      oldest.forget();
+    }
   }
 
   get bytes(): number {

@@ -2,7 +2,7 @@
 // as fast as it reads. A reader that leaves comes again with the last id it saw and misses nothing that the ring still holds; what the
 // ring has lost is told, never passed over in silence (S100–S103).
 import { formatEvent } from '../protocol/sse.js';
-import type { EventBudget } from './event-budget.js';
+import type { EventBudget, Forgettable } from './event-budget.js';
 import { encodeEventId, type EventId, type StreamName } from './event-id.js';
 import { startEventStream, writeComment } from './event-stream.js';
 import type { Exchange, Headers } from './exchange.js';
@@ -30,16 +30,13 @@ export interface ResumableStreamOptions {
   readonly name: StreamName;
   readonly epoch: number;
   readonly budget: EventBudget;
-  /** Most that is remembered, default 1 MiB; the last event always is. */
+  /** Most that is remembered, default 1 MiB; the last event always is while the stream runs. */
   readonly maxBytes?: number;
   /** Default 1 000. */
   readonly maxEvents?: number;
 }
 
-interface StoredEvent {
-  readonly json: Buffer | string;
-  readonly isFinal: boolean;
-}
+type Reader = NewReader & { position: number; isBlocked: boolean };
 
 const MAX_BYTES = 1024 * 1024;
 const MAX_EVENTS = 1000;
@@ -51,17 +48,18 @@ const GAP = JSON.stringify({
   params: { level: 'warning', logger: 'berth', data: { gap: true } },
 });
 
-export class ResumableStream implements KeptAlive {
+export class ResumableStream implements KeptAlive, Forgettable {
   nextCommentMs = 0;
   /** Run when the reader takes more after `push` said false, or has left. */
   onDrain: (() => void) | undefined;
   readonly #options: ResumableStreamOptions;
-  readonly #events: StoredEvent[] = [];
+  readonly #events: Array<Buffer | string> = [];
   /** Sequence number of the first event in the ring. */
   #firstSeq = 1;
   #bytes = 0;
   #isFinished = false;
-  #reader: (NewReader & { position: number; isBlocked: boolean }) | undefined;
+  #isForgotten = false;
+  #reader: Reader | undefined;
 
   constructor(options: ResumableStreamOptions) {
     this.#options = options;
@@ -73,6 +71,16 @@ export class ResumableStream implements KeptAlive {
 
   get isFinished(): boolean {
     return this.#isFinished;
+  }
+
+  /** It can be resumed no more; whoever reads it still gets what comes. */
+  get isForgotten(): boolean {
+    return this.#isForgotten;
+  }
+
+  /** Its reader resumed it and could do so elsewhere; the POST of a call cannot, and has to get its answer from here. */
+  get hasReaderThatCanMove(): boolean {
+    return this.#reader?.onEnd !== undefined;
   }
 
   get hasReader(): boolean {
@@ -114,12 +122,10 @@ export class ResumableStream implements KeptAlive {
   push(json: Buffer | string, isFinal = false): boolean {
     if (this.#isFinished) return true;
     this.#isFinished = isFinal;
-    // A view of a larger chunk would keep all of it alive.
-    const kept = typeof json === 'string' || json.length * 2 > json.buffer.byteLength ? json : Buffer.from(json);
-    this.#events.push({ json: kept, isFinal });
-    this.#count(kept.length);
-    this.#pump();
-    this.#trim();
+    if (this.#isForgotten) this.#pass(json);
+    else this.#keep(json);
+    // It holds the call, and with it the request and its body: the memory of a stream that ended must not.
+    if (isFinal) this.onDrain = undefined;
     return !this.#reader?.isBlocked;
   }
 
@@ -151,11 +157,44 @@ export class ResumableStream implements KeptAlive {
     this.#firstSeq++;
   }
 
-  /** Forgets everything. */
+  /**
+   * From now on nothing is kept or counted: the reader first gets what it has not got, then what comes, as it comes. Whoever pushes
+   * still hears that the reader is slow.
+   */
+  forget(): void {
+    if (this.#isForgotten) return;
+    const reader = this.#reader;
+    while (reader && reader.position < this.lastSeq) this.#writeNext(reader);
+    this.#isForgotten = true;
+    this.clear();
+    this.#options.budget.noteForgotten(this);
+  }
+
+  /** Empties the memory: whoever resumes from before is told. */
   clear(): void {
     this.#firstSeq = this.lastSeq + 1;
     this.#events.length = 0;
     this.#count(-this.#bytes);
+  }
+
+  #keep(json: Buffer | string): void {
+    const { budget } = this.#options;
+    // A view of a larger chunk would keep all of it alive.
+    const kept = typeof json === 'string' || json.length * 2 > json.buffer.byteLength ? json : Buffer.from(json);
+    this.#events.push(kept);
+    this.#count(kept.length);
+    this.#pump();
+    budget.makeRoom();
+    this.#trim();
+    if (this.#isFinished && !this.#isForgotten) budget.noteEnded(this);
+  }
+
+  #pass(json: Buffer | string): void {
+    this.#firstSeq++;
+    const reader = this.#reader;
+    if (!reader) return;
+    this.#write(reader, this.lastSeq, json);
+    if (this.#isFinished) this.end();
   }
 
   #pump(): void {
@@ -173,10 +212,14 @@ export class ResumableStream implements KeptAlive {
     if (this.#isFinished && reader.position === this.lastSeq) this.end();
   }
 
-  #writeNext(reader: { exchange: Exchange; position: number; isBlocked: boolean }): void {
-    reader.position = Math.max(reader.position + 1, this.#firstSeq);
-    const { json } = this.#events[reader.position - this.#firstSeq] as StoredEvent;
-    reader.isBlocked = !reader.exchange.answer.write(formatEvent({ id: this.#idOf(reader.position), data: json }));
+  #writeNext(reader: Reader): void {
+    const seq = Math.max(reader.position + 1, this.#firstSeq);
+    this.#write(reader, seq, this.#events[seq - this.#firstSeq] as Buffer | string);
+  }
+
+  #write(reader: Reader, seq: number, json: Buffer | string): void {
+    reader.position = seq;
+    reader.isBlocked = !reader.exchange.answer.write(formatEvent({ id: this.#idOf(seq), data: json }));
   }
 
   /** As an event of its own: its id says that everything before what the ring holds has been dealt with. */
@@ -190,9 +233,9 @@ export class ResumableStream implements KeptAlive {
   #trim(): void {
     const { maxBytes = MAX_BYTES, maxEvents = MAX_EVENTS, budget } = this.#options;
     while (this.#events.length > 1 && (this.#bytes > maxBytes || this.#events.length > maxEvents || budget.isExceeded)) {
-      const first = this.#events.shift() as StoredEvent;
+      const first = this.#events.shift() as Buffer | string;
       this.#firstSeq++;
-      this.#count(-first.json.length);
+      this.#count(-first.length);
     }
     const reader = this.#reader;
     // A reader that is blocked would notice only when it drains, perhaps never.

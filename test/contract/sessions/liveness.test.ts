@@ -1,4 +1,4 @@
-// Idle time: told to the index while a session is used, and ended by its owner's own clock.
+// Idle time: told to the index while a session is used, and ended by its owner's own clock. What streams remember ages with it.
 import { DirectoryUnavailable } from '../../../src/directory/directory.js';
 import { waitFor } from '../../support/wait-for.js';
 import { useWorld } from './fixture.js';
@@ -105,5 +105,19 @@ it('tells again what it could not tell', async () => {
   await tick(worker);
   await waitFor('the second try', () => touched.length === 2);
   await waitFor('the index to know', async () => (await scoreOf(worker, session)) === session.lastUsedMs + IDLE_MS);
+  worker.liveness.stop();
+});
+
+it('lets go what idle sessions remember of streams that are over', async () => {
+  const worker = await use().worker('a');
+  const session = await worker.open();
+  session.streams.openCall(1).push('"result"', true);
+  worker.liveness.start();
+  await tick(worker);
+  await tick(worker);
+  expect(session.streams.findCall(1)).toBeDefined();
+  await tick(worker);
+  expect(session.streams.findCall(1)).toBeUndefined();
+  expect(worker.table.eventBudget.bytes).toBe(0);
   worker.liveness.stop();
 });

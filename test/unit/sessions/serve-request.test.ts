@@ -1,5 +1,6 @@
 // What a request of an owned session gets before any backend is asked.
 
+import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { type Epoch, mintSessionId, referenceOf, type WorkerId } from '../../../src/protocol/ids.js';
 import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
 import { RequestServer, type RequestServerParts } from '../../../src/sessions/serve-request.js';
@@ -11,7 +12,7 @@ import { RecordingAnswer } from '../streams/recording-answer.js';
 
 const SELF = 'self.1' as WorkerId;
 
-async function answerTo(method: string) {
+function begin(method: string, parts: Partial<Record<keyof RequestServerParts, unknown>> = {}) {
   const clock = new FakeClock();
   const id = mintSessionId();
   const server = { id: '', backends: ['tickets', 'files'] } as never;
@@ -19,14 +20,19 @@ async function answerTo(method: string) {
   const facts = { id, ref: referenceOf(id), server, principal: 'alice', protocolVersion: '2025-06-18', client, createdMs: 0 };
   const keeper = { id: SELF, isValid: () => true } as unknown as LeaseKeeper;
   const session = new Session(facts, { owner: SELF, epoch: 1 as Epoch }, keeper, 0);
-  const requests = new RequestServer({ clock, keepAlive: new KeepAlive(clock) } as unknown as RequestServerParts);
+  const requests = new RequestServer({ clock, keepAlive: new KeepAlive(clock), ...parts } as unknown as RequestServerParts);
   const answer = new RecordingAnswer();
   const body = { kind: 'request', message: { jsonrpc: '2.0', id: 7, method, params: {} } } as Extract<
     RequestBody,
     { kind: 'request' }
   >;
-  const exchange = { headers: {}, answer, note: {} } as unknown as Exchange;
-  await requests.serve(session, exchange, body);
+  const exchange = { headers: {}, answer, note: {}, onAbort: () => undefined } as unknown as Exchange;
+  return { clock, session, answer, served: requests.serve(session, exchange, body) };
+}
+
+async function answerTo(method: string) {
+  const { session, answer, served } = begin(method);
+  await served;
   return { status: answer.status, message: JSON.parse(answer.text), inFlight: session.inFlight };
 }
 
@@ -39,3 +45,17 @@ it.each(['__proto__', 'constructor', 'toString', 'nope'])(
     expect(inFlight).toBe(0);
   },
 );
+
+it.each(['released', 'ended'] as const)('a request that outlives its session, which is %s, is answered', async (state) => {
+  const opening: Array<(error: GatewayError) => void> = [];
+  const open = () => new Promise((_resolve, reject) => void opening.push(reject));
+  const { clock, session, answer, served } = begin('logging/setLevel', { sessionBackends: { get: () => ({ open }) } });
+  clock.advance(20_000);
+  expect(answer.startedAsEvents).toBe(true);
+  session.close(state, new GatewayError('SESSION_NOT_FOUND'));
+  expect(answer.finished).toBe(false);
+  for (const fail of opening) fail(new GatewayError('NOT_OWNER'));
+  expect(await served).toBe('done');
+  expect(answer.events.map((data) => JSON.parse(data))).toMatchObject([{ id: 7, error: { code: -32012 } }]);
+  expect(answer.ends).toBe(1);
+});

@@ -1,6 +1,7 @@
 // What a reader gets of a stream: everything from where it was, once, in order, or a told gap.
-import { decodeEventId, encodeEventId } from '../../../src/streams/event-id.js';
+
 import { EventBudget } from '../../../src/streams/event-budget.js';
+import { decodeEventId, encodeEventId } from '../../../src/streams/event-id.js';
 import type { Exchange } from '../../../src/streams/exchange.js';
 import { LastEventId } from '../../../src/streams/last-event-id.js';
 import { type NewReader, ResumableStream, type ResumableStreamOptions } from '../../../src/streams/resumable-stream.js';
@@ -95,9 +96,63 @@ test('bytes are bounded, per stream and over all; the last event always stays', 
   other.push('z'.repeat(1000));
   const reader = read(other, { after: 0 });
   expect(reader.events().at(-1)?.data).toBe('z'.repeat(1000));
-  other.clear();
-  one.clear();
+  other.forget();
+  one.forget();
   expect(budget.bytes).toBe(0);
+});
+
+test('streams that are over make room for those that run, the one that ended first before the others', () => {
+  const budget = new EventBudget(1000);
+  const ended = ['a', 'b', 'c'].map((letter) => {
+    const stream = makeStream({ budget });
+    stream.push(letter.repeat(300), true);
+    return stream;
+  });
+  const live = makeStream({ budget });
+  for (let n = 0; n < 5; n++) live.push(String(n).repeat(100));
+  expect(ended.map((stream) => stream.isForgotten)).toEqual([true, true, false]);
+  expect(read(live, { after: 0 }).events()).toHaveLength(5);
+  expect(read(ended[2] as ResumableStream, { after: 0 }).events()).toHaveLength(1);
+  expect(budget.bytes).toBe(800);
+  // What is forgotten already is not forgotten again in place of another.
+  ended[2]?.forget();
+  live.forget();
+  expect(budget.bytes).toBe(0);
+});
+
+test('a stream that is forgotten gives its reader the rest and what comes, and keeps nothing', () => {
+  const budget = new EventBudget();
+  const stream = makeStream({ budget });
+  const drains: string[] = [];
+  stream.onDrain = () => void drains.push('drain');
+  const reader = read(stream);
+  reader.answer.takes = false;
+  stream.push('1');
+  stream.push('2');
+  stream.forget();
+  expect(reader.events().map(({ data }) => data)).toEqual(['1', '2']);
+  expect(budget.bytes).toBe(0);
+  expect(stream.push('3')).toBe(false);
+  reader.answer.drain();
+  expect(drains).toEqual(['drain']);
+  expect(stream.push('4')).toBe(true);
+  stream.push('5', true);
+  expect(reader.events().map(({ data }) => data)).toEqual(['1', '2', '3', '4', '5']);
+  expect(reader.seqs()).toEqual([1, 2, 3, 4, 5]);
+  expect(decodeEventId(reader.events().at(-1)?.id ?? '', SESSION)).toMatchObject({ isFinal: true });
+  expect(reader.answer.ends).toBe(1);
+  expect(reader.ends).toEqual(['ended']);
+  expect(budget.bytes).toBe(0);
+});
+
+test('a stream that has ended does not hold its call', () => {
+  const stream = makeStream();
+  stream.onDrain = () => undefined;
+  const reader = read(stream);
+  reader.answer.takes = false;
+  stream.push('1');
+  stream.push('2', true);
+  expect(stream.onDrain).toBeUndefined();
 });
 
 test('a slow reader gets the rest as it reads; one that falls behind the ring is ended and told when it comes again', () => {

@@ -1,0 +1,138 @@
+// What an owner remembers of a session's streams: for how long, and what becomes of it and of their readers at the end.
+import { SessionStreams } from '../../../src/sessions/session-streams.js';
+import { EventBudget } from '../../../src/streams/event-budget.js';
+import type { Exchange } from '../../../src/streams/exchange.js';
+import type { NewReader, ResumableStream } from '../../../src/streams/resumable-stream.js';
+import { RecordingAnswer } from '../streams/recording-answer.js';
+
+const MINUTE_MS = 60_000;
+
+function make() {
+  const budget = new EventBudget();
+  return { budget, streams: new SessionStreams({ session: 'abcdefghijklmnopqrstuv', epoch: 1, budget }) };
+}
+
+function read(stream: ResumableStream, how: Partial<NewReader> = {}): RecordingAnswer {
+  const answer = new RecordingAnswer();
+  const exchange = { answer, onAbort: () => undefined } as unknown as Exchange;
+  stream.attach({ exchange, headers: {}, isPrimed: false, ...how });
+  return answer;
+}
+
+describe.each(['moved', 'ended'] as const)('a session that has %s', (how) => {
+  it('still answers a request that runs, at the POST that asked', () => {
+    const { budget, streams } = make();
+    const call = streams.openCall(1);
+    const answer = read(call);
+    call.push('"progress"');
+    streams.close(how);
+    expect(answer.finished).toBe(false);
+    call.push('"result"', true);
+    expect(answer.events).toEqual(['"progress"', '"result"']);
+    expect(answer.ends).toBe(1);
+    expect(budget.bytes).toBe(0);
+  });
+
+  it('also one that becomes a stream only then', () => {
+    const { budget, streams } = make();
+    streams.close(how);
+    const call = streams.openCall(1);
+    const answer = read(call);
+    call.push('"result"', true);
+    expect(answer.events).toEqual(['"result"']);
+    expect(answer.ends).toBe(1);
+    expect(streams.findCall(1)).toBeUndefined();
+    expect(budget.bytes).toBe(0);
+  });
+
+  it('keeps nothing of what comes later', () => {
+    const { budget, streams } = make();
+    read(streams.standalone);
+    streams.tell('"one"', 0);
+    const [ended, running] = [streams.openCall(1), streams.openCall(2)];
+    ended.push('"result"', true);
+    running.push('"progress"');
+    expect(budget.bytes).toBeGreaterThan(0);
+    streams.close(how);
+    streams.tell('"two"', 1);
+    running.push('"result"', true);
+    expect(budget.bytes).toBe(0);
+  });
+});
+
+it('sends whoever resumed a call to the next owner, and keeps him when there is none', () => {
+  for (const [how, ends, data] of [
+    ['moved', ['moved'], []],
+    ['ended', ['ended'], ['"result"']],
+  ] as const) {
+    const { streams } = make();
+    const call = streams.openCall(1);
+    const told: string[] = [];
+    const answer = read(call, { after: 0, onEnd: (end) => void told.push(end) });
+    streams.close(how);
+    call.push('"result"', true);
+    expect(told).toEqual(ends);
+    expect(answer.events).toEqual(data);
+    expect(answer.finished).toBe(how === 'ended');
+  }
+});
+
+it.each([
+  ['replaced by one of the same id', 1],
+  ['among too many', 64],
+])('a call that is %s is answered and no longer counted', (_name, others) => {
+  const { budget, streams } = make();
+  const call = streams.openCall(0);
+  const answer = read(call);
+  call.push('"progress"');
+  for (let n = 0; n < others; n++) streams.openCall(others === 1 ? 0 : n + 1);
+  call.push('"result"', true);
+  expect(answer.events).toEqual(['"progress"', '"result"']);
+  expect(budget.bytes).toBe(0);
+  streams.close('ended');
+  expect(budget.bytes).toBe(0);
+});
+
+it('keeps a call for a minute after its end, one that runs for as long as it runs', () => {
+  const { budget, streams } = make();
+  const [ended, running] = [streams.openCall(1), streams.openCall(2)];
+  ended.push('"result"', true);
+  running.push('"progress"');
+  streams.age(0);
+  streams.age(MINUTE_MS - 1);
+  expect(streams.findCall(1)).toBe(ended);
+  streams.age(MINUTE_MS);
+  expect(streams.findCall(1)).toBeUndefined();
+  expect(streams.findCall(2)).toBe(running);
+  expect(budget.bytes).toBe('"progress"'.length);
+});
+
+it('keeps what was told for a minute after its reader has left; who comes later is told of the gap', () => {
+  const { budget, streams } = make();
+  read(streams.standalone);
+  streams.tell('"one"', 0);
+  streams.age(10 * MINUTE_MS);
+  expect(budget.bytes).toBeGreaterThan(0);
+  streams.standalone.end();
+  streams.noteLeft(10 * MINUTE_MS);
+  streams.tell('"two"', 10 * MINUTE_MS);
+  streams.age(11 * MINUTE_MS);
+  expect(read(streams.standalone, { after: 1 }).events).toEqual(['"two"']);
+  streams.standalone.end();
+  streams.age(11 * MINUTE_MS + 1);
+  expect(budget.bytes).toBe(0);
+  const [gap, ...rest] = read(streams.standalone, { after: 1 }).events;
+  expect(JSON.parse(gap ?? '')).toMatchObject({ params: { data: { gap: true } } });
+  expect(rest).toEqual([]);
+});
+
+it('does not find a call that had to make room', () => {
+  const budget = new EventBudget(100);
+  const options = { session: 'abcdefghijklmnopqrstuv', epoch: 1, budget };
+  const [idle, busy] = [new SessionStreams(options), new SessionStreams(options)];
+  idle.openCall(1).push('x'.repeat(90), true);
+  busy.openCall(1).push('y'.repeat(90));
+  expect(idle.findCall(1)).toBeUndefined();
+  expect(busy.findCall(1)).toBeDefined();
+  expect(budget.bytes).toBe(90);
+});
