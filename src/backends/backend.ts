@@ -52,6 +52,8 @@ export interface CallSink {
 
 /** A running call. */
 export interface RunningCall {
+  /** Its bytes have left for the backend, or it cannot be told whether they have. */
+  readonly mayHaveRun: boolean;
   /**
    * Gives the call up: a response that still comes is dropped and the sink hears nothing more. `notify`: the backend is told by
    * notifications/cancelled. In this era a caller that merely disconnects cancels nothing. `headers`: client headers of the request
@@ -131,7 +133,7 @@ export interface BackendSession {
   reconnect?(withinMs: number): void;
   /** What the record holds of it, if it was saved. */
   readonly record: BackendSessionRecord | undefined;
-  /** Memory and processes go, nothing is sent to an HTTP backend (teardown does that). Calls in flight fail with `error`. */
+  /** Memory and processes go, nothing is sent to an HTTP backend (teardown does that). Calls in flight fail with `error`, marked if they may have run. */
   close(error: GatewayError): void;
 }
 

@@ -26,6 +26,12 @@ export function errorOf(body: string): JsonRpcErrorObject | undefined {
     : undefined;
 }
 
+/** Whether the gateway's own answer, with 503 or 429, is one of those that say that nothing was begun (docs/errors.md). */
+export const saysNotBegun = (body: string): boolean => errorOf(body)?.code === -32000;
+
+/** Whether an error says of itself that the request may have run. */
+export const mayHaveRun = ({ data }: JsonRpcErrorObject): boolean => isObject(data) && data.executed === 'unknown';
+
 /** The error for an HTTP status that ends the attempt. */
 export function statusError(status: number, headers: IncomingHttpHeaders, body: string): JsonRpcErrorObject {
   const told = errorOf(body);

@@ -21,6 +21,8 @@ const RECONNECT_MS = 1000;
 /** While the gateway cannot be reached; and while it answers, but not with a stream. */
 const MAX_AWAY_MS = 5000;
 const MAX_REFUSED_MS = 30_000;
+/** However long the gateway asks to wait: whoever says days means a mistake, and the stream is wanted. */
+const MAX_ASKED_MS = 60_000;
 /** What may be said about a stream by a server that has none. */
 const NOT_OFFERED = new Set([405, 406, 501]);
 
@@ -75,7 +77,7 @@ export class Listener {
       }
       if (end.kind === 'ended' && end.seen > 0) backOffMs = RECONNECT_MS;
       else {
-        delayMs = Math.max(cursor.retryMs ?? 0, backOffMs, end.kind === 'failed' ? (end.afterMs ?? 0) : 0);
+        delayMs = Math.max(cursor.retryMs ?? 0, backOffMs, end.kind === 'failed' ? Math.min(end.afterMs ?? 0, MAX_ASKED_MS) : 0);
         const isAway = end.kind === 'failed' && !end.isReached;
         backOffMs = Math.min(backOffMs * 2, isAway ? MAX_AWAY_MS : MAX_REFUSED_MS);
       }

@@ -4,6 +4,7 @@ import type { Environment } from '../config/environment.js';
 import { interpolate } from '../config/interpolate.js';
 import type { Problem } from '../config/problems.js';
 import { EXIT, StartError } from '../errors/start-error.js';
+import { isHeaderValue } from '../protocol/header-value.js';
 
 /** The transport's, the protocol's, or the gateway's own. */
 const RESERVED = new Set([
@@ -25,7 +26,6 @@ const RESERVED = new Set([
 ]);
 const RESERVED_PREFIX = /^(?:mcp-|x-berth-|x-forwarded-internally$)/;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**
  * The headers of every request, names in lower case; a header that was given wins over BERTH_TOKEN.
@@ -57,7 +57,7 @@ function replace(name: string, text: string, env: Environment): string {
 }
 
 function checked(what: string, value: string): string {
-  if (VALUE.test(value)) return value;
+  if (isHeaderValue(value)) return value;
   throw usage(`${what} holds characters that no header can carry`, 'Look for line breaks and letters beyond Latin-1 in it.');
 }
 

@@ -5,7 +5,7 @@ import type { JsonRpcErrorObject } from '../protocol/json-rpc.js';
 import { SESSION_HEADER } from '../protocol/mcp.js';
 import type { Call } from './call.js';
 import { EventCursor, readMessages } from './events.js';
-import { errorOf, outcomeUnknown, retryAfterMs, statusError, unreachable } from './failures.js';
+import { errorOf, mayHaveRun, outcomeUnknown, retryAfterMs, saysNotBegun, statusError, unreachable } from './failures.js';
 import { type GatewayHttp, type HttpAnswer, SendFailed } from './http.js';
 import type { Relay } from './relay.js';
 import { resumeStream } from './resume.js';
@@ -23,7 +23,7 @@ export type Outcome =
   | { readonly kind: 'done' }
   /** It has not begun, or may run twice: it may be sent again. */
   | { readonly kind: 'again'; readonly error: JsonRpcErrorObject; readonly afterMs?: number | undefined }
-  /** The session is unknown to the gateway, so the message was not taken. */
+  /** The session is unknown to the gateway, so the message was not taken, as far as it says. */
   | { readonly kind: 'lost'; readonly error: JsonRpcErrorObject }
   | { readonly kind: 'failed'; readonly error: JsonRpcErrorObject };
 
@@ -125,13 +125,20 @@ export class Post {
     const { status, headers } = answer;
     const body = await answer.text(MAX_ERROR_BYTES);
     const error = statusError(status, headers, body);
-    if (status === 404 && state.hasId) return { kind: 'lost', error };
+    const { isSafe } = call.facts;
+    if (status === 404 && state.hasId) {
+      // The gateway says it also to what ran when the session was ended, and then tells.
+      if (mayHaveRun(error) && !isSafe) return failed(outcomeUnknown('the session ended while the request ran', { status }));
+      return { kind: 'lost', error };
+    }
     const afterMs = retryAfterMs(headers['retry-after'], this.#parts.clock.wallMs());
-    if ((status === 503 || status === 429) && afterMs !== undefined) return { kind: 'again', error, afterMs };
+    const isLater = (status === 503 || status === 429) && afterMs !== undefined;
+    // A proxy may say it, too, of what had reached the gateway: only the gateway's own word is enough for what must not run twice.
+    if (isLater && (isSafe || saysNotBegun(body))) return { kind: 'again', error, afterMs };
     if (status < 500) return failed(error);
     // Some balancers say these also when the connection broke behind them: the request may have run.
-    if (status > 501 && status < 505 && call.facts.isSafe) return { kind: 'again', error, afterMs };
-    return failed(errorOf(body) || call.facts.isSafe ? error : outcomeUnknown(`HTTP ${status}`, { status }));
+    if (status > 501 && status < 505 && isSafe) return { kind: 'again', error, afterMs };
+    return failed(errorOf(body) || isSafe ? error : outcomeUnknown(`HTTP ${status}`, { status }));
   }
 
   #broken(call: Call, error: unknown): Outcome {

@@ -1,7 +1,7 @@
 // The way of one message: its turn, its attempts, its one answer.
 import type { Clock } from '../lifecycle/clock.js';
 import type { Call } from './call.js';
-import { unreachable } from './failures.js';
+import { outcomeUnknown, unreachable } from './failures.js';
 import type { Notes } from './notes.js';
 import { Patience, wait } from './patience.js';
 import type { Post } from './post.js';
@@ -51,7 +51,8 @@ export class Sender {
       }
       const state = call.facts.opensSession ? NO_SESSION : session.current;
       const outcome = await post.attempt(call, state);
-      if (call.signal.aborted) return false;
+      // Cancelled while it was under way: its client wants no answer, so nothing of it may be begun again.
+      if (call.signal.aborted || (call.isCancelled && outcome.kind !== 'done')) return false;
       switch (outcome.kind) {
         case 'done':
           notes.back();
@@ -59,6 +60,10 @@ export class Sender {
         case 'failed':
           return this.#give(call, outcome.error);
         case 'lost': {
+          // Whatever it had begun there ended with the session that its client gave up.
+          if (!call.facts.isSafe && session.wasReplaced(state.generation)) {
+            return this.#give(call, outcomeUnknown('its session was replaced by another initialize'));
+          }
           if (hasLostSession) return this.#give(call, outcome.error);
           hasLostSession = true;
           const failure = await this.#recover(call, state.generation, patience);

@@ -42,6 +42,8 @@ export class BridgeSession {
   #current = NO_SESSION;
   #version: string | undefined;
   #generations = 0;
+  /** The newest generation whose place another initialize of the client took. */
+  #replaced = 0;
   /** Of the client's initialize. */
   #params: unknown;
   #reopening: Promise<void> | undefined;
@@ -54,6 +56,11 @@ export class BridgeSession {
 
   get current(): SessionState {
     return this.#current;
+  }
+
+  /** Whether the client's own initialize put another session in place of that one: the bridge has ended it then. */
+  wasReplaced(generation: number): boolean {
+    return generation <= this.#replaced;
   }
 
   /** What initialize negotiated. */
@@ -71,6 +78,7 @@ export class BridgeSession {
     return this.#openingCall(message, bytes, (state, text) => {
       if (state) {
         this.#params = message.params;
+        this.#replaced = this.#current.generation;
         if (this.#current.hasId) this.#parts.onReplaced(this.#current);
         this.#install(state, text);
       }

@@ -39,7 +39,14 @@ const entries = {
     'Bad Request: Mcp-Session-Id header is required',
     'Send initialize first, then the Mcp-Session-Id that its answer carried.',
   ],
-  SESSION_NOT_FOUND: [404, -32001, 'client', 'never', 'Session not found', 'Send a new initialize without a session id.'],
+  SESSION_NOT_FOUND: [
+    404,
+    -32001,
+    'client',
+    'never',
+    'Session not found',
+    'Send a new initialize without a session id. With `data.executed: "unknown"` the call was running when its session ended: find out whether it ran before you repeat it.',
+  ],
   SERVER_NOT_FOUND: [404, -32000, 'client', 'never', 'Not found: no server at this path', 'Check the URL against `berth check`.'],
   METHOD_NOT_ALLOWED: [405, -32000, 'client', 'never', 'Method not allowed', 'Use GET, POST or DELETE.'],
   VERSION_UNSUPPORTED: [

@@ -47,6 +47,15 @@ export class GatewayError extends Error {
   }
 }
 
+/**
+ * What a call hears that may have run when its session ended: the same answer, marked, because the unknown-session answer alone is
+ * taken for "was not begun", and a caller who believes it would run the call twice.
+ */
+export function forBegunCall(error: GatewayError): GatewayError {
+  if (error.code !== 'SESSION_NOT_FOUND') return error;
+  return new GatewayError(error.code, { details: { ...error.details, executed: 'unknown' }, cause: error.cause });
+}
+
 /** Wraps anything thrown, with an id by which the caller's report finds the log's line; a GatewayError stays what it is. */
 export function toGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;

@@ -1,7 +1,7 @@
 // One session that this worker owns (or is claiming back): its token, its backend sessions, what is in flight. The guard is here.
 import type { BackendSession, RunningCall } from '../backends/backend.js';
 import type { BackendSessionRecord, SessionRecord } from '../directory/directory.js';
-import type { GatewayError } from '../errors/gateway-error.js';
+import { forBegunCall, type GatewayError } from '../errors/gateway-error.js';
 import { Bag } from '../lifecycle/bag.js';
 import type { OwnerToken, SessionId, SessionRef } from '../protocol/ids.js';
 import type { JsonRpcNotification, RequestId } from '../protocol/json-rpc.js';
@@ -190,8 +190,10 @@ export class Session {
   close(state: 'released' | 'ended', error: GatewayError): void {
     this.settle(state);
     for (const call of this.calls.toArray()) {
+      // Asked before it is cancelled; while the backend is being called it cannot be told.
+      const mayHaveRun = call.running?.mayHaveRun ?? true;
       call.running?.cancel('the session ended', state === 'ended');
-      call.fail(error);
+      call.fail(mayHaveRun ? forBegunCall(error) : error);
     }
     this.calls.clear();
     this.streams.close(state === 'released' ? 'moved' : 'ended');

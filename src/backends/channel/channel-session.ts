@@ -124,6 +124,9 @@ export class ChannelSession implements BackendSession {
     };
     begin(true);
     return {
+      get mayHaveRun() {
+        return running?.mayHaveRun ?? false;
+      },
       cancel: (reason, notify) => {
         cancelled = true;
         running?.cancel(reason, notify);

@@ -22,7 +22,7 @@ export interface Channel {
   agreed(protocolVersion: string): void;
   /** Sends a notification. Resolves when the backend has it, with an error if it did not take it; never rejects. */
   notify(message: JsonRpcNotification, headers: Headers): Promise<GatewayError | undefined>;
-  /** Ends it; calls in flight fail with `error`. */
+  /** Ends it; calls in flight fail with `error`, marked if they may have run. */
   close(error: GatewayError): void;
   /** For the log: it was opened in vain. */
   noteFailedOpening(error: GatewayError): void;
@@ -43,6 +43,8 @@ export interface Outgoing {
   onRefused(): void;
   /** Its bytes leave: from now on it may have run. */
   onWritten(): void;
+  /** It left, but certainly did not run; one of the ends below follows. */
+  onNotRun(): void;
   /** The backend did not take it, or it is unknown whether it did. */
   onFailed(error: GatewayError): void;
   /** The backend refused it because it lost the session: it did not run. */

@@ -62,11 +62,17 @@ export class Dialogue {
       onWritten: () => {
         entry.written = true;
       },
+      onNotRun: () => {
+        entry.written = false;
+      },
       onFailed: (error) => this.#fail(entry, error),
       onLost: (error) => this.#lose(entry, error),
     });
     if (!taken) this.#fail(entry, unavailable(backend, 'busy'));
     return {
+      get mayHaveRun() {
+        return entry.written;
+      },
       cancel: (reason, notify) => {
         if (this.#remove(entry) && notify) this.#sendCancelled(entry, reason);
       },

@@ -27,7 +27,7 @@ export interface Gate {
   close(): void;
 }
 
-const NOTHING_RUNS: RunningCall = { cancel: () => undefined };
+const NOTHING_RUNS: RunningCall = { mayHaveRun: false, cancel: () => undefined };
 
 export class HealthBackend implements Backend {
   readonly name: string;

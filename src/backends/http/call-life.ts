@@ -1,5 +1,5 @@
 // The life of a call apart from its answer: waiting for the session, being sent, being given up. See http-call.ts.
-import { GatewayError, toGatewayError } from '../../errors/gateway-error.js';
+import { forBegunCall, GatewayError, toGatewayError } from '../../errors/gateway-error.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendCall, RunningCall } from '../backend.js';
 import type { CallSession, SessionCall } from './call-session.js';
@@ -74,6 +74,10 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
     this.fail(this.lostBy === undefined ? error : recoveryError(this.session.transport.name, error, this.lostBy));
   }
 
+  get mayHaveRun(): boolean {
+    return this.begun;
+  }
+
   // --- giving up ---------------------------------------------------------------------------------------------------------
 
   cancel(reason: string, notify: boolean, headers?: Headers): void {
@@ -97,7 +101,7 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
 
   /** The session is closed: the caller hears why. */
   shut(error: GatewayError): void {
-    this.fail(error);
+    this.fail(this.begun ? forBegunCall(error) : error);
     this.abort(error);
   }
 

@@ -1,10 +1,10 @@
 // Which headers go to a backend: ours, the configured ones, and those of the client's that the configuration names.
 import { whyNotForwarded, whyNotSet } from '../../protocol/backend-headers.js';
+import { isHeaderValue } from '../../protocol/header-value.js';
 import { SESSION_HEADER, VERSION_HEADER } from '../../protocol/mcp.js';
 import type { Headers } from '../../streams/exchange.js';
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const ACCEPT_POST = 'application/json, text/event-stream';
 const ACCEPT_STREAM = 'text/event-stream';
 
@@ -32,7 +32,7 @@ export class HeaderPlan {
       fixed.authorization = `Basic ${Buffer.from(user).toString('base64')}`;
     }
     for (const [name, value] of Object.entries(config.headers)) {
-      if (!NAME.test(name) || !VALUE.test(value))
+      if (!NAME.test(name) || !isHeaderValue(value))
         throw new Error(`backend ${backend}: header ${JSON.stringify(name)} cannot be sent`);
       const lower = name.toLowerCase();
       if (whyNotSet(lower) === undefined) fixed[lower] = value;
@@ -53,7 +53,7 @@ export class HeaderPlan {
     for (const name of this.forwarded) {
       const value = client[name];
       // A value that undici refuses would cost the pool a connection for good: its slot is never freed.
-      if (value !== undefined && VALUE.test(value)) headers[name] = value;
+      if (value !== undefined && isHeaderValue(value)) headers[name] = value;
     }
     return headers;
   }
@@ -68,7 +68,7 @@ export class HeaderPlan {
     if (credential !== undefined) whole.push('authorization', credential);
     for (const name of this.forwarded) {
       const value = client[name];
-      if (value !== undefined && VALUE.test(value)) whole.push(name, value);
+      if (value !== undefined && isHeaderValue(value)) whole.push(name, value);
     }
     return whole;
   }
@@ -90,7 +90,7 @@ export function postHeaders(session: SessionHeaders, extra: Headers): string[] {
 /** Headers of a GET stream. */
 export function streamHeaders(session: SessionHeaders, extra: Headers, lastEventId: string | undefined): string[] {
   const own = ['accept', ACCEPT_STREAM];
-  if (lastEventId !== undefined && lastEventId !== '' && VALUE.test(lastEventId)) own.push('last-event-id', lastEventId);
+  if (lastEventId !== undefined && lastEventId !== '' && isHeaderValue(lastEventId)) own.push('last-event-id', lastEventId);
   return flatten(own, session, extra);
 }
 

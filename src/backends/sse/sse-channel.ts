@@ -1,6 +1,6 @@
 // The channel to one HTTP+SSE server: a GET stream that brings everything, and a POST for each message of ours. Lives as long as the
 // stream.
-import { GatewayError } from '../../errors/gateway-error.js';
+import { forBegunCall, GatewayError } from '../../errors/gateway-error.js';
 import type { Timer } from '../../lifecycle/clock.js';
 import { errorText, type JsonRpcNotification } from '../../protocol/json-rpc.js';
 import { scanMessage } from '../../protocol/scan-json.js';
@@ -117,7 +117,7 @@ export class SseChannel implements Channel {
   call(call: BackendCall, timeoutMs: number, onNotRun?: () => void): RunningCall {
     if (!this.#failure) return this.#dialogue.call(call, timeoutMs, onNotRun);
     call.sink.fail(this.#failure);
-    return { cancel: () => undefined };
+    return { mayHaveRun: false, cancel: () => undefined };
   }
 
   agreed(protocolVersion: string): void {
@@ -134,7 +134,7 @@ export class SseChannel implements Channel {
     this.#failure ??= error;
     this.#stream.stop();
     this.#onReady?.(error);
-    this.#dialogue.failAll(() => error);
+    this.#dialogue.failAll((written) => (written ? forBegunCall(error) : error));
   }
 
   noteFailedOpening({ code, details }: GatewayError): void {
@@ -203,6 +203,8 @@ export class SseChannel implements Channel {
       const message = text === '' ? undefined : scanMessage(text);
       if (message?.kind === 'response' && message.id === outgoing.id) this.#dialogue.take(Buffer.from(text));
     } else if (this.#isAgreed && isLostStream(status, text)) {
+      // Race: where the session ends by it, its calls hear that before this one is told here.
+      outgoing.onNotRun();
       this.#retire();
       outgoing.onLost(unavailable(name, 'session_lost', { answer, repeated: true }));
     } else {

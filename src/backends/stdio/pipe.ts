@@ -1,5 +1,5 @@
 // The channel to one child: its stdin and stdout. Lives as long as the child.
-import type { GatewayError } from '../../errors/gateway-error.js';
+import { forBegunCall, type GatewayError } from '../../errors/gateway-error.js';
 import type { Clock } from '../../lifecycle/clock.js';
 import type { ProcessGroup } from '../../lifecycle/process-group.js';
 import type { JsonRpcNotification } from '../../protocol/json-rpc.js';
@@ -79,7 +79,7 @@ export class Pipe implements Channel {
     const { failure } = this;
     if (!failure) return this.#dialogue.call(call, timeoutMs);
     call.sink.fail(failure);
-    return { cancel: () => undefined };
+    return { mayHaveRun: false, cancel: () => undefined };
   }
 
   /** A line carries no revision. */
@@ -93,7 +93,7 @@ export class Pipe implements Channel {
   close(error: GatewayError): void {
     this.#closedWith ??= error;
     this.#child.end();
-    this.#dialogue.failAll(() => error);
+    this.#dialogue.failAll((written) => (written ? forBegunCall(error) : error));
   }
 
   noteFailedOpening(error: GatewayError): void {

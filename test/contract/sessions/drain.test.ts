@@ -28,7 +28,7 @@ function begin(session: Session): { readonly told: string[] } {
   session.calls.add({
     id: 1,
     backend: 'tickets',
-    running: { cancel: () => undefined },
+    running: { mayHaveRun: true, cancel: () => undefined },
     fail: (error: GatewayError) => {
       told.push(error.code);
       session.inFlight--;

@@ -378,7 +378,7 @@ export function backendSession(bound: boolean, record?: BackendSessionRecord): B
     isBoundToWorker: bound,
     record,
     open: () => Promise.reject(new Error('not in this test')),
-    call: () => ({ cancel: () => undefined }),
+    call: () => ({ mayHaveRun: false, cancel: () => undefined }),
     notify: async () => undefined,
     setListening: () => undefined,
     close: () => undefined,

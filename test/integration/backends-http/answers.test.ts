@@ -311,7 +311,7 @@ describe('answers of a backend', () => {
     const call = callTool(session, 'slow', { ms: 60_000 });
     await waitFor('the call', () => strict.of('tools/call').length === 2);
     session.close(new GatewayError('SESSION_NOT_FOUND'));
-    expect((await call).error?.code).toBe('SESSION_NOT_FOUND');
+    expect((await call).error).toMatchObject({ code: 'SESSION_NOT_FOUND', details: { executed: 'unknown' } });
     await waitFor('the connection to be cut', () => strict.of('tools/call')[1]?.aborted);
     expect(session.isOpen).toBe(false);
   });

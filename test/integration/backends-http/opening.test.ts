@@ -128,7 +128,7 @@ describe('opening a backend session', () => {
     const call = callTool(session, 'echo');
     await waitFor('initialize', () => strict.of('initialize').length === 1);
     session.close(new GatewayError('SESSION_NOT_FOUND'));
-    expect((await call).error?.code).toBe('SESSION_NOT_FOUND');
+    expect((await call).error).toMatchObject({ code: 'SESSION_NOT_FOUND', details: undefined });
     release();
     await waitFor('the discard', () => host.discarded.length === 1);
     expect(unsealBackendSession(keyring, 'ref-1', 'b', host.discarded[0]?.sealed ?? '')?.id).toBe('session-1');

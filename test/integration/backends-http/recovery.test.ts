@@ -189,7 +189,10 @@ describe('a backend that lost its session', () => {
     const { strict, session, host } = await open({}, { onStateLoss: 'fail' });
     await callTool(session, 'echo');
     strict.forget();
-    expect((await callTool(session, 'echo')).error?.code).toBe('SESSION_NOT_FOUND');
+    const { error } = await callTool(session, 'echo');
+    // Refused: it did not run, and whoever asks again in a new session runs it once.
+    expect(error).toMatchObject({ code: 'SESSION_NOT_FOUND', details: { reason: 'session_lost' } });
+    expect(error?.details).not.toHaveProperty('executed');
     expect(host.losses).toHaveLength(1);
     expect(strict.of('initialize')).toHaveLength(1);
   });

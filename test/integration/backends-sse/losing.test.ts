@@ -99,10 +99,24 @@ test('fail: a forgotten stream ends the session, and nothing is repeated', async
     { onPost: ({ message }) => (message.params?.name === 'hang' ? { status: 404 } : undefined) },
     { onStateLoss: 'fail' },
   );
-  await expect(callTool(session, 1, 'hang').response).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND' });
+  await expect(callTool(session, 1, 'hang').response).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND', details: undefined });
   expect(host.lost).toEqual(['the backend lost the session']);
   expect(raw.sent('tools/call')).toHaveLength(1);
   expect(raw.streams).toHaveLength(1);
+});
+
+test('fail: what it had begun before it forgot is marked as what may have run', async () => {
+  let known = 1;
+  const { session, raw } = await open(
+    { onPost: ({ stream }) => (stream && stream.id >= known ? undefined : { status: 404 }) },
+    { onStateLoss: 'fail' },
+  );
+  const begun = callTool(session, 1, 'hang');
+  await waitFor('the call', () => raw.sent('tools/call').length === 1);
+  known = 2;
+  const refused = callTool(session, 2, 'echo');
+  await expect(begun.response).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND', details: { executed: 'unknown' } });
+  await expect(refused.response).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND', details: undefined });
 });
 
 test('a 400 that says something else is no lost session', async () => {
@@ -138,9 +152,9 @@ test('closing ends the stream and sends nothing; closing the backend ends the st
   await other.session.open(soon());
   const before = raw.posts.length;
   const hanging = callTool(session, 1, 'hang');
-  const why = new GatewayError('SESSION_NOT_FOUND');
-  session.close(why);
-  await expect(hanging.response).rejects.toBe(why);
+  await waitFor('the call', () => raw.sent('tools/call').length === 1);
+  session.close(new GatewayError('SESSION_NOT_FOUND'));
+  await expect(hanging.response).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND', details: { executed: 'unknown' } });
   await waitFor('the stream to end', () => !raw.streams[0]?.isOpen);
   expect(raw.posts.slice(before).filter(({ message }) => message.method !== 'tools/call')).toEqual([]);
   await backend.close();

@@ -32,7 +32,7 @@ test.each([
   const caller = callTool(session, 2, 'hang');
   session.close(gone);
   expect(session.isBoundToWorker).toBe(false);
-  await expect(caller.response).rejects.toBe(gone);
+  await expect(caller.response).rejects.toMatchObject({ code: gone.code, details: { executed: 'unknown' } });
   await waitFor('the group to be reported as gone', () => fixture.groups.at(-1)?.alive === false);
   expect([isAlive(fixture.lastPid), isAlive(pid)]).toEqual([false, false]);
 });

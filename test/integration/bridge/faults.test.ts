@@ -1,4 +1,6 @@
 // What goes wrong at the gateway: the caller gets one answer with his id, and a tool call never runs twice.
+import type { ServerResponse } from 'node:http';
+import { CLIENT_PARAMS } from '../../support/bridge-process.js';
 import { type RecordedRequest, sendError } from '../../support/strict-backend.js';
 import { waitFor } from '../../support/wait-for.js';
 import { textOf, useHarness } from './harness.js';
@@ -111,6 +113,73 @@ test('503 and 429 with Retry-After, and a refused connection, are waited out; th
   expect(textOf(await bridge.answer(2))).toBe('1');
   expect(next.of('tools/call').filter(({ sessionId }) => sessionId === 'other-1')).toHaveLength(1);
   expect(bridge.stderr).toContain('the gateway is back');
+});
+
+test('503 and 429 of a proxy: its word is not enough to repeat a tool call, but a list is repeated', async () => {
+  const { server, bridge } = await open();
+  for (const [i, status] of [503, 429].entries()) {
+    const later = (_: RecordedRequest, response: ServerResponse) => {
+      response.writeHead(status, { 'retry-after': '0', 'content-type': 'text/html' }).end('<h1>later</h1>');
+    };
+    server.once('tools/call', later).once('tools/list', later);
+    const { error } = await bridge.ask(`call-${i}`, 'tools/call', { name: 'echo' });
+    expect(error).toMatchObject({ code: status === 503 ? -32012 : -32000, data: { status } });
+    expect(server.of('tools/call')).toHaveLength(i + 1);
+    expect((await bridge.ask(`list-${i}`, 'tools/list')).result?.tools).toHaveLength(1);
+  }
+});
+
+test('a 404 that says that the call may have run: it is not repeated, and the next one finds a new session', async () => {
+  const { server, bridge } = await open({ get: '405' });
+  await waitFor('the GET', () => server.of('GET').length === 1);
+  const marked = (_: RecordedRequest, response: ServerResponse) => {
+    server.forget();
+    sendError(response, 404, -32001, 'Session not found', null, { executed: 'unknown' });
+  };
+  server.once('tools/call', marked).once('tools/list', marked);
+  expect((await bridge.ask(1, 'tools/call', { name: 'echo' })).error?.code).toBe(-32012);
+  expect(server.of('tools/call')).toHaveLength(1);
+  expect(textOf(await bridge.ask(2, 'tools/call', { name: 'echo', arguments: { text: 'next' } }))).toBe('next');
+  expect((await bridge.ask(3, 'tools/list')).result?.tools).toHaveLength(1);
+});
+
+test("a call in flight whose session the client's second initialize ends is not begun again in the next one", async () => {
+  const { server, bridge } = await open();
+  let refuse: (() => void) | undefined;
+  server.once('tools/call', (_, response) => {
+    refuse = () => sendError(response, 404, -32001, 'Session not found', null);
+  });
+  bridge.call('pay', 'count');
+  await waitFor('the call', () => refuse);
+  await bridge.ask('again', 'initialize', CLIENT_PARAMS);
+  bridge.notify('notifications/initialized');
+  await waitFor('the end of the first session', () => server.of('DELETE').length === 1);
+  refuse?.();
+  expect((await bridge.answer('pay')).error?.code).toBe(-32012);
+  expect(textOf(await bridge.ask('next', 'tools/call', { name: 'count' }))).toBe('1');
+});
+
+test.each([
+  ['lost its session', 404, -32001],
+  ['was told to wait', 503, -32000],
+])('a call that is cancelled and then %s is not begun again', async (_name, status, code) => {
+  const { server, bridge } = await open();
+  let refuse: (() => void) | undefined;
+  server.once('tools/call', (_, response) => {
+    refuse = () => {
+      response.setHeader('retry-after', '0');
+      sendError(response, status, code, 'no', null);
+    };
+  });
+  bridge.call('pay', 'count');
+  await waitFor('the call', () => refuse);
+  bridge.notify('notifications/cancelled', { requestId: 'pay' });
+  await waitFor('the cancellation', () => server.of('notifications/cancelled').length === 1);
+  refuse?.();
+  // Longer than any wait of the bridge before it would try again.
+  await bridge.ask('slow', 'tools/call', { name: 'slow', arguments: { ms: 1000 } });
+  expect(server.of('tools/call').map(({ message }) => message.id)).toEqual(['pay', 'slow']);
+  expect(bridge.lines.map(({ id }) => id)).toEqual(['init', 'slow']);
 });
 
 test('patience ends: the caller is told that nothing ran', async () => {

@@ -42,6 +42,29 @@ test('the GET stream comes again with Last-Event-ID, after the time that retry n
   await waitFor('its notification', () => bridge.lines.length === 3);
 });
 
+test('an event id that no header can carry is no id: the GET stream comes again without one', async () => {
+  const { server, bridge } = await open();
+  await waitFor('the GET stream', () => server.streams.size === 1);
+  server.streams.write(`retry: 30\nid: 日本\n${message({ method: 'notifications/message', params: { data: 1 } })}`);
+  await waitFor('the notification', () => bridge.lines.length === 2);
+  server.streams.closeAll();
+  await waitFor('the second GET', () => server.of('GET').length === 2);
+  expect(server.of('GET')[1]?.headers).not.toHaveProperty('last-event-id');
+});
+
+test('a Retry-After of months is no reason to ask without a pause', async () => {
+  const server = await use.server();
+  server.always('GET', (_, response) => {
+    response.setHeader('retry-after', '9000000');
+    sendError(response, 503, -32000, 'later', null);
+  });
+  const bridge = use.bridge(server.url);
+  await bridge.open();
+  await waitFor('the GET', () => server.of('GET').length === 1);
+  await bridge.ask(1, 'tools/call', { name: 'slow', arguments: { ms: 500 } });
+  expect(server.of('GET')).toHaveLength(1);
+});
+
 test('405: no stream is offered, and none is asked for again', async () => {
   const { server, bridge } = await open({ get: '405' });
   await waitFor('the GET', () => server.of('GET').length === 1);
@@ -105,6 +128,16 @@ describe('the stream of an answer that breaks', () => {
     expect(server.of('tools/call')).toHaveLength(1);
     expect((await bridge.ask(2, 'tools/list')).result?.tools).toHaveLength(1);
     expect(server.of('tools/list')).toHaveLength(2);
+  });
+
+  test('with an id that no header can carry: outcome unknown at once, not after the patience', async () => {
+    const { server, bridge } = await open();
+    server.once('tools/call', (_, response) => {
+      events(response, `retry: 10\nid: 日本\n${message({ method: 'notifications/progress', params: { progress: 1 } })}`);
+      response.end();
+    });
+    expect((await bridge.ask(1, 'tools/call', { name: 'x' })).error?.code).toBe(-32012);
+    expect(server.of('tools/call')).toHaveLength(1);
   });
 
   test.each([
