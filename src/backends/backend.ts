@@ -115,6 +115,8 @@ export interface BackendSession {
   readonly isOpen: boolean;
   /** True if something of it (a stdio child) cannot be passed to another worker. */
   readonly isBoundToWorker: boolean;
+  /** Client headers that it was opened with and that may be passed on: for what we ask in it by ourselves. Undefined where none are kept. */
+  readonly openedWith?: Headers | undefined;
   /**
    * Lazy, single-flight. `headers`: client headers that may be passed on, as for a call (default none).
    * @throws GatewayError BACKEND_UNAVAILABLE, BACKEND_TIMEOUT, NOT_OWNER

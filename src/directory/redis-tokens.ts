@@ -51,7 +51,7 @@ export class RedisTokens implements TokenStore {
   }
 
   async fail(nonce: string, reason: string, failures: number, pauseMs: number): Promise<void> {
-    await this.#run(publishToken, [nonce, `failed ${failures} ${reason}`, Math.max(1, Math.floor(pauseMs))]);
+    await this.#run(publishToken, [nonce, `failed ${failures} ${reason}`, Math.max(0, Math.floor(pauseMs))]);
   }
 
   async #run(script: typeof claimToken, args: readonly (string | number)[]): Promise<unknown[]> {

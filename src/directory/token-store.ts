@@ -34,5 +34,6 @@ export interface TokenStore {
   claim(unwanted: string, nonce: string): Promise<TokenClaim>;
   /** @returns false if the claim of this nonce ran out: then another worker fetches one, and ours stays our own */
   publish(nonce: string, token: PublishedToken): Promise<boolean>;
+  /** @param pauseMs for all; 0: the failure was the caller's own, and the next one may try at once */
   fail(nonce: string, reason: string, failures: number, pauseMs: number): Promise<void>;
 }

@@ -73,9 +73,11 @@ export function readRequestId(value: unknown): RequestId | undefined {
   return isObject(value) && isRequestId(value.id) ? value.id : undefined;
 }
 
-/** Text of a JSON-RPC error answer; `id: null` where the caller's id could not be read. */
+/** Text of a JSON-RPC error answer; `id: null` where the caller's id could not be read. Data that cannot be written is left out. */
 export function errorText(id: RequestId | undefined, error: JsonRpcErrorObject): string {
-  return JSON.stringify({ jsonrpc: '2.0', id: id ?? null, error });
+  const answer = { jsonrpc: '2.0', id: id ?? null, error };
+  const { code, message } = error;
+  return textOf(answer) ?? JSON.stringify({ ...answer, error: { code, message } });
 }
 
 /** Text of a JSON-RPC result whose `result` is already JSON text: spliced, not parsed. */

@@ -26,6 +26,8 @@ const COLON = 58;
 const SPACE = 32;
 const EMPTY = Buffer.alloc(0);
 const LINE_BREAK = Buffer.from('\n');
+/** What one more data line costs beside its bytes: each is an object until the event is whole, also an empty one. */
+const LINE_BYTES = 64;
 
 /**
  * Splits a byte stream into events: `push` chunks, then take events with `next` until it has none. Pull instead of call-back, so
@@ -48,7 +50,7 @@ export class SseScanner {
   #event: string | undefined;
   #retryMs: number | undefined;
 
-  /** @param maxEventBytes bound of what one unfinished event may hold, default 16 MiB */
+  /** @param maxEventBytes bound of what one unfinished event may hold, 64 bytes for each line but its first included; default 16 MiB */
   constructor(maxEventBytes = 16 * 1024 * 1024) {
     this.#maxEventBytes = maxEventBytes;
   }
@@ -162,7 +164,7 @@ export class SseScanner {
     if (line[valueStart] === SPACE) valueStart++;
     switch (line.toString('latin1', 0, Math.min(nameEnd, 6))) {
       case 'data':
-        this.#count(line.length - valueStart);
+        this.#count(line.length - valueStart + (this.#data.length > 0 ? LINE_BYTES : 0));
         this.#data.push(line.subarray(valueStart));
         return;
       case 'id': {

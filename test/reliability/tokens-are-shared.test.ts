@@ -152,8 +152,8 @@ test('the token endpoint is away: who has a good token is served, who has none i
   for (const answer of refused) {
     expect(answer).toMatchObject({ error: { code: -32010, data: { backend: 'recorder', reason: 'oauth_refused' } } });
   }
-  // Shared as well: the endpoint is not asked once per request, nor once per worker.
-  expect(tokens.requests.length).toBeLessThanOrEqual(4);
+  // Not shared, since it may be the secret of that worker alone; but no worker asks once per request.
+  expect(tokens.requests.length).toBeLessThanOrEqual(18);
   expect(backend.requests).toHaveLength(0);
   tokens.mode = { kind: 'grant' };
   await waitFor('the backend to be served', async () => (await burst(sessions, 6)).length === 0, 30_000);

@@ -26,6 +26,8 @@ export interface TokenServer {
   /** Of the next tokens, one each, before `lifeSeconds` counts. */
   readonly nextLives: number[];
   readonly clientSecret: string;
+  /** False: `invalid_client`. Default: all are accepted. */
+  accepts: (form: Readonly<Record<string, string>>) => boolean;
   /** Whether this Authorization header carries a token that is good now. */
   isGood(authorization: string | undefined): boolean;
   /** As if taken back. */
@@ -42,8 +44,12 @@ export async function startTokenServer(lifeSeconds: number | undefined = 600): P
   const hanging: Array<{ peer: Endpoint; self: Endpoint }> = [];
   const sockets = new Set<Socket>();
 
-  const answer = (response: ServerResponse): void => {
+  const answer = (response: ServerResponse, form: Readonly<Record<string, string>>): void => {
     const { mode } = made;
+    if (!made.accepts(form)) {
+      response.writeHead(401, { 'content-type': 'application/json' }).end('{"error":"invalid_client"}');
+      return;
+    }
     if (mode.kind === 'hang') {
       const { remoteAddress, remotePort, localAddress, localPort } = response.req.socket;
       const peer = { address: remoteAddress ?? '', port: remotePort ?? 0 };
@@ -68,7 +74,7 @@ export async function startTokenServer(lifeSeconds: number | undefined = 600): P
     request.on('end', () => {
       const form = Object.fromEntries(new URLSearchParams(Buffer.concat(chunks).toString()));
       requests.push({ headers: request.headers, form });
-      answer(response);
+      answer(response, form);
     });
   });
   server.on('connection', (socket) => {
@@ -84,6 +90,7 @@ export async function startTokenServer(lifeSeconds: number | undefined = 600): P
     mode: { kind: 'grant' },
     lifeSeconds,
     nextLives: [],
+    accepts: () => true,
     clientSecret: `SECRET-${randomBytes(12).toString('hex')}`,
     isGood: (authorization) => (good.get(authorization?.replace(/^Bearer /, '') ?? '') ?? 0) > performance.now(),
     revoke: () => good.clear(),

@@ -112,7 +112,12 @@ export class ChannelSession implements BackendSession {
       const state = this.#state;
       if (state.kind === 'open') {
         const again = mayRepeat ? () => begin(false) : undefined;
-        running = state.channel.call(call, this.#parts.timeoutMs, again);
+        // Begun from a promise or an event, where nobody catches: what a client sent must not end the worker.
+        try {
+          running = state.channel.call(call, this.#parts.timeoutMs, again);
+        } catch (error) {
+          call.sink.fail(toGatewayError(error));
+        }
         return;
       }
       this.open(call.deadlineMs, call.headers).then(

@@ -44,17 +44,19 @@ export class Dialogue {
     return this.#calls.size;
   }
 
-  /** As Channel.call; the channel works. */
+  /** As Channel.call; the channel works. @throws GatewayError BAD_ARGUMENT, and nothing of the call stays */
   call(call: BackendCall, timeoutMs: number, onNotRun?: () => void): RunningCall {
     const { clock, wire, backend } = this.#options;
-    const entry = this.#calls.add(call, onNotRun);
+    const entry = this.#calls.make(call, onNotRun);
+    const text = requestLine(entry);
+    this.#calls.add(entry);
     call.sink.resume = () => this.#readOn(entry);
     const nowMs = clock.monotonicMs();
     const leftMs = Math.min(Math.max(0, Math.min(timeoutMs, call.deadlineMs - nowMs)), MAX_TIMER_MS);
     entry.timer = clock.after(leftMs, () => this.#expire(entry));
     const taken = wire.send({
       id: entry.id,
-      text: requestLine(entry),
+      text,
       headers: call.headers,
       deadlineMs: nowMs + leftMs,
       isWanted: () => this.#calls.has(entry),
@@ -157,8 +159,12 @@ export class Dialogue {
     }
     const isOwn = entry.progressToken !== entry.callerToken;
     const told = isOwn
-      ? JSON.stringify({ ...(message as object), params: { ...params, progressToken: entry.callerToken } })
+      ? textOf({ ...(message as object), params: { ...params, progressToken: entry.callerToken } })
       : text.toString('utf8');
+    if (told === undefined) {
+      this.#options.onStray(text);
+      return;
+    }
     if (entry.call.sink.message(told, false) || !this.#calls.has(entry)) return;
     this.#slow.add(entry);
     this.#options.wire.pause();

@@ -1,6 +1,7 @@
 // The calls that run on one channel, by the ids and progress tokens that stand on it. Ids are ours: those of the client and of the
 // gateway's own requests may collide, and a late answer to an earlier call must not be taken for one to a later.
 import type { Timer } from '../../lifecycle/clock.js';
+import { GatewayError } from '../../errors/gateway-error.js';
 import { isObject, isRequestId, type RequestId } from '../../protocol/json-rpc.js';
 import type { BackendCall } from '../backend.js';
 import { withId } from './splice-id.js';
@@ -29,12 +30,13 @@ export class RunningCalls {
   readonly #byId = new Map<RequestId, TrackedCall>();
   readonly #byToken = new Map<string, TrackedCall>();
 
-  add(call: BackendCall, onNotRun?: () => void): TrackedCall {
+  /** Not among them until it is added: its line may yet prove impossible to write. */
+  make(call: BackendCall, onNotRun?: () => void): TrackedCall {
     const id = ++this.#lastId;
     const meta = call.message.params?._meta;
     const token = isObject(meta) && isRequestId(meta.progressToken) ? meta.progressToken : undefined;
     const isTaken = token !== undefined && this.#byToken.has(keyOf(token));
-    const entry: TrackedCall = {
+    return {
       id,
       call,
       progressToken: isTaken ? `${OWN_TOKEN}${id}` : token,
@@ -43,9 +45,12 @@ export class RunningCalls {
       onNotRun,
       timer: undefined,
     };
-    this.#byId.set(id, entry);
+  }
+
+  /** In the same turn as `make`, which chose a token that nobody else uses. */
+  add(entry: TrackedCall): void {
+    this.#byId.set(entry.id, entry);
     if (entry.progressToken !== undefined) this.#byToken.set(keyOf(entry.progressToken), entry);
-    return entry;
   }
 
   /** Takes it out and ends its timer. @returns false if it is over already */
@@ -90,8 +95,19 @@ export function isOwnToken(token: unknown): boolean {
 
 const hasLineBreak = (text: Buffer | string) => text.includes('\n') || text.includes('\r');
 
-/** The call as one line with the channel's id and token: the caller's own bytes wherever they can be kept. */
-export function requestLine({ id, call, progressToken, callerToken }: TrackedCall): Buffer | string {
+/**
+ * The call as one line with the channel's id and token: the caller's own bytes wherever they can be kept.
+ * @throws GatewayError BAD_ARGUMENT for what can be read but not written anew
+ */
+export function requestLine(entry: TrackedCall): Buffer | string {
+  try {
+    return writeLine(entry);
+  } catch (cause) {
+    throw new GatewayError('BAD_ARGUMENT', { message: 'params are nested too deeply', cause });
+  }
+}
+
+function writeLine({ id, call, progressToken, callerToken }: TrackedCall): Buffer | string {
   const { message, bytes } = call;
   if (progressToken === callerToken && !hasLineBreak(bytes))
     return withId(Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes), id);

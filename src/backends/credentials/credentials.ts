@@ -17,7 +17,10 @@ export interface Credentials {
    * @throws GatewayError BACKEND_UNAVAILABLE with the reason in its details; nothing was sent to the backend
    */
   ensure(deadlineMs: number): Promise<string>;
-  /** The backend answered 401 to this value. A value that is no longer in use changes nothing. */
+  /**
+   * The backend answered 401 to this value: another one is to take its place, which `ensure` waits for; `current` may give the old one
+   * a little longer. A value that is no longer in use changes nothing.
+   */
   refuse(value: string): void;
   close(): void;
 }

@@ -32,6 +32,11 @@ const MAX_WAITING = 1000;
 /** Tokens that one request waits for: beyond the first only where each is refused as it comes. */
 const MAX_ROUNDS = 3;
 
+/** Failures of the authorization server itself. */
+const SHARED_REASONS: ReadonlySet<CredentialReason> = new Set(['oauth_unreachable', 'oauth_failed']);
+/** How long a token that was refused stays in use while the next one is fetched: one caller's 401 must not stop all others. */
+const REFUSED_MS = 5000;
+
 interface Run {
   /** Settled as soon as there is something to use, or nothing to be had. */
   readonly outcome: Promise<void>;
@@ -48,6 +53,8 @@ interface Held {
   /** Monotonic. */
   readonly freshUntilMs: number;
   readonly usableUntilMs: number;
+  /** Set once it was refused: another one is to take its place. Until then it is used while that one is fetched. */
+  refusedUntilMs: number | undefined;
 }
 
 export class OAuthToken implements Credentials {
@@ -80,21 +87,29 @@ export class OAuthToken implements Credentials {
     const held = this.#usable();
     if (!held) return undefined;
     this.#isUsed = true;
-    if (!this.#run && this.#options.clock.monotonicMs() >= held.freshUntilMs) this.#refreshAhead();
-    return held.header;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (!this.#run && (held.refusedUntilMs !== undefined || nowMs >= held.freshUntilMs)) this.#refreshAhead();
+    return this.#run && nowMs >= (held.refusedUntilMs ?? Number.POSITIVE_INFINITY) ? undefined : held.header;
   }
 
   async ensure(deadlineMs: number): Promise<string> {
     const { backend, clock } = this.#options;
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const header = this.current();
-      if (header !== undefined) return header;
+      // Whoever can wait need not take one that was refused, if another is on its way.
+      if (header !== undefined && !(this.#run && this.#held?.refusedUntilMs !== undefined)) return header;
       // In the pause after a failure: the token endpoint is not asked once per request.
       if (!this.#run && this.#error && clock.monotonicMs() < this.#retryAtMs) throw this.#error;
       if (this.#closed.signal.aborted) throw noCredential(backend, 'credential_unavailable', { cause: 'closed' });
       const run = this.#run ?? this.#start();
       // Race: what a run brought was refused while the run still shares it; then the next one has to begin behind it.
-      await this.#await(run.isSettled ? run.finished : run.outcome, deadlineMs);
+      try {
+        await this.#await(run.isSettled ? run.finished : run.outcome, deadlineMs);
+      } catch (error) {
+        const left = this.#usable();
+        if (!left) throw error;
+        return left.header;
+      }
     }
     throw noCredential(backend, 'credential_unavailable', { cause: 'refused' });
   }
@@ -119,8 +134,10 @@ export class OAuthToken implements Credentials {
   refuse(value: string): void {
     const held = this.#held;
     if (value !== held?.header || !this.#refusals.mayDrop()) return;
-    this.#options.logger?.warn({ backend: this.#options.backend }, 'the backend refused the token: the next use fetches another');
-    this.#held = undefined;
+    const { backend, clock, logger } = this.#options;
+    logger?.warn({ backend }, 'the backend refused the token: another is fetched');
+    held.refusedUntilMs = clock.monotonicMs() + REFUSED_MS;
+    this.#refreshAhead();
   }
 
   close(): void {
@@ -207,9 +224,11 @@ export class OAuthToken implements Credentials {
     try {
       token = await this.#fetch();
     } catch (error) {
-      const reason = error instanceof TokenRequestFailed ? error.reason : 'oauth_failed';
-      // A worker that stops has not failed: the others may go on at once.
-      const pauseMs = this.#closed.signal.aborted ? 0 : retryPauseMs(this.#failures);
+      const reason = error instanceof TokenRequestFailed ? error.reason : 'credential_unavailable';
+      // Only what the others would meet as well. A secret that cannot be read here, or that is an old one while pods are replaced, is
+      // this worker's trouble; and one that stops has not failed.
+      const isShared = SHARED_REASONS.has(reason) && !this.#closed.signal.aborted;
+      const pauseMs = isShared ? retryPauseMs(this.#failures) : 0;
       // Not awaited: who waits here need not wait for Redis as well.
       store.fail(nonce, reason, this.#failures + 1, pauseMs).catch(() => undefined);
       throw error;
@@ -245,6 +264,7 @@ export class OAuthToken implements Credentials {
       version,
       freshUntilMs: freshUntilMs + toMonotonicMs,
       usableUntilMs: usableUntilMs + toMonotonicMs,
+      refusedUntilMs: undefined,
     };
     if (held.usableUntilMs <= clock.monotonicMs()) return false;
     if (this.#held?.version === version) return true;

@@ -85,6 +85,10 @@ export class WatchedSession implements BackendSession {
     return this.inner.isBoundToWorker;
   }
 
+  get openedWith(): Headers | undefined {
+    return this.inner.openedWith;
+  }
+
   get record(): BackendSessionRecord | undefined {
     return this.inner.record;
   }

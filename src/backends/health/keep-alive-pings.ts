@@ -54,7 +54,8 @@ export class KeepAlivePings {
       const session = next.value;
       // Closed, or used, while others were pinged.
       if (!session.isOpen) continue;
-      await pingCall(session, clock.monotonicMs() + PING_TIMEOUT_MS);
+      // A session that it finds lost is opened anew with them: without them it would be nobody's, or another caller's.
+      await pingCall(session, clock.monotonicMs() + PING_TIMEOUT_MS, session.openedWith ?? {});
     }
   }
 }

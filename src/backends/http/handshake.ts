@@ -26,6 +26,9 @@ const LOST = new Error('lost');
 /** Told where no POST is taken: what servers of the first protocol revision answer at the URL of their stream. */
 const LEGACY_REMEDY = 'if this is a server of protocol 2024-11-05 (HTTP+SSE), set type: sse';
 
+/** Says nothing of whether the session is initialized. */
+const UNDECIDED = new Set([401, 403, 408, 429]);
+
 export interface HandshakePlan {
   readonly transport: HttpTransport;
   readonly host: BackendSessionHost;
@@ -207,6 +210,7 @@ export class Handshake {
       const reply = await this.#send(postHeaders({ id, protocolVersion, credential }, headers), body, false);
       if (reply.status === 401 && credential !== undefined) transport.credentials.refuse(credential);
       if (mayBeLost && isLostSession(id !== undefined, reply.status, reply.text, transport.lostPattern)) throw LOST;
+      if (mayBeLost && isRefusedRepeat(reply.status)) return;
       if (reply.status < 200 || reply.status > 299) throw statusError(transport.name, reply.status);
     } catch (error) {
       throw error === LOST ? error : this.#explain(error);
@@ -254,4 +258,9 @@ export class Handshake {
   #discard(record: BackendSessionRecord): void {
     if (isIssuedId(this.#issued)) this.#plan.host.discard(record);
   }
+}
+
+/** A strict server that had taken the first notifications/initialized refuses another: that is as good as taking it. */
+function isRefusedRepeat(status: number): boolean {
+  return status >= 400 && status <= 499 && !UNDECIDED.has(status);
 }

@@ -64,6 +64,10 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     return this.current !== undefined && this.#closedWith === undefined;
   }
 
+  get openedWith(): Headers | undefined {
+    return this.current?.headers;
+  }
+
   get record(): BackendSessionRecord | undefined {
     return this.#record;
   }

@@ -2,8 +2,8 @@
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendSession, CallSink } from '../backend.js';
 
-/** Resolves when the ping was answered or failed, either way. */
-export function pingCall(session: BackendSession, deadlineMs: number, headers: Headers = {}): Promise<void> {
+/** Resolves when the ping was answered or failed, either way. @param headers of the client, as for its calls: a recovery uses them too */
+export function pingCall(session: BackendSession, deadlineMs: number, headers: Headers): Promise<void> {
   return new Promise((resolve) => {
     const sink: CallSink = {
       message(_json, final) {

@@ -117,17 +117,27 @@ export abstract class ReplyHandler implements Dispatcher.DispatchHandler {
 
   #decode(decoder: Transform, controller: Dispatcher.DispatchController): void {
     this.#decoder = decoder;
-    decoder.on('data', (chunk: Buffer) => this.onChunk(chunk));
-    decoder.on('drain', () => controller.resume());
-    decoder.on('end', () => {
-      if (!this.#failed) this.onEnd();
-    });
-    decoder.on('error', (error) => {
+    const giveUp = (error: Error) => {
       if (this.#decoder !== decoder) return;
       controller.abort(error);
       // Where the answer had ended already, the abort does nothing and the failure has to be told here.
       if (this.#decoder === decoder) this.#fail(error);
-    });
+    };
+    // undici catches what a handler throws; in an event of the decoder's it would end the process.
+    const guarded = (step: () => void) => {
+      if (this.#failed) return;
+      try {
+        step();
+      } catch (error) {
+        const thrown = error instanceof Error ? error : new Error(String(error));
+        if (this.#decoder === decoder) giveUp(thrown);
+        else this.#fail(thrown);
+      }
+    };
+    decoder.on('data', (chunk: Buffer) => guarded(() => this.onChunk(chunk)));
+    decoder.on('drain', () => controller.resume());
+    decoder.on('end', () => guarded(() => this.onEnd()));
+    decoder.on('error', giveUp);
   }
 }
 

@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Client } from 'undici';
 import { GatewayError } from '../../errors/gateway-error.js';
+import { SseEventTooLarge } from '../../protocol/sse.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendSessionHost } from '../backend.js';
 import { EventReader } from './event-reader.js';
@@ -88,10 +89,18 @@ export class StreamRequest extends ReplyHandler {
   protected onChunk(chunk: Buffer): void {
     if (this.#ended) return;
     this.#reader.push(chunk);
-    for (let json = this.#reader.next(); json; json = this.#reader.next()) {
-      this.hadEvents = true;
-      this.#owner.onStreamMessage(json);
-      if (this.#ended) return;
+    try {
+      for (let json = this.#reader.next(); json; json = this.#reader.next()) {
+        this.hadEvents = true;
+        this.#owner.onStreamMessage(json);
+        if (this.#ended) return;
+      }
+    } catch (error) {
+      if (!(error instanceof SseEventTooLarge)) throw error;
+      const { name, logger } = this.#transport;
+      const fields = { backend: name, session: this.#host.sessionRef, reason: 'event_too_large' };
+      logger?.warn(fields, 'the event stream of the backend ended');
+      this.#end();
     }
   }
 

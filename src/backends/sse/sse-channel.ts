@@ -1,6 +1,6 @@
 // The channel to one HTTP+SSE server: a GET stream that brings everything, and a POST for each message of ours. Lives as long as the
 // stream.
-import { forBegunCall, GatewayError } from '../../errors/gateway-error.js';
+import { forBegunCall, GatewayError, toGatewayError } from '../../errors/gateway-error.js';
 import type { Timer } from '../../lifecycle/clock.js';
 import { errorText, type JsonRpcNotification } from '../../protocol/json-rpc.js';
 import { scanMessage } from '../../protocol/scan-json.js';
@@ -185,13 +185,12 @@ export class SseChannel implements Channel {
       },
       deadlineMs: outgoing.deadlineMs + POST_GRACE_MS,
     });
-    reply.then(
-      (answer) => {
+    reply
+      .then((answer) => {
         if (answer.status === 401 && credential !== undefined) credentials.refuse(credential);
         this.#judge(outgoing, answer);
-      },
-      (error: GatewayError) => outgoing.onFailed(error),
-    );
+      })
+      .catch((error: unknown) => outgoing.onFailed(toGatewayError(error)));
   }
 
   /** 2xx says that the message arrived: the answer comes on the stream, and may have come already. */

@@ -66,6 +66,13 @@ export function describeTokens(use: () => Harness): void {
       expect(await use().connection.exists(keys.token)).toBe(0);
     });
 
+    test('failed without a pause: the claim is free at once, and nobody hears of it', async () => {
+      const { tokens } = store();
+      await tokens.claim('', 'n1');
+      await tokens.fail('n1', 'oauth_refused', 3, 0);
+      expect(await tokens.claim('', 'n2')).toEqual({ kind: 'claimed', sealed: undefined });
+    });
+
     test('failed: nobody tries until the pause is over, and all know why', async () => {
       const { keys, tokens } = store();
       await tokens.claim('', 'n1');

@@ -1,7 +1,8 @@
 // S74: pings for idle backend sessions where they are switched on, and none where not.
+import { unsealBackendSession } from '../../../src/backends/http/sealed-session.js';
 import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { waitFor } from '../../support/wait-for.js';
-import { callTool, makeBackend, RecordingHost } from '../backends-http/harness.js';
+import { callTool, keyring, makeBackend, RecordingHost } from '../backends-http/harness.js';
 import { useHealth } from './harness.js';
 
 const world = useHealth();
@@ -26,6 +27,19 @@ test('a ping that finds the session lost opens it anew at once, not at the next 
   await waitFor('a new session', () => strict.issued.length === 2);
   expect((await callTool(session, 'echo', { text: 'x' })).text).toContain('x');
   expect(strict.issued).toHaveLength(2);
+});
+
+test('what a ping opens anew has the headers of the caller, and so has the ping', async () => {
+  const strict = await world().strict();
+  const host = new RecordingHost();
+  const inner = makeBackend(strict.url, { forwardHeaders: ['X-Tenant'] });
+  const session = world().session(world().watch(inner, { keepAliveMs: KEEP_ALIVE_MS }), host);
+  await callTool(session, 'echo', {}, { headers: { 'x-tenant': 'blue', 'x-other': 'no' } });
+  strict.forget();
+  await waitFor('a new session', () => host.saves.length === 2);
+  for (const { headers } of [...strict.of('initialize'), ...strict.of('ping')]) expect(headers['x-tenant']).toBe('blue');
+  const sealed = host.saves.map(({ value }) => unsealBackendSession(keyring, host.sessionRef, 'b', value.sealed)?.headers);
+  expect(sealed).toEqual([{ 'x-tenant': 'blue' }, { 'x-tenant': 'blue' }]);
 });
 
 test('the guard is asked for a ping as for everything', async () => {

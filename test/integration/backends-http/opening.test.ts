@@ -248,6 +248,25 @@ describe('opening a backend session', () => {
       expect(host.saves).toMatchObject([{ previous: 1, value: { generation: 2 } }]);
     });
 
+    test('a strict backend that had taken it refuses another: that confirms it as well', async () => {
+      const { strict, restored, host } = await unconfirmed();
+      strict.always('notifications/initialized', (_request, response) =>
+        sendError(response, 400, -32600, 'already initialized', null),
+      );
+      expect((await callTool(restored, 'count')).text).toBe('2');
+      expect(strict.issued).toHaveLength(1);
+      expect(host.confirmations).toMatchObject([{ generation: 1, isConfirmed: true }]);
+    });
+
+    test.each([401, 403, 429, 503])('%i confirms nothing: the next call asks again', async (status) => {
+      const { strict, restored, host } = await unconfirmed();
+      strict.once('notifications/initialized', (_request, response) => void response.writeHead(status).end());
+      expect((await callTool(restored, 'count')).error).toMatchObject({ details: { status } });
+      expect(host.confirmations).toEqual([]);
+      expect((await callTool(restored, 'count')).text).toBe('2');
+      expect(host.confirmations).toHaveLength(1);
+    });
+
     test('a record of an earlier version, which says nothing of it, is taken as confirmed', async () => {
       const { strict, backend, session } = await unconfirmed();
       const { generation, sealed, protocolVersion, capabilities, transport } = session.record as BackendSessionRecord;

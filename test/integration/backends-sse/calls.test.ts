@@ -51,6 +51,16 @@ test('an answer that a server gives to the POST itself is taken', async () => {
   expect(await callTool(session, 'x', 'echo').response).toEqual({ jsonrpc: '2.0', id: 'x', result: { here: true } });
 });
 
+test('a refusal with data nested too deeply to be written reaches the caller without the data', async () => {
+  const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+  const body = `{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no","data":${deep}}}`;
+  const { session } = await open({
+    onPost: ({ message }) => (message.params?.name === 'hang' ? { status: 400, body } : undefined),
+  });
+  expect(await callTool(session, 7, 'hang').response).toEqual({ jsonrpc: '2.0', id: 7, error: { code: 1, message: 'no' } });
+  expect((await callTool(session, 8, 'echo').response).id).toBe(8);
+});
+
 test.each([
   [500, 'http_500', 'unknown'],
   [502, 'http_502', 'unknown'],

@@ -78,6 +78,33 @@ test('refused by the backend: every worker says so, one grant; a refusal of the 
   expect(bench.server.requests).toHaveLength(2);
 });
 
+test('refused while the token endpoint is down: the old one stays in use, and is replaced when it can be', async () => {
+  const worker = await bench.worker();
+  const old = await worker.ensure(inMs(5000));
+  bench.server.mode = { kind: 'status', status: 503 };
+  worker.refuse(old);
+  // Whoever waits for another hears of none, and has the old one.
+  expect(await worker.ensure(inMs(5000))).toBe(old);
+  expect(bench.server.requests).toHaveLength(2);
+  expect(worker.problem).toBeUndefined();
+  bench.server.mode = { kind: 'grant' };
+  await waitFor('a new one', () => worker.current() === bearer(1), 10_000);
+  expect(bench.server.requests).toHaveLength(3);
+});
+
+test('a worker with a secret that is refused, or that it cannot read, keeps no other from fetching', async () => {
+  bench.server.accepts = (form) => form.client_secret === bench.server.clientSecret;
+  const config = { authMethod: 'post' };
+  const good = await bench.worker({ config });
+  const old = await bench.worker({ config: { ...config, clientSecret: 'of yesterday' } });
+  const without = await bench.worker({ config: { ...config, clientSecret: undefined, clientSecretFile: '/nowhere/secret' } });
+  await expect(old.ensure(inMs(5000))).rejects.toMatchObject({ details: { reason: 'oauth_refused' } });
+  await expect(without.ensure(inMs(5000))).rejects.toMatchObject({ details: { reason: 'credential_unavailable' } });
+  expect(await good.ensure(inMs(5000))).toBe(bearer(0));
+  // What it fetched serves them too, as soon as they ask again.
+  await waitFor('the shared token', async () => (await old.ensure(inMs(5000)).catch(() => undefined)) === bearer(0), 10_000);
+});
+
 test('a backend that refuses every token: they are not fetched one per request', async () => {
   const worker = await bench.worker();
   for (let request = 0; request < 50; request += 1) worker.refuse(await worker.ensure(inMs(5000)));

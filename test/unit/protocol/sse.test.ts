@@ -84,6 +84,22 @@ describe('the event scanner', () => {
     }
   });
 
+  test('counts lines as well as bytes: empty data lines without end are not kept without end', () => {
+    const scanner = new SseScanner(1000);
+    scanner.push(Buffer.from('data:\n'.repeat(15)));
+    expect(scanner.next()).toBeUndefined();
+    scanner.push(Buffer.from('data:\n'.repeat(5)));
+    expect(() => scanner.next()).toThrow(SseEventTooLarge);
+  });
+
+  test('an event of one line may have all the bytes of the limit, again and again', () => {
+    const scanner = new SseScanner(100);
+    for (let i = 0; i < 3; i++) {
+      scanner.push(Buffer.from(`data: ${'x'.repeat(94)}\n\n`));
+      expect(scanner.next()?.data.length).toBe(94);
+    }
+  });
+
   test('finds the same events however the bytes are cut', () => {
     const lineEnd = fc.constantFrom('\n', '\r\n', '\r');
     const line = fc.string({ unit: 'grapheme', maxLength: 20 }).map((text) => text.replace(/[\r\n\0]/g, ' '));
