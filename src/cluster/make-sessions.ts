@@ -10,6 +10,7 @@ import { Broadcast } from '../redis/broadcast.js';
 import { Exposer } from '../servers/exposer.js';
 import { BackendLeave } from '../sessions/backend-leave.js';
 import { SessionEnder } from '../sessions/end-session.js';
+import { ClientRequests } from '../sessions/client-requests.js';
 import { ListChanges } from '../sessions/list-changes.js';
 import { noteNotification } from '../sessions/note-notification.js';
 import { NameSaver } from '../sessions/name-saver.js';
@@ -68,6 +69,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     warn,
   });
   const ownRequests = new OwnRequests();
+  const clientRequests = new ClientRequests({ keyring, clock, count: (outcome) => metrics.clientRequests.inc(outcome) });
   const sessionBackends: SessionBackends = new SessionBackends({
     directory,
     clock,
@@ -79,6 +81,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
       queue: teardown.queue,
       maxCallMs: () => live.config.limits.requestTimeout,
     }),
+    clientRequests,
     onNotification: (session, backend, json) => noteNotification(session, backend, json, catalogs, clock.monotonicMs()),
     onStateLost: (session, backend, reason) => {
       warn('the state of a backend is lost, the session ends', { session: session.facts.ref, backend, reason });
@@ -125,6 +128,6 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
   return {
     ...{ table, backends, makeBackendsOf, health, former, teardown, ender },
-    ...{ ownRequests, sessionBackends, names, cache, listChanges, catalogs },
+    ...{ ownRequests, sessionBackends, clientRequests, names, cache, listChanges, catalogs },
   };
 }

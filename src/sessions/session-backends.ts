@@ -3,6 +3,7 @@ import type { Backend, BackendSession, BackendSessionHost } from '../backends/ba
 import { type BackendSessionRecord, type Directory, DirectoryUnavailable } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { pause } from '../lifecycle/clock.js';
+import { askableCapabilities, type ClientRequests } from './client-requests.js';
 import type { BackendLeave, Link } from './backend-leave.js';
 import type { Session } from './session.js';
 
@@ -14,6 +15,7 @@ export interface SessionBackendsParts {
   /** Whether this is a backend session of the backend as it is configured now: opened at the same place. */
   readonly belongs: (session: Session, backend: string, record: BackendSessionRecord) => boolean;
   readonly leave: BackendLeave;
+  readonly clientRequests: Pick<ClientRequests, 'ask' | 'withdraw' | 'forget'>;
   /** A notification outside any call. */
   readonly onNotification: (session: Session, backend: string, json: Buffer | string) => void;
   /** `onStateLoss: fail`: the session has to end. */
@@ -125,7 +127,7 @@ export class SessionBackends {
   }
 
   #host(session: Session, backend: string, link: Link): BackendSessionHost {
-    const { directory, onNotification, onStateLost, onDiscard, leave } = this.#parts;
+    const { directory, clientRequests, onNotification, onStateLost, onDiscard, leave } = this.#parts;
     return {
       sessionRef: session.facts.ref,
       mayAct: () => session.mayAct(),
@@ -150,6 +152,10 @@ export class SessionBackends {
         const saved = session.asSaved(backend, value);
         if (link.handedOn !== saved.generation) onDiscard(session, backend, saved);
       },
+      clientCapabilities: askableCapabilities(session),
+      ask: (question) => clientRequests.ask(session, backend, question),
+      withdraw: (id, json) => clientRequests.withdraw(session, backend, id, json),
+      forget: (id) => clientRequests.forget(session, backend, id),
       onNotification: (json) => onNotification(session, backend, json),
       onStateLost: (reason) => {
         // Of one that has left nothing is needed any more.

@@ -11,6 +11,7 @@ import type { EventBudget } from '../streams/event-budget.js';
 import type { Exchange, Headers } from '../streams/exchange.js';
 import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import type { SessionQuestions } from './client-requests.js';
 import { SessionStreams } from './session-streams.js';
 
 /**
@@ -83,6 +84,8 @@ export class Session {
   readonly streams: SessionStreams;
   /** Its standalone stream while somebody reads it. */
   standalone: ResumableStream | undefined;
+  /** What backends have asked its client; most never do. */
+  questions: SessionQuestions | undefined;
   /** Client headers of the GET that reads it, or read it last. */
   listeningHeaders: Headers | undefined;
   #keeper: LeaseKeeper;
@@ -197,6 +200,7 @@ export class Session {
     this.streams.close(state === 'released' ? 'moved' : 'ended');
     for (const backend of [...this.backends.values(), ...(this.former?.retired ?? [])]) backend.close(error);
     this.backends.clear();
+    this.questions = undefined;
     this.former?.retired.clear();
   }
 }

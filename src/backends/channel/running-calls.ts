@@ -3,7 +3,8 @@
 import type { Timer } from '../../lifecycle/clock.js';
 import { isObject, isRequestId, type RequestId } from '../../protocol/json-rpc.js';
 import type { BackendCall } from '../backend.js';
-import { withId } from './splice-id.js';
+import type { AskingCall } from '../questions.js';
+import { withId } from '../../protocol/with-id.js';
 
 export interface TrackedCall {
   /** On the channel. */
@@ -16,7 +17,11 @@ export interface TrackedCall {
   written: boolean;
   /** See Channel.call. */
   readonly onNotRun: (() => void) | undefined;
+  /** How long the backend may take, ms. */
+  readonly timeoutMs: number;
   timer: Timer | undefined;
+  /** Once the client was asked something that may belong to it. */
+  asking: AskingCall | undefined;
 }
 
 /** 1 and "1" are two tokens. */
@@ -29,7 +34,7 @@ export class RunningCalls {
   readonly #byId = new Map<RequestId, TrackedCall>();
   readonly #byToken = new Map<string, TrackedCall>();
 
-  add(call: BackendCall, onNotRun?: () => void): TrackedCall {
+  add(call: BackendCall, timeoutMs: number, onNotRun?: () => void): TrackedCall {
     const id = ++this.#lastId;
     const meta = call.message.params?._meta;
     const token = isObject(meta) && isRequestId(meta.progressToken) ? meta.progressToken : undefined;
@@ -41,7 +46,9 @@ export class RunningCalls {
       callerToken: token,
       written: false,
       onNotRun,
+      timeoutMs,
       timer: undefined,
+      asking: undefined,
     };
     this.#byId.set(id, entry);
     if (entry.progressToken !== undefined) this.#byToken.set(keyOf(entry.progressToken), entry);
@@ -78,6 +85,11 @@ export class RunningCalls {
     return undefined;
   }
 
+  /** Of those whose caller can be asked something, the one that began last. */
+  newestThatCarriesRequests(): TrackedCall | undefined {
+    return this.all().findLast(({ call }) => call.sink.carriesRequests === true);
+  }
+
   all(): TrackedCall[] {
     return [...this.#byId.values()];
   }
@@ -88,7 +100,8 @@ export function isOwnToken(token: unknown): boolean {
   return typeof token === 'string' && token.startsWith(OWN_TOKEN);
 }
 
-const hasLineBreak = (text: Buffer | string) => text.includes('\n') || text.includes('\r');
+/** What stands on one line must not have any. */
+export const hasLineBreak = (text: Buffer | string) => text.includes('\n') || text.includes('\r');
 
 /** The call as one line with the channel's id and token: the caller's own bytes wherever they can be kept. */
 export function requestLine({ id, call, progressToken, callerToken }: TrackedCall): Buffer | string {

@@ -109,10 +109,10 @@ export class HttpCall extends CallLife {
     const { sink } = this.call;
     switch (message.kind) {
       case 'notification':
-        if (!sink.message(json, false)) this.#pauseReading();
+        if (!sink.message(this.session.translate(json), false)) this.#pauseReading();
         return;
       case 'request':
-        if (this.state) this.session.answer(this.state, message.id, message.method, this.call.headers);
+        if (this.state) this.session.asked(this.state, { ...message, json }, this.call.headers, this);
         return;
       case 'response':
         // Another call's response, or one of another type of id, is not ours to give.

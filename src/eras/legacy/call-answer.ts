@@ -65,6 +65,11 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     return this.#ended;
   }
 
+  /** As a stream has to carry them. */
+  get carriesRequests(): boolean {
+    return this.#accepts.events && !this.#ended && this.#body === 'none';
+  }
+
   message(json: Buffer | string, final: boolean): boolean {
     if (this.#ended) return true;
     if (final) {

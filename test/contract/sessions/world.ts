@@ -229,6 +229,7 @@ export class TestWorker {
       backends: this.backends,
       belongs: (_session, backend, record) => this.backends.has(backend) && !this.former.has(record.sealed),
       leave: new BackendLeave({ directory, clock, queue, maxCallMs: () => 60_000 }),
+      clientRequests: { ask: () => undefined, withdraw: () => undefined, forget: () => undefined },
       onNotification: () => undefined,
       onStateLost: () => undefined,
       onDiscard: () => undefined,
@@ -380,6 +381,7 @@ export function backendSession(bound: boolean, record?: BackendSessionRecord): B
     open: () => Promise.reject(new Error('not in this test')),
     call: () => ({ cancel: () => undefined }),
     notify: async () => undefined,
+    respond: async () => undefined,
     setListening: () => undefined,
     close: () => undefined,
   };

@@ -93,6 +93,7 @@ export class RecordingHost implements BackendSessionHost {
 
 /** Collects what a call answers, and fails the test run if anything comes after the end. */
 export class CollectingSink implements CallSink {
+  readonly carriesRequests: boolean = true;
   resume: (() => void) | undefined = undefined;
   readonly messages: string[] = [];
   readonly chunks: Buffer[] = [];
