@@ -2,6 +2,7 @@
 import { BackendTable } from '../backends/backend-table.js';
 import { CatalogCache } from '../backends/catalog-cache.js';
 import type { CatalogKind } from '../backends/catalog.js';
+import { isSharedScope } from '../backends/catalog-slots.js';
 import { OwnRequests } from '../backends/own-requests.js';
 import { readEnvironment } from '../config/environment.js';
 import type { Config } from '../config/schema.js';
@@ -97,7 +98,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   const listChanges = new ListChanges(table, clock);
   const cache = new CatalogCache(clock, {
     // A backend that came back, or one that is down now: its sessions hear of it whoever noticed.
-    onChange: ({ backend, kind, scope }) => listChanges.tell(backend, kind, scope === '' ? undefined : scope),
+    onChange: ({ backend, kind, scope }) => listChanges.tell(backend, kind, isSharedScope(scope) ? undefined : scope),
   });
   const broadcast = new Broadcast(redis, subscriber, `${config.redis.prefix}catalogs`, (text) => {
     const [backend, kind] = text.split(' ') as [string, CatalogKind];

@@ -13,10 +13,10 @@ import {
   type RequestId,
   textOf,
 } from '../protocol/json-rpc.js';
-import type { Capabilities } from '../protocol/mcp.js';
 import { withId } from '../protocol/with-id.js';
 import { type Keyring, seal, unseal } from '../secrets/keyring.js';
 import type { Headers } from '../streams/exchange.js';
+import { askableCapabilities } from './askable.js';
 import type { Session } from './session.js';
 
 /** Capability of the client without which it is not asked. */
@@ -181,18 +181,6 @@ export class ClientRequests {
   }
 }
 
-/** What backends are told that this client can be asked. */
-export function askableCapabilities({ facts }: Session): Capabilities {
-  const declared = declaredBy(facts.client.capabilities);
-  const named = [...CAPABILITY.values()].filter((name) => isObject(declared[name]));
-  return Object.fromEntries(named.map((name) => [name, declared[name]]));
-}
-
-/** By the client at initialize, unchecked. */
-function declaredBy(capabilities: unknown): Capabilities {
-  return isObject(capabilities) ? capabilities : {};
-}
-
 /** No id of one session opens in another. */
 function contextOf({ facts }: Session): string {
   return `ask/${facts.ref}`;
@@ -207,7 +195,7 @@ function generationOf(session: Session, backend: string): number {
 function refuse(client: unknown, method: string, json: Buffer): JsonRpcErrorObject | undefined {
   const name = CAPABILITY.get(method);
   if (name === undefined) return { code: -32601, message: 'Method not found' };
-  const declared = declaredBy(client)[name];
+  const declared = askableCapabilities(client)[name];
   if (!isObject(declared)) return { code: -32601, message: `Method not found: the client did not declare ${name}` };
   if (name !== 'elicitation') return undefined;
   // 2025-11-25, "Elicitation", capabilities: none named means form; a mode that was not declared is -32602.

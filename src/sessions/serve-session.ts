@@ -9,7 +9,8 @@ import { startEventStream, writeEvent } from '../streams/event-stream.js';
 import type { Exchange, Headers, RequestBody } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
 import type { ResumableStream } from '../streams/resumable-stream.js';
-import { askableCapabilities, type ClientRequests } from './client-requests.js';
+import { askableCapabilities } from './askable.js';
+import type { ClientRequests } from './client-requests.js';
 import type { SessionEnder } from './end-session.js';
 import type { RequestServer } from './serve-request.js';
 import type { Session } from './session.js';
@@ -99,7 +100,7 @@ export class SessionServer {
         return;
       case 'notifications/roots/list_changed':
         // Where it told them of no roots, a strict one takes this for an error.
-        if (askableCapabilities(session).roots === undefined) return;
+        if (askableCapabilities(session.facts.client.capabilities).roots === undefined) return;
         break;
       default:
     }

@@ -3,8 +3,9 @@ import type { Backend, BackendSession, BackendSessionHost } from '../backends/ba
 import { type BackendSessionRecord, type Directory, DirectoryUnavailable } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { pause } from '../lifecycle/clock.js';
-import { askableCapabilities, type ClientRequests } from './client-requests.js';
+import { askableCapabilities } from './askable.js';
 import type { BackendLeave, Link } from './backend-leave.js';
+import type { ClientRequests } from './client-requests.js';
 import type { Session } from './session.js';
 
 export interface SessionBackendsParts {
@@ -152,7 +153,7 @@ export class SessionBackends {
         const saved = session.asSaved(backend, value);
         if (link.handedOn !== saved.generation) onDiscard(session, backend, saved);
       },
-      clientCapabilities: askableCapabilities(session),
+      clientCapabilities: askableCapabilities(session.facts.client.capabilities),
       ask: (question) => clientRequests.ask(session, backend, question),
       withdraw: (id, json) => clientRequests.withdraw(session, backend, id, json),
       forget: (id) => clientRequests.forget(session, backend, id),

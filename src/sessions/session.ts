@@ -11,6 +11,7 @@ import type { EventBudget } from '../streams/event-budget.js';
 import type { Exchange, Headers } from '../streams/exchange.js';
 import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import { listScopeOf } from './askable.js';
 import type { SessionQuestions } from './client-requests.js';
 import { SessionStreams } from './session-streams.js';
 
@@ -67,6 +68,8 @@ export class Session {
   readonly facts: SessionFacts;
   readonly backends = new Map<string, BackendSession>();
   readonly calls = new Bag<CallInFlight>('session');
+  /** See listScopeOf. */
+  readonly listScope: string;
   pins = new NamePins();
   /** The version of them that the record has (see name-saver.ts). */
   savedPins = 0;
@@ -94,6 +97,7 @@ export class Session {
   /** @param budget what the streams of all sessions may remember; default one of its own */
   constructor(facts: SessionFacts, token: OwnerToken, keeper: LeaseKeeper, nowMs: number, budget?: EventBudget) {
     this.facts = facts;
+    this.listScope = listScopeOf(facts.client.capabilities);
     this.streams = new SessionStreams({ session: facts.ref, epoch: token.epoch, ...(budget && { budget }) });
     this.token = token;
     this.#keeper = keeper;

@@ -1,9 +1,10 @@
 // S107, S108: what a backend asks the client goes out through whichever worker holds the call, and the answer comes back through any other.
 import { ElicitRequestSchema, ListRootsRequestSchema, CreateMessageRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { join } from 'node:path';
 import { type Cluster, startCluster } from '../support/cluster.js';
 import { eventsOf, JSON_HEADERS, type RawAnswer, rpc, sendRaw, toolCall } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
-import { connectSdkClient } from '../support/sdk-client.js';
+import { connectSdkClient, type SdkClient } from '../support/sdk-client.js';
 import { waitFor } from '../support/wait-for.js';
 
 const PATH = '/servers/recorder/mcp';
@@ -14,7 +15,8 @@ let cluster: Cluster;
 
 beforeAll(async () => {
   backend = await startRecordingBackend();
-  cluster = await startCluster({ config: { mcpServers: { recorder: { type: 'http', url: backend.url } } } });
+  const everything = { command: join(__dirname, '../../node_modules/.bin/mcp-server-everything'), args: ['stdio'] };
+  cluster = await startCluster({ config: { mcpServers: { recorder: { type: 'http', url: backend.url }, everything } } });
 });
 afterAll(async () => {
   await cluster?.dispose();
@@ -135,6 +137,31 @@ test('S108: what the client did not declare the backend learns at initialize, an
   expect(await session.callText('ask', ROOTS)).toMatch(/error -32601 .*did not declare roots/);
   expect(backend.requestsOf('POST', 'initialize').at(-1)?.params).toMatchObject({ capabilities: {} });
   await session.end();
+});
+
+test('tools that ask are listed to clients that can be asked, and over stdio they reach them', async () => {
+  const everything = cluster.url('/servers/everything/mcp');
+  const namesOf = async ({ client }: SdkClient) => (await client.listTools()).tools.map(({ name }) => name);
+  const plain = await connectSdkClient(everything);
+  expect(await namesOf(plain)).not.toContain('trigger-sampling-request');
+  let roots = ['file:///first'];
+  const asked = await connectSdkClient(everything, {
+    capabilities: { sampling: {}, roots: { listChanged: true } },
+    prepare(client) {
+      const content = { type: 'text' as const, text: 'sampled' };
+      client.setRequestHandler(CreateMessageRequestSchema, () => ({ role: 'assistant', model: 'm', content }));
+      client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: roots.map((uri) => ({ uri, name: uri })) }));
+    },
+  });
+  // The server adds them once it has heard notifications/initialized, and tells that its list has changed.
+  await waitFor('the tools that ask', async () => (await namesOf(asked)).includes('get-roots-list'));
+  expect(await asked.callText('trigger-sampling-request', { prompt: 'x', maxTokens: 5 })).toContain('sampled');
+  await waitFor('the first roots', async () => (await asked.callText('get-roots-list')).includes('file:///first'));
+  roots = ['file:///second'];
+  await asked.client.sendRootsListChanged();
+  await waitFor('the roots asked for anew', async () => (await asked.callText('get-roots-list')).includes('file:///second'));
+  expect(await namesOf(plain)).not.toContain('trigger-sampling-request');
+  await Promise.all([plain.end(), asked.end()]);
 });
 
 test('a caller that takes JSON alone cannot be asked: the backend hears so, and the call ends', async () => {

@@ -3,7 +3,7 @@ import type { BackendAsk } from '../../../src/backends/backend.js';
 import { type Epoch, mintSessionId, type OwnerToken, referenceOf, type WorkerId } from '../../../src/protocol/ids.js';
 import type { RequestId } from '../../../src/protocol/json-rpc.js';
 import { makeKeyring } from '../../../src/secrets/keyring.js';
-import { askableCapabilities, ClientRequests, type QuestionOutcome } from '../../../src/sessions/client-requests.js';
+import { ClientRequests, type QuestionOutcome } from '../../../src/sessions/client-requests.js';
 import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
 import { Session } from '../../../src/sessions/session.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -117,14 +117,6 @@ test('what the client did not declare is refused with the name of it', () => {
   expect(make({ elicitation: {} }).ask(6, 'elicitation/create')).toBeUndefined();
   expect(make({ elicitation: {} }).ask(7, 'elicitation/create', { mode: 'url' })?.code).toBe(-32602);
   for (const odd of [7, null, 'sampling', { sampling: true }]) expect(make(odd).ask(8)?.code).toBe(-32601);
-});
-
-test('backends are told of what the client can be asked, and of nothing else', () => {
-  expect(askableCapabilities(makeSession({ sampling: { tools: {} }, roots: true, tasks: {}, elicitation: {} }).session)).toEqual({
-    sampling: { tools: {} },
-    elicitation: {},
-  });
-  expect(askableCapabilities(makeSession(null).session)).toEqual({});
 });
 
 test('without a call the standalone stream is asked; where there is none the backend hears it at once', () => {
