@@ -44,6 +44,11 @@ export interface CallSink {
   /** @returns as for `message`. */
   bodyChunk(chunk: Buffer): boolean;
   bodyEnd(): void;
+  /**
+   * The backend closed the stream of its answer and goes on in another one: it says by that that the answer takes its time. Told at each
+   * such break.
+   */
+  delayed?(): void;
   /** The call ended without a response of the backend; or, after bodyStart, broke off. */
   fail(error: GatewayError): void;
   /** Set by the backend: run when the caller reads again after `false`. */
@@ -89,6 +94,8 @@ export interface BackendSessionHost {
    * more, which does no harm; never sent, the backend would refuse every call.
    */
   confirmed?(value: BackendSessionRecord): void;
+  /** It is open, or open anew. Runs before the first call is sent in it. */
+  opened?(info: BackendInfo): void;
   /** Ends a backend session that was opened but may not be used (handshake failed, save refused). */
   discard(value: BackendSessionRecord): void;
   /** What backends are told that the client can be asked; default nothing. */

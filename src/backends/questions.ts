@@ -18,7 +18,8 @@ const MAX_PENDING = 128;
 export class Questions {
   readonly #host: BackendSessionHost;
   readonly #from: BackendAsk['from'];
-  readonly #pending = new Map<RequestId, AskingCall | undefined>();
+  /** By the backend's id. Made when it asks for the first time: most never do. */
+  #pending: Map<RequestId, AskingCall | undefined> | undefined;
 
   constructor(host: BackendSessionHost, from: Pick<BackendSession, 'respond'>) {
     this.#host = host;
@@ -34,6 +35,7 @@ export class Questions {
       ? host.ask({ id, method, json, sink: asker?.sink, from: this.#from })
       : { code: -32601, message: 'Method not found' };
     if (error) return errorText(id, error);
+    this.#pending ??= new Map();
     this.#pending.set(id, asker);
     const [oldest] = this.#pending.keys();
     if (this.#pending.size > MAX_PENDING && oldest !== undefined) this.answered(oldest);
@@ -43,7 +45,7 @@ export class Questions {
 
   /** A notification of the backend, as the client is to see it: one that takes a request back names it as the client knows it. */
   translate(json: Buffer): Buffer | string {
-    if (this.#pending.size === 0 || !json.includes(CANCELLED)) return json;
+    if (!this.#pending?.size || !json.includes(CANCELLED)) return json;
     const message = parse(json);
     if (!isObject(message) || message.method !== CANCELLED || !isObject(message.params)) return json;
     const { requestId } = message.params;
@@ -55,16 +57,17 @@ export class Questions {
 
   /** The client has answered this one, or nobody wants that any more. */
   answered(id: RequestId): void {
-    const call = this.#pending.get(id);
-    this.#pending.delete(id);
-    if (!call) return;
-    for (const other of this.#pending.values()) if (other === call) return;
+    const pending = this.#pending;
+    const call = pending?.get(id);
+    pending?.delete(id);
+    if (!pending || !call) return;
+    for (const other of pending.values()) if (other === call) return;
     call.clientAnswered();
   }
 
   /** The backend has forgotten all of them, as its session or its channel is gone. */
   reset(): void {
-    for (const id of [...this.#pending.keys()]) {
+    for (const id of [...(this.#pending?.keys() ?? [])]) {
       this.#host.forget?.(id);
       this.answered(id);
     }
@@ -72,7 +75,7 @@ export class Questions {
 
   /** The call is over: what was asked in it and nobody has answered needs no answer any more. */
   ended(call: AskingCall): void {
-    if (this.#pending.size === 0) return;
+    if (!this.#pending?.size) return;
     for (const [id, asker] of this.#pending) {
       if (asker !== call) continue;
       this.#pending.delete(id);

@@ -13,6 +13,7 @@ import { BackendLeave } from '../sessions/backend-leave.js';
 import { SessionEnder } from '../sessions/end-session.js';
 import { ClientRequests } from '../sessions/client-requests.js';
 import { ListChanges } from '../sessions/list-changes.js';
+import { LogLevels } from '../sessions/log-levels.js';
 import { noteNotification } from '../sessions/note-notification.js';
 import { NameSaver } from '../sessions/name-saver.js';
 import { SessionBackends } from '../sessions/session-backends.js';
@@ -70,6 +71,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     warn,
   });
   const ownRequests = new OwnRequests();
+  const logLevels = new LogLevels(ownRequests, clock);
   const clientRequests = new ClientRequests({ keyring, clock, count: (outcome) => metrics.clientRequests.inc(outcome) });
   const sessionBackends: SessionBackends = new SessionBackends({
     directory,
@@ -83,6 +85,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
       maxCallMs: () => live.config.limits.requestTimeout,
     }),
     clientRequests,
+    onOpened: (session, backend, info) => logLevels.opened(session, backend, info),
     onNotification: (session, backend, json) => noteNotification(session, backend, json, catalogs, clock.monotonicMs()),
     onStateLost: (session, backend, reason) => {
       warn('the state of a backend is lost, the session ends', { session: session.facts.ref, backend, reason });

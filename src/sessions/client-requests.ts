@@ -3,12 +3,13 @@
 //
 // The id is sealed for the session: it holds backend and original id, so that no two backends collide, none can be answered for another,
 // and nobody can make one up.
-import type { BackendAsk } from '../backends/backend.js';
+import type { BackendAsk, BackendSession } from '../backends/backend.js';
 import type { Clock } from '../lifecycle/clock.js';
 import {
   isObject,
   isRequestId,
   type JsonRpcErrorObject,
+  type JsonRpcNotification,
   type JsonRpcResponse,
   type RequestId,
   textOf,
@@ -104,9 +105,10 @@ export class ClientRequests {
       count('nobody');
       return { code: -32603, message: 'The client is not asked: it has no stream open that could carry the request' };
     }
-    const generation = generationOf(session, backend);
-    const ours = seal(keyring, JSON.stringify([backend, id, generation]), contextOf(session));
-    const text = rename(json, ours);
+    const token = json.includes('progressToken') ? tokenOf(json) : undefined;
+    const asked = [backend, id, generationOf(session, backend), ...(token === undefined ? [] : [token])];
+    const ours = seal(keyring, JSON.stringify(asked), contextOf(session));
+    const text = rename(json, ours, token !== undefined);
     if (text === undefined) return { code: -32700, message: 'Parse error' };
     questions.pending.set(ours, { backend, id, from, askedMs: nowMs });
     count('asked');
@@ -127,6 +129,24 @@ export class ClientRequests {
   /** Nobody waits for the answer any more: the call is over, or the backend's session is. */
   forget(session: Session, backend: string, id: RequestId): void {
     this.#close(session, backend, id);
+  }
+
+  /**
+   * notifications/progress of the client. Tokens are the backends' own, who may use the same: each gets what concerns its questions, and
+   * a token that is none of those goes to all.
+   * @returns whom it is for, under the token that the backend knows; undefined: not about a question
+   */
+  progress(
+    session: Session,
+    message: JsonRpcNotification,
+  ): { backend: BackendSession; message: JsonRpcNotification } | undefined {
+    const { progressToken: ours } = message.params ?? {};
+    const text = typeof ours === 'string' ? unseal(this.#parts.keyring, ours, contextOf(session)) : undefined;
+    if (text === undefined) return undefined;
+    const [name, , generation, progressToken] = JSON.parse(text) as unknown[];
+    const backend = session.backends.get(String(name));
+    if (!backend || !isRequestId(progressToken) || generationOf(session, String(name)) !== generation) return undefined;
+    return { backend, message: { ...message, params: { ...message.params, progressToken } } };
   }
 
   /** The client's answer: to be delivered once, and only to whoever asked. */
@@ -205,9 +225,9 @@ function refuse(client: unknown, method: string, json: Buffer): JsonRpcErrorObje
 }
 
 /** Undefined for what is not JSON after all (a large message was only looked through), or nested too deeply to be written. */
-function rename(json: Buffer, id: RequestId): Buffer | string | undefined {
+function rename(json: Buffer, ours: string, hasToken: boolean): Buffer | string | undefined {
   try {
-    return withId(json, id);
+    return withId(hasToken ? withToken(json, ours) : json, ours);
   } catch {
     return undefined;
   }
@@ -220,6 +240,22 @@ function modeOf(json: Buffer): unknown {
   } catch {
     return undefined;
   }
+}
+
+function tokenOf(json: Buffer): RequestId | undefined {
+  try {
+    const { params } = JSON.parse(json.toString()) as { params?: unknown };
+    const meta = isObject(params) ? params._meta : undefined;
+    return isObject(meta) && isRequestId(meta.progressToken) ? meta.progressToken : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function withToken(json: Buffer, progressToken: string): Buffer {
+  const message = JSON.parse(json.toString()) as { params: { _meta: object } };
+  const { params } = message;
+  return Buffer.from(JSON.stringify({ ...message, params: { ...params, _meta: { ...params._meta, progressToken } } }));
 }
 
 const RESPONSE_KEYS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'result', 'error']);

@@ -32,7 +32,7 @@ export interface SessionServerParts {
   readonly ender: SessionEnder;
   readonly keepAlive: KeepAlive;
   readonly requests: RequestServer;
-  readonly clientRequests: Pick<ClientRequests, 'answer'>;
+  readonly clientRequests: Pick<ClientRequests, 'answer' | 'progress'>;
   /** Somebody sent the id of another principal's session (S85). */
   readonly audit: (ref: SessionRef, exchange: Exchange) => void;
 }
@@ -102,6 +102,12 @@ export class SessionServer {
         // Where it told them of no roots, a strict one takes this for an error.
         if (askableCapabilities(session.facts.client.capabilities).roots === undefined) return;
         break;
+      case 'notifications/progress': {
+        const own = this.#parts.clientRequests.progress(session, message);
+        if (!own) break;
+        if (own.backend.isOpen) this.#pass(session, own.backend.notify(own.message, headers));
+        return;
+      }
       default:
     }
     for (const backend of session.backends.values()) if (backend.isOpen) this.#pass(session, backend.notify(message, headers));

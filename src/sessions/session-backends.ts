@@ -1,5 +1,5 @@
 // Gives a session its backend sessions, each with a host: the guard, the record writer, and the ways back into the session.
-import type { Backend, BackendSession, BackendSessionHost } from '../backends/backend.js';
+import type { Backend, BackendInfo, BackendSession, BackendSessionHost } from '../backends/backend.js';
 import { type BackendSessionRecord, type Directory, DirectoryUnavailable } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { pause } from '../lifecycle/clock.js';
@@ -17,6 +17,7 @@ export interface SessionBackendsParts {
   readonly belongs: (session: Session, backend: string, record: BackendSessionRecord) => boolean;
   readonly leave: BackendLeave;
   readonly clientRequests: Pick<ClientRequests, 'ask' | 'withdraw' | 'forget'>;
+  readonly onOpened: (session: Session, backend: string, info: BackendInfo) => void;
   /** A notification outside any call. */
   readonly onNotification: (session: Session, backend: string, json: Buffer | string) => void;
   /** `onStateLoss: fail`: the session has to end. */
@@ -128,7 +129,7 @@ export class SessionBackends {
   }
 
   #host(session: Session, backend: string, link: Link): BackendSessionHost {
-    const { directory, clientRequests, onNotification, onStateLost, onDiscard, leave } = this.#parts;
+    const { directory, clientRequests, onOpened, onNotification, onStateLost, onDiscard, leave } = this.#parts;
     return {
       sessionRef: session.facts.ref,
       mayAct: () => session.mayAct(),
@@ -152,6 +153,9 @@ export class SessionBackends {
       discard: (value) => {
         const saved = session.asSaved(backend, value);
         if (link.handedOn !== saved.generation) onDiscard(session, backend, saved);
+      },
+      opened: (info) => {
+        if (!link.retired) onOpened(session, backend, info);
       },
       clientCapabilities: askableCapabilities(session.facts.client.capabilities),
       ask: (question) => clientRequests.ask(session, backend, question),

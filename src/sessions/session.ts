@@ -13,6 +13,7 @@ import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { listScopeOf } from './askable.js';
 import type { SessionQuestions } from './client-requests.js';
+import type { LogLevel } from './log-levels.js';
 import { SessionStreams } from './session-streams.js';
 
 /**
@@ -89,6 +90,8 @@ export class Session {
   standalone: ResumableStream | undefined;
   /** What backends have asked its client; most never do. */
   questions: SessionQuestions | undefined;
+  /** What its client has set with logging/setLevel. */
+  logLevel: LogLevel | undefined;
   /** Client headers of the GET that reads it, or read it last. */
   listeningHeaders: Headers | undefined;
   #keeper: LeaseKeeper;

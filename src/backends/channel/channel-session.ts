@@ -197,6 +197,7 @@ export class ChannelSession implements BackendSession {
       this.#host.health?.opened();
       this.#info = info;
       this.#parts.onInfo(info);
+      this.#host.opened?.(info);
       return info;
     } catch (error) {
       const known = toGatewayError(error);

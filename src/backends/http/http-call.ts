@@ -238,6 +238,7 @@ export class HttpCall extends CallLife {
     this.#isResuming = true;
     this.#mode = 'skip';
     this.reset();
+    this.call.sink.delayed?.();
     const delayMs = Math.max(MIN_RESUME_DELAY_MS, this.#reader?.retryMs ?? RESUME_DELAY_MS);
     transport.clock.after(delayMs, () => this.#resumeStream(lastEventId));
   }

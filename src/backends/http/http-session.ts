@@ -243,6 +243,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     this.current = outcome;
     this.transport.lastInfo = outcome.info;
     this.#listen.sessionOpened();
+    this.host.opened?.(outcome.info);
   }
 
   async #tell(state: OpenState, message: { readonly method: string }, client: Headers): Promise<void> {

@@ -230,6 +230,7 @@ export class TestWorker {
       belongs: (_session, backend, record) => this.backends.has(backend) && !this.former.has(record.sealed),
       leave: new BackendLeave({ directory, clock, queue, maxCallMs: () => 60_000 }),
       clientRequests: { ask: () => undefined, withdraw: () => undefined, forget: () => undefined },
+      onOpened: () => undefined,
       onNotification: () => undefined,
       onStateLost: () => undefined,
       onDiscard: () => undefined,

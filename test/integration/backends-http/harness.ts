@@ -98,6 +98,7 @@ export class CollectingSink implements CallSink {
   readonly messages: string[] = [];
   readonly chunks: Buffer[] = [];
   contentLength: number | undefined;
+  delays = 0;
   bodyStarted = false;
   error: GatewayError | undefined;
   ended = false;
@@ -117,6 +118,10 @@ export class CollectingSink implements CallSink {
     this.messages.push(json.toString());
     if (final) this.#end();
     return this.readiness.shift() ?? true;
+  }
+
+  delayed(): void {
+    this.delays++;
   }
 
   bodyStart(contentLength: number | undefined): void {

@@ -29,9 +29,13 @@ describe('questions of a backend', () => {
   test('what the client can be asked is told at initialize, also when the session is opened anew', async () => {
     const opened = await open();
     new AskedClient(opened.host);
+    const tellsOpened: string[] = [];
+    Object.assign(opened.host, { opened: () => tellsOpened.push(...opened.strict.sequence.slice(-1)) });
     await callTool(opened.session, 'echo');
     opened.strict.forget();
     await callTool(opened.session, 'echo');
+    // Before the first call in it.
+    expect(tellsOpened).toEqual(['notifications/initialized', 'notifications/initialized']);
     const told = opened.strict.of('initialize').map(({ message }) => message.params?.capabilities);
     expect(told).toEqual([
       { sampling: {}, roots: { listChanged: true } },

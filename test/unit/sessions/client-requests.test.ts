@@ -143,6 +143,24 @@ test('a withdrawn question is told to the client under our id, and its answer is
   expect(delivered).toEqual([]);
 });
 
+test('progress of the client reaches who asked, under its own token', () => {
+  const { ask, told, requests, session, open } = make();
+  ask(1, 'sampling/createMessage', { _meta: { progressToken: 4, x: 1 }, maxTokens: 2 });
+  const { id, params } = JSON.parse(told[0] as string);
+  expect(params).toEqual({ _meta: { progressToken: id, x: 1 }, maxTokens: 2 });
+  const progress = (progressToken: unknown) => ({
+    jsonrpc: '2.0' as const,
+    method: 'notifications/progress',
+    params: { progressToken, progress: 1 },
+  });
+  expect(requests.progress(session, progress(id))).toEqual({ backend: session.backends.get('b'), message: progress(4) });
+  for (const foreign of [4, '4', undefined]) expect(requests.progress(session, progress(foreign))).toBeUndefined();
+  ask(2, 'sampling/createMessage', { text: 'progressToken' });
+  expect(requests.progress(session, progress(JSON.parse(told[1] as string).id))).toBeUndefined();
+  open('b', 2);
+  expect(requests.progress(session, progress(id))).toBeUndefined();
+});
+
 test('so many wait and no more; one that has waited for very long makes room', () => {
   const { ask, clock, lastId, answer } = make();
   for (let id = 1; id <= 64; id++) expect(ask(id)).toBeUndefined();
