@@ -65,7 +65,7 @@ export interface BackendAsk {
   /** The call that it belongs to, or may belong to where the transport does not tell. */
   readonly sink: CallSink | undefined;
   /** Takes the answer. */
-  readonly from: Pick<BackendSession, 'respond'>;
+  readonly from: Pick<BackendSession, 'respond' | 'isOpen'>;
 }
 
 /** A running call. */

@@ -1,7 +1,7 @@
 // What one backend session asks its client, from the backend's side: each request is passed on or refused at once, and the calls that
 // wait for an answer of the client do not spend the backend's time.
 import { errorText, isObject, isRequestId, type RequestId } from '../protocol/json-rpc.js';
-import type { BackendAsk, BackendSession, BackendSessionHost, CallSink } from './backend.js';
+import type { BackendAsk, BackendSessionHost, CallSink } from './backend.js';
 
 /** A call in which the backend asks. */
 export interface AskingCall {
@@ -21,7 +21,7 @@ export class Questions {
   /** By the backend's id. Made when it asks for the first time: most never do. */
   #pending: Map<RequestId, AskingCall | undefined> | undefined;
 
-  constructor(host: BackendSessionHost, from: Pick<BackendSession, 'respond'>) {
+  constructor(host: BackendSessionHost, from: BackendAsk['from']) {
     this.#host = host;
     this.#from = from;
   }

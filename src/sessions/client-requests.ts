@@ -190,7 +190,8 @@ export class ClientRequests {
   /** Asked by us, or by an owner before us; `over`: what asked it is gone. Undefined: this session was never asked that. */
   #find(session: Session, ours: string): Pick<Pending, 'id' | 'from'> | 'over' | undefined {
     const pending = session.questions?.pending.get(ours);
-    if (pending) return pending;
+    // Closed by a reload that changed settings alone, its backend session goes on in another object.
+    if (pending?.from.isOpen) return pending;
     const text = unseal(this.#parts.keyring, ours, contextOf(session));
     if (text === undefined) return undefined;
     const [backend, id, generation] = JSON.parse(text) as unknown[];

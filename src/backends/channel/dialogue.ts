@@ -35,6 +35,8 @@ export class Dialogue {
   readonly #calls = new RunningCalls();
   readonly #slow = new Set<TrackedCall>();
   readonly #questions: Questions;
+  /** For questions.ts: what was asked is forgotten as soon as it is over. */
+  readonly isOpen = true;
 
   constructor(options: DialogueOptions) {
     this.#options = options;
