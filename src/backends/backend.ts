@@ -3,7 +3,7 @@
 // injected and import neither sessions nor the directory's implementation.
 import type { BackendSessionRecord } from '../directory/directory.js';
 import type { GatewayError } from '../errors/gateway-error.js';
-import type { JsonRpcNotification, JsonRpcRequest } from '../protocol/json-rpc.js';
+import type { JsonRpcErrorObject, JsonRpcNotification, JsonRpcRequest, RequestId } from '../protocol/json-rpc.js';
 import type { Capabilities, Implementation } from '../protocol/mcp.js';
 import type { Headers } from '../streams/exchange.js';
 
@@ -44,10 +44,28 @@ export interface CallSink {
   /** @returns as for `message`. */
   bodyChunk(chunk: Buffer): boolean;
   bodyEnd(): void;
+  /**
+   * The backend closed the stream of its answer and goes on in another one: it says by that that the answer takes its time. Told at each
+   * such break.
+   */
+  delayed?(): void;
   /** The call ended without a response of the backend; or, after bodyStart, broke off. */
   fail(error: GatewayError): void;
   /** Set by the backend: run when the caller reads again after `false`. */
   resume: (() => void) | undefined;
+  /** Whether a `message` that is no end may now be a request to the caller, as a stream can carry it. Default false. */
+  readonly carriesRequests?: boolean;
+}
+
+/** A request of a backend to the client: sampling, elicitation, roots. */
+export interface BackendAsk {
+  readonly id: RequestId;
+  readonly method: string;
+  readonly json: Buffer;
+  /** The call that it belongs to, or may belong to where the transport does not tell. */
+  readonly sink: CallSink | undefined;
+  /** Takes the answer. */
+  readonly from: Pick<BackendSession, 'respond' | 'isOpen'>;
 }
 
 /** A running call. */
@@ -78,8 +96,21 @@ export interface BackendSessionHost {
    * more, which does no harm; never sent, the backend would refuse every call.
    */
   confirmed?(value: BackendSessionRecord): void;
+  /** It is open, or open anew. Runs before the first call is sent in it. */
+  opened?(info: BackendInfo): void;
   /** Ends a backend session that was opened but may not be used (handshake failed, save refused). */
   discard(value: BackendSessionRecord): void;
+  /** What backends are told that the client can be asked; default nothing. */
+  readonly clientCapabilities?: Capabilities;
+  /**
+   * Passes a request of the backend on to the client; the answer comes by `BackendSession.respond`. Default: -32601.
+   * @returns why the client is not asked: what the backend is to be told at once, so that it never waits in vain
+   */
+  ask?(ask: BackendAsk): JsonRpcErrorObject | undefined;
+  /** The backend takes a request back (notifications/cancelled). @returns the notification as the client knows that request */
+  withdraw?(id: RequestId, json: Buffer | string): string | undefined;
+  /** The call that a request belonged to is over: an answer that still comes is dropped. */
+  forget?(id: RequestId): void;
   /** A notification outside any call (GET stream, stdio), as JSON text. */
   onNotification(json: Buffer | string): void;
   /** The backend's state is gone and `onStateLoss` is `fail`: the session has to end. */
@@ -126,6 +157,11 @@ export interface BackendSession {
   call(call: BackendCall): RunningCall;
   /** Sends a notification (if the session is open; else drops it). Never rejects. */
   notify(message: JsonRpcNotification, headers: Headers): Promise<void>;
+  /**
+   * The client's answer to a request of this backend. `json`: the whole response, under the backend's own `id`. Resolves when the
+   * backend has it or it is lost; never rejects.
+   */
+  respond(id: RequestId, json: Buffer | string, headers: Headers): Promise<void>;
   /**
    * The client has a standalone stream open (or no longer): keep a GET stream to the backend. `headers`: client headers of that GET,
    * which may be passed on.

@@ -7,7 +7,17 @@ import type { Clock } from '../lifecycle/clock.js';
 import { digestOf } from '../protocol/ids.js';
 import type { Catalog, CatalogKind, CatalogPart, RawEntry } from './catalog.js';
 import { hiddenPart, loadedPart, plainVersion, shownPart, UNREAD } from './catalog-parts.js';
-import { bytesOf, type CatalogLoad, expire, type Flight, keyOf, type KindState, openState, type Slot } from './catalog-slots.js';
+import {
+  bytesOf,
+  type CatalogLoad,
+  expire,
+  type Flight,
+  isSharedScope,
+  keyOf,
+  type KindState,
+  openState,
+  type Slot,
+} from './catalog-slots.js';
 
 export type { CatalogLoad } from './catalog-slots.js';
 
@@ -79,7 +89,7 @@ export class CatalogCache {
   /**
    * A list, fresh or read now (once for all who ask at the same time). Never rejects: a backend that cannot be read gives a part
    * that is not available and holds the last known entries.
-   * @param scope '' where the backend's credentials are static and shared; else what tells one session from another
+   * @param scope a shared one (isSharedScope) where the backend's credentials are static and shared; else what tells one session from another
    * @param load reads the list on behalf of the caller; a GatewayError that is not the backend's fault (session ended, not owner)
    *   says nothing about the backend: the load of another waiting caller is used instead
    */
@@ -106,6 +116,15 @@ export class CatalogCache {
    */
   known(backend: string, scope: string): Catalog {
     return this.#slots.get(keyOf(backend, scope))?.catalog ?? { backend, generation: 0, parts: {} };
+  }
+
+  /** As `known`, of the shared scope in which something changed last. */
+  latest(backend: string): Catalog {
+    let latest = this.known(backend, '');
+    for (const { catalog, scope } of this.#slots.values()) {
+      if (catalog.backend === backend && isSharedScope(scope) && catalog.generation > latest.generation) latest = catalog;
+    }
+    return latest;
   }
 
   /** The backend's list changed, or the backend came back: read it again when next asked, in all scopes. Default: all kinds. */
@@ -148,7 +167,7 @@ export class CatalogCache {
 
   /** Why the lists that all sessions share could not be read the last time; undefined if they could, or never were. */
   failureOf(backend: string): string | undefined {
-    const { parts } = this.known(backend, '');
+    const { parts } = this.latest(backend);
     for (const part of Object.values(parts)) if (!part.available) return part.error;
     return undefined;
   }

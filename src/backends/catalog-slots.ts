@@ -27,6 +27,11 @@ export interface Slot {
   catalog: Catalog;
 }
 
+/** '', or lists that depend on what the client can be asked: `:` and words. Any other is a session's own. */
+export function isSharedScope(scope: string): boolean {
+  return scope === '' || scope.startsWith(':');
+}
+
 export function keyOf(backend: string, scope: string): string {
   // A blank stands in no name of a backend.
   return `${backend} ${scope}`;

@@ -37,7 +37,7 @@ export function makeExecution(
     onBackendError: (backend, error) => metrics.backendErrors.inc(backend, String(error.details?.reason ?? error.code)),
   });
   const audit = makeAudit(log);
-  const sessionServer = new SessionServer({ clock, ender, keepAlive, requests, audit });
+  const sessionServer = new SessionServer({ clock, ender, keepAlive, requests, clientRequests: sessions.clientRequests, audit });
   const initializer = new InitializeServer({
     opener,
     findServer: (id) => live.servers.find(id),

@@ -2,6 +2,7 @@
 import { BackendTable } from '../backends/backend-table.js';
 import { CatalogCache } from '../backends/catalog-cache.js';
 import type { CatalogKind } from '../backends/catalog.js';
+import { isSharedScope } from '../backends/catalog-slots.js';
 import { OwnRequests } from '../backends/own-requests.js';
 import { readEnvironment } from '../config/environment.js';
 import type { Config } from '../config/schema.js';
@@ -10,7 +11,9 @@ import { Broadcast } from '../redis/broadcast.js';
 import { Exposer } from '../servers/exposer.js';
 import { BackendLeave } from '../sessions/backend-leave.js';
 import { SessionEnder } from '../sessions/end-session.js';
+import { ClientRequests } from '../sessions/client-requests.js';
 import { ListChanges } from '../sessions/list-changes.js';
+import { LogLevels } from '../sessions/log-levels.js';
 import { noteNotification } from '../sessions/note-notification.js';
 import { NameSaver } from '../sessions/name-saver.js';
 import { SessionBackends } from '../sessions/session-backends.js';
@@ -68,6 +71,8 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     warn,
   });
   const ownRequests = new OwnRequests();
+  const logLevels = new LogLevels(ownRequests, clock);
+  const clientRequests = new ClientRequests({ keyring, clock, count: (outcome) => metrics.clientRequests.inc(outcome) });
   const sessionBackends: SessionBackends = new SessionBackends({
     directory,
     clock,
@@ -79,6 +84,8 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
       queue: teardown.queue,
       maxCallMs: () => live.config.limits.requestTimeout,
     }),
+    clientRequests,
+    onOpened: (session, backend, info) => logLevels.opened(session, backend, info),
     onNotification: (session, backend, json) => noteNotification(session, backend, json, catalogs, clock.monotonicMs()),
     onStateLost: (session, backend, reason) => {
       warn('the state of a backend is lost, the session ends', { session: session.facts.ref, backend, reason });
@@ -94,7 +101,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   const listChanges = new ListChanges(table, clock);
   const cache = new CatalogCache(clock, {
     // A backend that came back, or one that is down now: its sessions hear of it whoever noticed.
-    onChange: ({ backend, kind, scope }) => listChanges.tell(backend, kind, scope === '' ? undefined : scope),
+    onChange: ({ backend, kind, scope }) => listChanges.tell(backend, kind, isSharedScope(scope) ? undefined : scope),
   });
   const broadcast = new Broadcast(redis, subscriber, `${config.redis.prefix}catalogs`, (text) => {
     const [backend, kind] = text.split(' ') as [string, CatalogKind];
@@ -125,6 +132,6 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
   return {
     ...{ table, backends, makeBackendsOf, health, former, teardown, ender },
-    ...{ ownRequests, sessionBackends, names, cache, listChanges, catalogs },
+    ...{ ownRequests, sessionBackends, clientRequests, names, cache, listChanges, catalogs },
   };
 }

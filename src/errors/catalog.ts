@@ -84,6 +84,14 @@ const entries = {
   ],
   ORIGIN_FORBIDDEN: [403, -32000, 'client', 'never', 'Forbidden: this Origin is not allowed', 'Add the origin to origins.'],
   UNAUTHENTICATED: [401, -32000, 'client', 'never', 'Unauthorized', 'Send a key that is accepted: docs/auth.md.'],
+  ANSWER_UNKNOWN: [
+    400,
+    -32600,
+    'client',
+    'never',
+    'Invalid Request: no request with this id was sent in this session',
+    'Answer a request of the server with the id that it came with, in the session it came in.',
+  ],
   PRINCIPAL_CAP: [
     429,
     -32000,

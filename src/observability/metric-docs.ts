@@ -31,6 +31,10 @@ const families = {
   fenced_total: counter('Acts refused because the session was no longer ours.'),
   backend_sessions: byWorker('Backend sessions open in the worker.'),
   backend_reinitializations_total: counter('Backend sessions opened anew because the backend had lost them.'),
+  client_requests_total: counter(
+    'Questions of backends to clients and their answers, by outcome: asked, undeclared, nobody (no stream), busy, withdrawn, answered, dropped, unknown.',
+    'outcome',
+  ),
   backend_errors_total: counter('Errors of backends, by backend and reason.', 'backend', 'reason'),
   backend_up: gauge('min', '0 while a worker of the pod takes the backend for down, else 1.', 'backend'),
   streams: byWorker('Event streams open to clients.'),

@@ -35,6 +35,7 @@ export class Metrics {
   readonly held = new CounterFamily<[outcome: string]>(metricDoc('held_total'));
   readonly takeovers = new CounterFamily(metricDoc('takeovers_total'));
   readonly fenced = new CounterFamily(metricDoc('fenced_total'));
+  readonly clientRequests = new CounterFamily<[outcome: string]>(metricDoc('client_requests_total'));
   readonly backendReinitializations = new CounterFamily(metricDoc('backend_reinitializations_total'));
   readonly backendErrors = new CounterFamily<[backend: string, reason: string]>(metricDoc('backend_errors_total'));
   readonly backendUp = new GaugeFamily<[backend: string]>(metricDoc('backend_up'), {});
@@ -79,6 +80,7 @@ export class Metrics {
       this.fenced,
       this.backendSessions,
       this.backendReinitializations,
+      this.clientRequests,
       this.backendErrors,
       this.backendUp,
       this.streams,

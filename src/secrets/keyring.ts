@@ -44,10 +44,12 @@ export function seal(keyring: Keyring, text: string, context: string): string {
 
 /** Opens what `seal` made; undefined if it is not ours, was altered, or belongs to another context. */
 export function unseal(keyring: Keyring, sealed: string, context: string): string | undefined {
-  const [id, body] = sealed.split('.', 2);
+  const [id, body, ...more] = sealed.split('.');
   const key = keyring.seal.find((k) => k.id === id);
-  if (!key || !body || !/^[A-Za-z0-9_-]{38,}$/.test(body)) return undefined;
+  if (!key || !body || more.length > 0 || !/^[A-Za-z0-9_-]{38,}$/.test(body)) return undefined;
   const bytes = Buffer.from(body, 'base64url');
+  // One text has one spelling: whoever remembers what was used already compares texts.
+  if (bytes.toString('base64url') !== body) return undefined;
   try {
     const decipher = createDecipheriv('aes-256-gcm', key.key, bytes.subarray(0, 12)).setAAD(Buffer.from(context));
     decipher.setAuthTag(bytes.subarray(12, 28));

@@ -174,6 +174,7 @@ export class RequestServer {
     const outcomes = await Promise.allSettled(asked);
     const refused = outcomes.find((outcome) => outcome.status === 'rejected');
     if (refused?.status === 'rejected' && outcomes.every((outcome) => outcome.status === 'rejected')) throw refused.reason;
+    session.logLevel = { params, headers: exchange.headers };
     this.#answerResult(serving, EMPTY_RESULT);
   }
 

@@ -6,9 +6,11 @@ import { errorText, type JsonRpcNotification, type RequestId } from '../protocol
 import { LAST_EVENT_ID_HEADER } from '../protocol/mcp.js';
 import { decodeEventId, encodeEventId, type EventId } from '../streams/event-id.js';
 import { startEventStream, writeEvent } from '../streams/event-stream.js';
-import type { Exchange, Headers } from '../streams/exchange.js';
+import type { Exchange, Headers, RequestBody } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
 import type { ResumableStream } from '../streams/resumable-stream.js';
+import { askableCapabilities } from './askable.js';
+import type { ClientRequests } from './client-requests.js';
 import type { SessionEnder } from './end-session.js';
 import type { RequestServer } from './serve-request.js';
 import type { Session } from './session.js';
@@ -20,6 +22,8 @@ import { versionHeader } from './version-header.js';
  */
 export type ServeOutcome = 'done' | 'notOwner' | 'moved';
 
+type ResponseOf = Extract<RequestBody, { kind: 'response' }>;
+
 /** DELETE waits so long for a silent Redis, like any request that is held. */
 const MAX_END_MS = 10_000;
 
@@ -28,6 +32,7 @@ export interface SessionServerParts {
   readonly ender: SessionEnder;
   readonly keepAlive: KeepAlive;
   readonly requests: RequestServer;
+  readonly clientRequests: Pick<ClientRequests, 'answer' | 'progress'>;
   /** Somebody sent the id of another principal's session (S85). */
   readonly audit: (ref: SessionRef, exchange: Exchange) => void;
 }
@@ -65,11 +70,20 @@ export class SessionServer {
         this.#notify(session, body.message, exchange.headers);
         return 'done';
       case 'response':
+        this.#takeAnswer(session, exchange, body);
+        return 'done';
       case undefined:
-        // Backends were told of no client capabilities, so nothing waits for an answer: dropped, like any late one.
         this.#accept(session, exchange);
         return 'done';
     }
+  }
+
+  /** To a question of a backend. Accepted at once; a late or second one is dropped, like any that nobody waits for. */
+  #takeAnswer(session: Session, exchange: Exchange, { message, bytes }: ResponseOf): void {
+    const outcome = this.#parts.clientRequests.answer(session, message, bytes, exchange.headers);
+    if (outcome.kind === 'unknown') throw new GatewayError('ANSWER_UNKNOWN');
+    this.#accept(session, exchange);
+    if (outcome.kind === 'delivered') this.#pass(session, outcome.done);
   }
 
   #accept(session: Session, exchange: Exchange): void {
@@ -82,13 +96,21 @@ export class SessionServer {
         session.cancel(message, headers);
         return;
       case 'notifications/initialized':
-      case 'notifications/roots/list_changed':
-        // The gateway made its own handshake with each backend, and told none of them of roots.
+        // The gateway made its own handshake with each backend.
         return;
+      case 'notifications/roots/list_changed':
+        // Where it told them of no roots, a strict one takes this for an error.
+        if (askableCapabilities(session.facts.client.capabilities).roots === undefined) return;
+        break;
+      case 'notifications/progress': {
+        const own = this.#parts.clientRequests.progress(session, message);
+        if (!own) break;
+        if (own.backend.isOpen) this.#pass(session, own.backend.notify(own.message, headers));
+        return;
+      }
       default:
-        for (const backend of session.backends.values())
-          if (backend.isOpen) this.#pass(session, backend.notify(message, headers));
     }
+    for (const backend of session.backends.values()) if (backend.isOpen) this.#pass(session, backend.notify(message, headers));
   }
 
   /** In flight like a request: a session that is released meanwhile would lose it. */

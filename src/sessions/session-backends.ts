@@ -1,9 +1,11 @@
 // Gives a session its backend sessions, each with a host: the guard, the record writer, and the ways back into the session.
-import type { Backend, BackendSession, BackendSessionHost } from '../backends/backend.js';
+import type { Backend, BackendInfo, BackendSession, BackendSessionHost } from '../backends/backend.js';
 import { type BackendSessionRecord, type Directory, DirectoryUnavailable } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { pause } from '../lifecycle/clock.js';
+import { askableCapabilities } from './askable.js';
 import type { BackendLeave, Link } from './backend-leave.js';
+import type { ClientRequests } from './client-requests.js';
 import type { Session } from './session.js';
 
 export interface SessionBackendsParts {
@@ -14,6 +16,8 @@ export interface SessionBackendsParts {
   /** Whether this is a backend session of the backend as it is configured now: opened at the same place. */
   readonly belongs: (session: Session, backend: string, record: BackendSessionRecord) => boolean;
   readonly leave: BackendLeave;
+  readonly clientRequests: Pick<ClientRequests, 'ask' | 'withdraw' | 'forget'>;
+  readonly onOpened: (session: Session, backend: string, info: BackendInfo) => void;
   /** A notification outside any call. */
   readonly onNotification: (session: Session, backend: string, json: Buffer | string) => void;
   /** `onStateLoss: fail`: the session has to end. */
@@ -125,7 +129,7 @@ export class SessionBackends {
   }
 
   #host(session: Session, backend: string, link: Link): BackendSessionHost {
-    const { directory, onNotification, onStateLost, onDiscard, leave } = this.#parts;
+    const { directory, clientRequests, onOpened, onNotification, onStateLost, onDiscard, leave } = this.#parts;
     return {
       sessionRef: session.facts.ref,
       mayAct: () => session.mayAct(),
@@ -150,6 +154,13 @@ export class SessionBackends {
         const saved = session.asSaved(backend, value);
         if (link.handedOn !== saved.generation) onDiscard(session, backend, saved);
       },
+      opened: (info) => {
+        if (!link.retired) onOpened(session, backend, info);
+      },
+      clientCapabilities: askableCapabilities(session.facts.client.capabilities),
+      ask: (question) => clientRequests.ask(session, backend, question),
+      withdraw: (id, json) => clientRequests.withdraw(session, backend, id, json),
+      forget: (id) => clientRequests.forget(session, backend, id),
       onNotification: (json) => onNotification(session, backend, json),
       onStateLost: (reason) => {
         // Of one that has left nothing is needed any more.

@@ -131,7 +131,7 @@ export class SessionCatalogs {
   countTools(server: VirtualServer): number | undefined {
     const { cache, exposer, isPersonal } = this.#parts;
     if (server.backends.some(isPersonal)) return undefined;
-    const catalogs = server.backends.map((backend) => cache.known(backend, ''));
+    const catalogs = server.backends.map((backend) => cache.latest(backend));
     if (catalogs.some(({ parts }) => parts.tools?.loadedMs === undefined)) return undefined;
     return exposer.expose(server, catalogs).tools.list.length;
   }
@@ -153,7 +153,7 @@ export class SessionCatalogs {
   }
 
   #scope(session: Session, backend: string): string {
-    return this.#parts.isPersonal(backend) ? session.facts.ref : '';
+    return this.#parts.isPersonal(backend) ? session.facts.ref : session.listScope;
   }
 
   #known(session: Session): Exposure {

@@ -11,6 +11,9 @@ import type { EventBudget } from '../streams/event-budget.js';
 import type { Exchange, Headers } from '../streams/exchange.js';
 import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import { listScopeOf } from './askable.js';
+import type { SessionQuestions } from './client-requests.js';
+import type { LogLevel } from './log-levels.js';
 import { SessionStreams } from './session-streams.js';
 
 /**
@@ -66,6 +69,8 @@ export class Session {
   readonly facts: SessionFacts;
   readonly backends = new Map<string, BackendSession>();
   readonly calls = new Bag<CallInFlight>('session');
+  /** See listScopeOf. */
+  readonly listScope: string;
   pins = new NamePins();
   /** The version of them that the record has (see name-saver.ts). */
   savedPins = 0;
@@ -83,6 +88,10 @@ export class Session {
   readonly streams: SessionStreams;
   /** Its standalone stream while somebody reads it. */
   standalone: ResumableStream | undefined;
+  /** What backends have asked its client; most never do. */
+  questions: SessionQuestions | undefined;
+  /** What its client has set with logging/setLevel. */
+  logLevel: LogLevel | undefined;
   /** Client headers of the GET that reads it, or read it last. */
   listeningHeaders: Headers | undefined;
   #keeper: LeaseKeeper;
@@ -91,6 +100,7 @@ export class Session {
   /** @param budget what the streams of all sessions may remember; default one of its own */
   constructor(facts: SessionFacts, token: OwnerToken, keeper: LeaseKeeper, nowMs: number, budget?: EventBudget) {
     this.facts = facts;
+    this.listScope = listScopeOf(facts.client.capabilities);
     this.streams = new SessionStreams({ session: facts.ref, epoch: token.epoch, ...(budget && { budget }) });
     this.token = token;
     this.#keeper = keeper;
@@ -199,6 +209,7 @@ export class Session {
     this.streams.close(state === 'released' ? 'moved' : 'ended');
     for (const backend of [...this.backends.values(), ...(this.former?.retired ?? [])]) backend.close(error);
     this.backends.clear();
+    this.questions = undefined;
     this.former?.retired.clear();
   }
 }

@@ -1,8 +1,12 @@
 // The official SDK client, as users run it: what it takes, they take.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { ClientCapabilities } from '@modelcontextprotocol/sdk/types.js';
 
 export interface SdkClientOptions {
+  readonly capabilities?: ClientCapabilities;
+  /** Sets handlers before the client connects. */
+  readonly prepare?: (client: Client) => void;
   readonly headers?: Record<string, string>;
   readonly fetch?: (url: string | URL, init?: RequestInit) => Promise<Response>;
 }
@@ -21,7 +25,8 @@ export interface SdkClient {
 }
 
 export async function connectSdkClient(url: string, options: SdkClientOptions = {}): Promise<SdkClient> {
-  const client = new Client({ name: 'cluster-test', version: '1.0.0' }, { capabilities: {} });
+  const client = new Client({ name: 'cluster-test', version: '1.0.0' }, { capabilities: options.capabilities ?? {} });
+  options.prepare?.(client);
   const transport = new StreamableHTTPClientTransport(new URL(url), {
     ...(options.headers && { requestInit: { headers: options.headers } }),
     ...(options.fetch && { fetch: options.fetch }),

@@ -146,6 +146,9 @@ export class ChannelSession implements BackendSession {
     }
   }
 
+  /** Nothing to do: an answer finds the channel that asked; one that an earlier owner asked through died with that. */
+  async respond(): Promise<void> {}
+
   /** Nothing to do: notifications come on the same channel as the answers. */
   setListening(_listening: boolean): void {}
 
@@ -185,7 +188,8 @@ export class ChannelSession implements BackendSession {
       const { name, clock, clientInfo, startTimeoutMs } = this.#parts;
       const deadlineMs = clock.monotonicMs() + startTimeoutMs;
       await channel.ready(deadlineMs);
-      const info = await initialize({ backend: name, channel, clientInfo, headers, deadlineMs });
+      const capabilities = this.#host.clientCapabilities ?? {};
+      const info = await initialize({ backend: name, channel, clientInfo, capabilities, headers, deadlineMs });
       const generation = this.#record?.generation ?? 0;
       const record = this.#makeRecord(generation + 1, info);
       const saved = await this.#host.save(generation, record);
@@ -201,6 +205,7 @@ export class ChannelSession implements BackendSession {
       this.#host.health?.opened();
       this.#info = info;
       this.#parts.onInfo(info);
+      this.#host.opened?.(info);
       return info;
     } catch (error) {
       const known = toGatewayError(error);

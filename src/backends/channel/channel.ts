@@ -55,8 +55,8 @@ export interface Outgoing {
 export interface Wire {
   /** @returns false if too much waits already: then nothing happened */
   send(outgoing: Outgoing): boolean;
-  /** Sends what has no answer. As `Channel.notify`. `what`: its method, or `answer`, for the log. */
-  say(text: string, headers: Headers, what: string): Promise<GatewayError | undefined>;
+  /** Sends what has no answer. As `Channel.notify`. `what`: its method, `answer` or `response`, for the log. */
+  say(text: Buffer | string, headers: Headers, what: string): Promise<GatewayError | undefined>;
   pause(): void;
   resume(): void;
 }

@@ -6,14 +6,15 @@
 // and each session has a channel of its own: nobody else is slowed.
 import { GatewayError } from '../../errors/gateway-error.js';
 import type { Clock } from '../../lifecycle/clock.js';
-import { errorText, isObject, type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
+import { isObject, type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
 import { scanMessage } from '../../protocol/scan-json.js';
 import type { Headers } from '../../streams/exchange.js';
-import type { BackendCall, RunningCall } from '../backend.js';
+import { withId } from '../../protocol/with-id.js';
+import type { BackendCall, BackendSessionHost, RunningCall } from '../backend.js';
 import { timedOut, unavailable } from '../failures.js';
+import { type AskingCall, Questions } from '../questions.js';
 import type { Wire } from './channel.js';
-import { isOwnToken, requestLine, RunningCalls, type TrackedCall } from './running-calls.js';
-import { withId } from './splice-id.js';
+import { hasLineBreak, isOwnToken, requestLine, RunningCalls, type TrackedCall } from './running-calls.js';
 
 /** Node runs a timer at once that is longer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -22,8 +23,7 @@ export interface DialogueOptions {
   readonly backend: string;
   readonly clock: Clock;
   readonly wire: Wire;
-  /** Outside any call. */
-  readonly onNotification: (json: string) => void;
+  readonly host: BackendSessionHost;
   /** What is no message. */
   readonly onStray: (text: Buffer) => void;
   /** The last call that ran is over. */
@@ -34,9 +34,13 @@ export class Dialogue {
   readonly #options: DialogueOptions;
   readonly #calls = new RunningCalls();
   readonly #slow = new Set<TrackedCall>();
+  readonly #questions: Questions;
+  /** For questions.ts: what was asked is forgotten as soon as it is over. */
+  readonly isOpen = true;
 
   constructor(options: DialogueOptions) {
     this.#options = options;
+    this.#questions = new Questions(options.host, this);
   }
 
   /** Calls that run. */
@@ -47,18 +51,16 @@ export class Dialogue {
   /** As Channel.call; the channel works. @throws GatewayError BAD_ARGUMENT, and nothing of the call stays */
   call(call: BackendCall, timeoutMs: number, onNotRun?: () => void): RunningCall {
     const { clock, wire, backend } = this.#options;
-    const entry = this.#calls.make(call, onNotRun);
+    const entry = this.#calls.make(call, timeoutMs, onNotRun);
     const text = requestLine(entry);
     this.#calls.add(entry);
     call.sink.resume = () => this.#readOn(entry);
-    const nowMs = clock.monotonicMs();
-    const leftMs = Math.min(Math.max(0, Math.min(timeoutMs, call.deadlineMs - nowMs)), MAX_TIMER_MS);
-    entry.timer = clock.after(leftMs, () => this.#expire(entry));
+    const deadlineMs = clock.monotonicMs() + this.#arm(entry, timeoutMs);
     const taken = wire.send({
       id: entry.id,
       text,
       headers: call.headers,
-      deadlineMs: nowMs + leftMs,
+      deadlineMs,
       isWanted: () => this.#calls.has(entry),
       onRefused: () => this.#fail(entry, new GatewayError('NOT_OWNER')),
       onWritten: () => {
@@ -98,10 +100,10 @@ export class Dialogue {
         break;
       case 'notification':
         if (message.method === 'notifications/progress') this.#progress(text);
-        else this.#options.onNotification(text.toString('utf8'));
+        else this.#tell(text);
         break;
       case 'request':
-        this.#answer(message.id, message.method);
+        this.#ask(message.id, message.method, text);
         break;
       case 'invalid':
         this.#options.onStray(text);
@@ -109,9 +111,16 @@ export class Dialogue {
     }
   }
 
-  /** Ends all calls, each with the error for one that may have run (`written`) or cannot have. */
+  /** See BackendSession.respond. */
+  async respond(id: RequestId, json: Buffer | string, headers: Headers): Promise<void> {
+    this.#questions.answered(id);
+    await this.#options.wire.say(hasLineBreak(json) ? JSON.stringify(JSON.parse(json.toString())) : json, headers, 'response');
+  }
+
+  /** The channel is over. Ends all calls, each with the error for one that may have run (`written`) or cannot have. */
   failAll(errorFor: (written: boolean) => GatewayError): void {
     for (const entry of this.#calls.all()) this.#fail(entry, errorFor(entry.written));
+    this.#questions.reset();
   }
 
   #say(message: JsonRpcNotification, headers: Headers): Promise<GatewayError | undefined> {
@@ -154,7 +163,7 @@ export class Dialogue {
     const entry = this.#calls.byToken(params.progressToken);
     if (!entry) {
       // A task goes on reporting after its call was answered; but a token that we made says nothing to anybody else.
-      if (!isOwnToken(params.progressToken)) this.#options.onNotification(text.toString('utf8'));
+      if (!isOwnToken(params.progressToken)) this.#tell(text);
       return;
     }
     const isOwn = entry.progressToken !== entry.callerToken;
@@ -170,12 +179,35 @@ export class Dialogue {
     this.#options.wire.pause();
   }
 
-  #answer(id: RequestId, method: string): void {
-    const text =
-      method === 'ping'
-        ? JSON.stringify({ jsonrpc: '2.0', id, result: {} })
-        : errorText(id, { code: -32601, message: 'Method not found' });
-    void this.#options.wire.say(text, {}, 'answer');
+  /** Which call it belongs to is not told on a shared channel: the one that began last is the best guess. */
+  #ask(id: RequestId, method: string, text: Buffer): void {
+    const entry = this.#calls.newestThatCarriesRequests();
+    if (entry) entry.asking ??= this.#makeAsking(entry);
+    const answer = this.#questions.take(id, method, text, entry?.asking);
+    if (answer !== undefined) void this.#options.wire.say(answer, {}, 'answer');
+  }
+
+  #makeAsking(entry: TrackedCall): AskingCall {
+    return {
+      sink: entry.call.sink,
+      clientAsked: () => this.#arm(entry, Number.POSITIVE_INFINITY),
+      clientAnswered: () => this.#arm(entry, entry.timeoutMs),
+    };
+  }
+
+  /** From now on. @returns how long it has, ms */
+  #arm(entry: TrackedCall, timeoutMs: number): number {
+    const { clock } = this.#options;
+    const leftMs = entry.call.deadlineMs - clock.monotonicMs();
+    const ms = Math.min(Math.max(0, Math.min(timeoutMs, leftMs)), MAX_TIMER_MS);
+    entry.timer?.cancel();
+    entry.timer = clock.after(ms, () => this.#expire(entry));
+    return ms;
+  }
+
+  /** Outside any call. */
+  #tell(text: Buffer): void {
+    this.#options.host.onNotification(this.#questions.translate(text).toString());
   }
 
   #readOn(entry: TrackedCall): void {
@@ -200,6 +232,7 @@ export class Dialogue {
 
   #remove(entry: TrackedCall): boolean {
     if (!this.#calls.remove(entry)) return false;
+    if (entry.asking) this.#questions.ended(entry.asking);
     this.#readOn(entry);
     if (this.#calls.size === 0) this.#options.onQuiet?.();
     return true;

@@ -1,7 +1,7 @@
 // initialize on one channel: asks, and reads what the backend tells of itself.
 import type { GatewayError } from '../../errors/gateway-error.js';
 import { isObject } from '../../protocol/json-rpc.js';
-import { type Implementation, LATEST_LEGACY_VERSION } from '../../protocol/mcp.js';
+import { type Capabilities, type Implementation, LATEST_LEGACY_VERSION } from '../../protocol/mcp.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendInfo, CallSink } from '../backend.js';
 import { timedOut, unavailable } from '../failures.js';
@@ -12,6 +12,8 @@ export interface InitializePlan {
   readonly backend: string;
   readonly channel: Channel;
   readonly clientInfo: Implementation;
+  /** What the client can be asked. */
+  readonly capabilities: Capabilities;
   /** Headers of the client that may be passed on. */
   readonly headers: Headers;
   /** Monotonic. */
@@ -19,8 +21,9 @@ export interface InitializePlan {
 }
 
 /** @throws GatewayError BACKEND_UNAVAILABLE, BACKEND_TIMEOUT, NOT_OWNER, or what the channel was closed with */
-export async function initialize({ backend, channel, clientInfo, headers, deadlineMs }: InitializePlan): Promise<BackendInfo> {
-  const params = { protocolVersion: LATEST_LEGACY_VERSION, capabilities: {}, clientInfo };
+export async function initialize(plan: InitializePlan): Promise<BackendInfo> {
+  const { backend, channel, clientInfo, capabilities, headers, deadlineMs } = plan;
+  const params = { protocolVersion: LATEST_LEGACY_VERSION, capabilities, clientInfo };
   const message = { jsonrpc: '2.0' as const, id: 0, method: 'initialize', params };
   const text = await new Promise<string>((resolve, reject) => {
     const sink: CallSink = {

@@ -4,7 +4,8 @@ import type { Timer } from '../../lifecycle/clock.js';
 import { GatewayError } from '../../errors/gateway-error.js';
 import { isObject, isRequestId, type RequestId } from '../../protocol/json-rpc.js';
 import type { BackendCall } from '../backend.js';
-import { withId } from './splice-id.js';
+import type { AskingCall } from '../questions.js';
+import { withId } from '../../protocol/with-id.js';
 
 export interface TrackedCall {
   /** On the channel. */
@@ -17,7 +18,11 @@ export interface TrackedCall {
   written: boolean;
   /** See Channel.call. */
   readonly onNotRun: (() => void) | undefined;
+  /** How long the backend may take, ms. */
+  readonly timeoutMs: number;
   timer: Timer | undefined;
+  /** Once the client was asked something that may belong to it. */
+  asking: AskingCall | undefined;
 }
 
 /** 1 and "1" are two tokens. */
@@ -31,7 +36,7 @@ export class RunningCalls {
   readonly #byToken = new Map<string, TrackedCall>();
 
   /** Not among them until it is added: its line may yet prove impossible to write. */
-  make(call: BackendCall, onNotRun?: () => void): TrackedCall {
+  make(call: BackendCall, timeoutMs: number, onNotRun?: () => void): TrackedCall {
     const id = ++this.#lastId;
     const meta = call.message.params?._meta;
     const token = isObject(meta) && isRequestId(meta.progressToken) ? meta.progressToken : undefined;
@@ -43,7 +48,9 @@ export class RunningCalls {
       callerToken: token,
       written: false,
       onNotRun,
+      timeoutMs,
       timer: undefined,
+      asking: undefined,
     };
   }
 
@@ -83,6 +90,11 @@ export class RunningCalls {
     return undefined;
   }
 
+  /** Of those whose caller can be asked something, the one that began last. */
+  newestThatCarriesRequests(): TrackedCall | undefined {
+    return this.all().findLast(({ call }) => call.sink.carriesRequests === true);
+  }
+
   all(): TrackedCall[] {
     return [...this.#byId.values()];
   }
@@ -93,7 +105,8 @@ export function isOwnToken(token: unknown): boolean {
   return typeof token === 'string' && token.startsWith(OWN_TOKEN);
 }
 
-const hasLineBreak = (text: Buffer | string) => text.includes('\n') || text.includes('\r');
+/** What stands on one line must not have any. */
+export const hasLineBreak = (text: Buffer | string) => text.includes('\n') || text.includes('\r');
 
 /**
  * The call as one line with the channel's id and token: the caller's own bytes wherever they can be kept.

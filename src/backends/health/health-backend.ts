@@ -112,6 +112,10 @@ export class WatchedSession implements BackendSession {
     return this.inner.notify(...args);
   }
 
+  respond(...args: Parameters<BackendSession['respond']>): Promise<void> {
+    return this.inner.respond(...args);
+  }
+
   setListening(...args: Parameters<BackendSession['setListening']>): void {
     this.inner.setListening(...args);
   }

@@ -1,7 +1,7 @@
 // The life of a call apart from its answer: waiting for the session, being sent, being given up. See http-call.ts.
 import { forBegunCall, GatewayError, toGatewayError } from '../../errors/gateway-error.js';
 import type { Headers } from '../../streams/exchange.js';
-import type { BackendCall, RunningCall } from '../backend.js';
+import type { BackendCall, CallSink, RunningCall } from '../backend.js';
 import type { CallSession, SessionCall } from './call-session.js';
 import type { Expiring } from './deadlines.js';
 import type { OpenState } from './open-state.js';
@@ -76,6 +76,21 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
 
   get mayHaveRun(): boolean {
     return this.begun;
+  }
+
+  // --- the client is asked -----------------------------------------------------------------------------------------------
+
+  get sink(): CallSink {
+    return this.call.sink;
+  }
+
+  clientAsked(): void {
+    if (!this.done) this.deadlineMs = this.call.deadlineMs;
+  }
+
+  clientAnswered(): void {
+    const { clock, config } = this.session.transport;
+    if (!this.done) this.deadlineMs = Math.min(this.call.deadlineMs, clock.monotonicMs() + config.timeout);
   }
 
   // --- giving up ---------------------------------------------------------------------------------------------------------

@@ -3,11 +3,18 @@ import type { GatewayError } from '../../errors/gateway-error.js';
 import type { RequestId } from '../../protocol/json-rpc.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendSessionHost } from '../backend.js';
+import type { AskingCall } from '../questions.js';
 import type { OpenState, OpenWaiter } from './open-state.js';
 import type { HttpTransport } from './transport.js';
 
+export interface BackendRequest {
+  readonly id: RequestId;
+  readonly method: string;
+  readonly json: Buffer;
+}
+
 /** A call as its session sees it. */
-export interface SessionCall extends OpenWaiter {
+export interface SessionCall extends OpenWaiter, AskingCall {
   shut(error: GatewayError): void;
 }
 
@@ -26,6 +33,8 @@ export interface CallSession {
   finished(call: SessionCall): void;
   /** Tells the backend that an answer is no longer wanted. */
   tellCancelled(state: OpenState, requestId: RequestId, reason: string, headers: Headers): void;
-  /** Answers a request of the backend. */
-  answer(state: OpenState, id: RequestId, method: string, headers: Headers): void;
+  /** A request of the backend: answered, or passed on to the client. `call`: in whose answer it came. */
+  asked(state: OpenState, request: BackendRequest, headers: Headers, call?: SessionCall): void;
+  /** A notification of the backend, as the client is to see it. */
+  translate(json: Buffer): Buffer | string;
 }

@@ -162,8 +162,9 @@ export class Handshake {
   }
 
   async #initialize(): Promise<BackendInfo> {
-    const { transport, headers } = this.#plan;
-    const params = { protocolVersion: LATEST_LEGACY_VERSION, capabilities: {}, clientInfo: transport.clientInfo };
+    const { transport, headers, host } = this.#plan;
+    const capabilities = host.clientCapabilities ?? {};
+    const params = { protocolVersion: LATEST_LEGACY_VERSION, capabilities, clientInfo: transport.clientInfo };
     const body = JSON.stringify({ jsonrpc: '2.0', id: INITIALIZE_ID, method: 'initialize', params });
     try {
       let credential = await this.#credential();

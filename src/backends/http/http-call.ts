@@ -109,10 +109,10 @@ export class HttpCall extends CallLife {
     const { sink } = this.call;
     switch (message.kind) {
       case 'notification':
-        if (!sink.message(json, false)) this.#pauseReading();
+        if (!sink.message(this.session.translate(json), false)) this.#pauseReading();
         return;
       case 'request':
-        if (this.state) this.session.answer(this.state, message.id, message.method, this.call.headers);
+        if (this.state) this.session.asked(this.state, { ...message, json }, this.call.headers, this);
         return;
       case 'response':
         // Another call's response, or one of another type of id, is not ours to give.
@@ -238,6 +238,7 @@ export class HttpCall extends CallLife {
     this.#isResuming = true;
     this.#mode = 'skip';
     this.reset();
+    this.call.sink.delayed?.();
     const delayMs = Math.max(MIN_RESUME_DELAY_MS, this.#reader?.retryMs ?? RESUME_DELAY_MS);
     transport.clock.after(delayMs, () => this.#resumeStream(lastEventId));
   }

@@ -2,11 +2,12 @@
 import type { BackendSessionRecord } from '../../directory/directory.js';
 import { GatewayError } from '../../errors/gateway-error.js';
 import { Bag } from '../../lifecycle/bag.js';
-import { errorText, type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
+import { type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendCall, BackendInfo, BackendSession, BackendSessionHost, RunningCall } from '../backend.js';
+import { Questions } from '../questions.js';
+import type { BackendRequest, CallSession, SessionCall } from './call-session.js';
 import { Handshake } from './handshake.js';
-import type { CallSession, SessionCall } from './call-session.js';
 import { HttpCall } from './http-call.js';
 import { ListenStream, type ListeningSession } from './listen-stream.js';
 import { makeOpenState, type OpenState, type OpenWaiter } from './open-state.js';
@@ -37,6 +38,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   readonly #listen: ListenStream;
   readonly #telling: Telling;
   readonly #answering: Telling;
+  readonly #questions: Questions;
   /** The last failed recovery: calls that were sent before it share its outcome instead of trying one each (S65). */
   #failure: { readonly generation: number; readonly atMs: number; readonly error: GatewayError } | undefined;
 
@@ -49,6 +51,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     const telling = { transport, sessionRef: host.sessionRef, mayAct: () => host.mayAct() };
     this.#telling = new Telling(telling);
     this.#answering = new Telling({ ...telling, max: MAX_ANSWERS });
+    this.#questions = new Questions(host, this);
     this.#record = record;
     this.#generation = record?.generation ?? 0;
     const restored = record && this.#restore(record);
@@ -87,6 +90,13 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     const { current } = this;
     if (!current || this.#closedWith) return;
     await this.#tell(current, message, headers);
+  }
+
+  async respond(id: RequestId, json: Buffer | string, headers: Headers): Promise<void> {
+    // Of an owner before us who may not have saved that the session was confirmed: it was, or nothing would have been asked in it.
+    const state = this.current ?? this.#unconfirmed?.state;
+    this.#questions.answered(id);
+    if (state && !this.#closedWith) await this.#post(this.#telling, state, json, 'response', headers);
   }
 
   setListening(listening: boolean, headers?: Headers): void {
@@ -162,6 +172,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
 
   finished(call: SessionCall): void {
     this.#calls.delete(call);
+    this.#questions.ended(call);
   }
 
   tellCancelled(state: OpenState, requestId: RequestId, reason: string, headers: Headers): void {
@@ -169,14 +180,14 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     void this.#tell(state, message, headers);
   }
 
-  answer(state: OpenState, id: RequestId, method: string, headers: Headers): void {
+  asked(state: OpenState, { id, method, json }: BackendRequest, headers: Headers, call?: SessionCall): void {
     if (this.#closedWith) return;
-    const text =
-      method === 'ping'
-        ? JSON.stringify({ jsonrpc: '2.0', id, result: {} })
-        : errorText(id, { code: -32601, message: 'Method not found' });
-    const { path, plan } = this.transport;
-    void this.#answering.post({ path, headers: (own) => plan.addForwarded(state.post, headers, own), text, what: 'answer' });
+    const answer = this.#questions.take(id, method, json, call);
+    if (answer !== undefined) void this.#post(this.#answering, state, answer, 'answer', headers);
+  }
+
+  translate(json: Buffer): Buffer | string {
+    return this.#questions.translate(json);
   }
 
   async probe(): Promise<void> {
@@ -231,17 +242,22 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
       return;
     }
     this.#failure = undefined;
+    this.#questions.reset();
     if (this.current) this.transport.onReinitialized?.(this.backend);
     this.current = outcome;
     this.transport.lastInfo = outcome.info;
     this.#listen.sessionOpened();
+    this.host.opened?.(outcome.info);
   }
 
   async #tell(state: OpenState, message: { readonly method: string }, client: Headers): Promise<void> {
-    const { path, plan, name } = this.transport;
-    const what = message.method;
     const text = textOf(message);
-    if (text === undefined) this.#telling.note(what, unavailable(name, 'too_deep'));
-    else await this.#telling.post({ path, headers: (own) => plan.addForwarded(state.post, client, own), text, what });
+    if (text === undefined) this.#telling.note(message.method, unavailable(this.transport.name, 'too_deep'));
+    else await this.#post(this.#telling, state, text, message.method, client);
+  }
+
+  #post(telling: Telling, state: OpenState, text: Buffer | string, what: string, client: Headers): Promise<unknown> {
+    const { path, plan } = this.transport;
+    return telling.post({ path, headers: (own) => plan.addForwarded(state.post, client, own), text, what });
   }
 }

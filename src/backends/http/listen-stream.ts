@@ -4,6 +4,7 @@ import type { Timer } from '../../lifecycle/clock.js';
 import { scanMessage } from '../../protocol/scan-json.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendSessionHost } from '../backend.js';
+import type { BackendRequest } from './call-session.js';
 import type { OpenState } from './open-state.js';
 import { type StreamOwner, StreamRequest } from './stream-request.js';
 import type { HttpTransport } from './transport.js';
@@ -20,7 +21,8 @@ export interface ListeningSession {
   readonly host: BackendSessionHost;
   /** The session in force, if it is open. */
   readonly current: OpenState | undefined;
-  answer(state: OpenState, id: string | number, method: string, headers: Readonly<Record<string, string>>): void;
+  asked(state: OpenState, request: BackendRequest, headers: Headers): void;
+  translate(json: Buffer): Buffer | string;
   /** Asks the backend something harmless; recovers a lost session on the way. Never rejects. */
   probe(): Promise<void>;
 }
@@ -141,8 +143,8 @@ export class ListenStream implements StreamOwner {
   onStreamMessage(json: Buffer): void {
     const { host, current } = this.#session;
     const message = scanMessage(json);
-    if (message.kind === 'notification') host.onNotification(json);
-    else if (message.kind === 'request' && current) this.#session.answer(current, message.id, message.method, this.client);
+    if (message.kind === 'notification') host.onNotification(this.#session.translate(json));
+    else if (message.kind === 'request' && current) this.#session.asked(current, { ...message, json }, this.client);
   }
 
   onStreamEnd(request: StreamRequest, status: number | undefined): void {

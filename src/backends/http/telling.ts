@@ -11,7 +11,7 @@ import type { HttpTransport } from './transport.js';
 const TELL_MS = 10_000;
 /** Under way to one backend session: the client was told 202 long ago, so nothing slows it down. */
 const MAX_TOLD = 128;
-/** Their text, in characters; one always fits. */
+/** Their text, in characters or bytes; one always fits. */
 const MAX_TOLD_LENGTH = 8 * 1024 * 1024;
 
 export interface TellingOptions {
@@ -27,8 +27,8 @@ export interface Told {
   readonly path: string;
   /** @param credential of the moment, if there is one */
   readonly headers: (credential: string | undefined) => string[];
-  readonly text: string;
-  /** For the log: its method, or `answer`. */
+  readonly text: Buffer | string;
+  /** For the log: its method, `answer` (ours), or `response` (the client's). */
   readonly what: string;
 }
 

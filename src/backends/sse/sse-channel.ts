@@ -79,7 +79,7 @@ export class SseChannel implements Channel {
         pause: () => this.#stream.stopReading(),
         resume: () => this.#stream.readOn(),
       },
-      onNotification: (json) => host.onNotification(json),
+      host,
       onStray: () => undefined,
       onQuiet: () => {
         if (this.#isRetired) this.#stream.stop();
@@ -213,7 +213,7 @@ export class SseChannel implements Channel {
     }
   }
 
-  #say(text: string, client: Headers, what: string): Promise<GatewayError | undefined> {
+  #say(text: Buffer | string, client: Headers, what: string): Promise<GatewayError | undefined> {
     const { plan, name } = this.#transport;
     const path = this.#path;
     if (this.#failure || path === undefined) return Promise.resolve(this.#failure ?? unavailable(name, 'busy'));

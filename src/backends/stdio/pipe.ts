@@ -4,7 +4,7 @@ import type { Clock } from '../../lifecycle/clock.js';
 import type { ProcessGroup } from '../../lifecycle/process-group.js';
 import type { JsonRpcNotification } from '../../protocol/json-rpc.js';
 import type { Headers } from '../../streams/exchange.js';
-import type { BackendCall, RunningCall } from '../backend.js';
+import type { BackendCall, BackendSessionHost, RunningCall } from '../backend.js';
 import type { Channel } from '../channel/channel.js';
 import { Dialogue } from '../channel/dialogue.js';
 import { outcomeUnknown, unavailable } from '../failures.js';
@@ -17,9 +17,8 @@ export interface PipeOptions {
   readonly command: ChildCommand;
   readonly clock: Clock;
   readonly log: ChildLog;
-  readonly mayAct: () => boolean;
+  readonly host: BackendSessionHost;
   readonly onGroup: (group: ProcessGroup, alive: boolean) => void;
-  readonly onNotification: (json: string) => void;
   /** The child is no more; calls in flight have been told. */
   readonly onLost: (reason: string) => void;
 }
@@ -43,7 +42,10 @@ export class Pipe implements Channel {
       onDrain: () => this.#outbox.flush(),
       onEnd: (end) => this.#onEnd(end),
     });
-    this.#outbox = new Outbox(() => this.#child.stdin, options.mayAct);
+    this.#outbox = new Outbox(
+      () => this.#child.stdin,
+      () => options.host.mayAct(),
+    );
     this.#dialogue = new Dialogue({
       backend,
       clock,
@@ -53,7 +55,7 @@ export class Pipe implements Channel {
         pause: () => this.#child.pause(),
         resume: () => this.#child.resume(),
       },
-      onNotification: options.onNotification,
+      host: options.host,
       onStray: (line) => log.strayLine(line),
     });
   }
@@ -101,7 +103,7 @@ export class Pipe implements Channel {
     log.event('stdio backend did not start', { reason: error.details?.reason, stderr: log.lastLine });
   }
 
-  #say(text: string): Promise<undefined> {
+  #say(text: Buffer | string): Promise<undefined> {
     this.#outbox.push({ text, isWanted: () => true, onRefused: () => undefined, onWritten: () => undefined });
     return Promise.resolve(undefined);
   }

@@ -46,9 +46,8 @@ export class StdioBackend extends ChannelBackend {
           command: { command, args, cwd, env: environment },
           clock,
           log: new ChildLog({ sessionRef: host.sessionRef, env, clock, logger }),
-          mayAct: () => host.mayAct(),
+          host,
           onGroup,
-          onNotification: (json) => host.onNotification(json),
           onLost,
         }),
     });

@@ -65,6 +65,11 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     return this.#ended;
   }
 
+  /** As a stream has to carry them. */
+  get carriesRequests(): boolean {
+    return this.#accepts.events && !this.#ended && this.#body === 'none';
+  }
+
   message(json: Buffer | string, final: boolean): boolean {
     if (this.#ended) return true;
     if (final) {
@@ -153,9 +158,12 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
 
   /** A call that is still open gets a comment; one that has not answered yet becomes a stream, so that balancers do not cut it. */
   keepAlive(): void {
-    if (this.#ended || this.#body !== 'none') return;
-    if (!this.#accepts.events) return;
-    this.#startStream().keepAlive();
+    if (this.carriesRequests) this.#startStream().keepAlive();
+  }
+
+  /** Becomes a stream, so that a caller who is cut off meanwhile has an id to come again with. */
+  delayed(): void {
+    if (this.carriesRequests) this.#startStream();
   }
 
   #startStream(): ResumableStream {

@@ -229,6 +229,8 @@ export class TestWorker {
       backends: this.backends,
       belongs: (_session, backend, record) => this.backends.has(backend) && !this.former.has(record.sealed),
       leave: new BackendLeave({ directory, clock, queue, maxCallMs: () => 60_000 }),
+      clientRequests: { ask: () => undefined, withdraw: () => undefined, forget: () => undefined },
+      onOpened: () => undefined,
       onNotification: () => undefined,
       onStateLost: () => undefined,
       onDiscard: () => undefined,
@@ -380,6 +382,7 @@ export function backendSession(bound: boolean, record?: BackendSessionRecord): B
     open: () => Promise.reject(new Error('not in this test')),
     call: () => ({ mayHaveRun: false, cancel: () => undefined }),
     notify: async () => undefined,
+    respond: async () => undefined,
     setListening: () => undefined,
     close: () => undefined,
   };

@@ -218,6 +218,7 @@ describe('answers of a backend', () => {
       response.end(`id: e2\ndata: {"jsonrpc":"2.0","id":${JSON.stringify(callId)},"result":{"ok":2}}\n\n`);
     });
     const sink = await callTool(session, 'x');
+    expect(sink.delays).toBe(1);
     expect(sink.messages).toHaveLength(2);
     expect(sink.response.result).toEqual({ ok: 2 });
     expect(strict.of('GET').map((r) => [r.headers['last-event-id'], r.sessionId])).toEqual([['e1', 'session-1']]);

@@ -2,7 +2,7 @@
 // catches.
 import { gzipSync } from 'node:zlib';
 import { waitFor } from '../../support/wait-for.js';
-import { type Handler, StrictBackend } from '../../support/strict-backend.js';
+import type { Handler, StrictBackend } from '../../support/strict-backend.js';
 import { useBackends } from './fixture.js';
 import { callTool } from './harness.js';
 

@@ -93,10 +93,12 @@ export class RecordingHost implements BackendSessionHost {
 
 /** Collects what a call answers, and fails the test run if anything comes after the end. */
 export class CollectingSink implements CallSink {
+  readonly carriesRequests: boolean = true;
   resume: (() => void) | undefined = undefined;
   readonly messages: string[] = [];
   readonly chunks: Buffer[] = [];
   contentLength: number | undefined;
+  delays = 0;
   bodyStarted = false;
   error: GatewayError | undefined;
   ended = false;
@@ -116,6 +118,10 @@ export class CollectingSink implements CallSink {
     this.messages.push(json.toString());
     if (final) this.#end();
     return this.readiness.shift() ?? true;
+  }
+
+  delayed(): void {
+    this.delays++;
   }
 
   bodyStart(contentLength: number | undefined): void {

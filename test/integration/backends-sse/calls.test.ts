@@ -1,8 +1,9 @@
 // Calls on one stream: whose answer is whose, what a POST may answer, and what a slow caller costs.
+import { AskedClient } from '../../support/asked-client.js';
 import { waitFor } from '../../support/wait-for.js';
 import { callTool, soon, useBackends } from './harness.js';
 
-const { open } = useBackends();
+const { make, open } = useBackends();
 
 test('two calls of the same id run side by side, each gets its own answer under its own id', async () => {
   const { session, raw } = await open();
@@ -145,6 +146,23 @@ test('a ping of the server is answered, everything else refused', async () => {
       { jsonrpc: '2.0', id: 's', error: { code: -32601, message: 'Method not found' } },
     ]),
   );
+});
+
+test('what the server asks reaches the client, and the answer the server; taken back, it has the name that the client knows', async () => {
+  const { session, raw, host } = await make();
+  const client = new AskedClient(host);
+  await session.open(soon());
+  const call = callTool(session, 1, 'ask', { id: 's', method: 'sampling/createMessage' });
+  await waitFor('the question', () => client.asked.length === 1);
+  expect(client.asked[0]?.sink).toBe(call);
+  await client.answer({ role: 'assistant' });
+  const answers = () => raw.posts.map(({ message }) => message).filter(({ method }) => method === undefined);
+  expect(answers()).toEqual([{ jsonrpc: '2.0', id: 's', result: { role: 'assistant' } }]);
+  callTool(session, 2, 'ask', { id: 't', method: 'roots/list' });
+  await waitFor('the second question', () => client.asked.length === 2);
+  raw.last.say({ method: 'notifications/cancelled', params: { requestId: 't' } });
+  await waitFor('the withdrawal', () => host.notifications.length === 1);
+  expect(host.notifications[0]).toMatchObject({ params: { requestId: 'ours-t' } });
 });
 
 test('time-out, deadline and cancellation tell the server under the id it knows', async () => {

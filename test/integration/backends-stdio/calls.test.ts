@@ -1,5 +1,6 @@
 // Ids, tokens, notifications, requests of the child, time-outs, cancellation, the guard.
 import { GatewayError } from '../../../src/errors/gateway-error.js';
+import { AskedClient } from '../../support/asked-client.js';
 import { waitFor } from '../../support/wait-for.js';
 import { type Answer, callTool, Caller, Fixture, RAW_SERVER, soon } from './harness.js';
 
@@ -93,6 +94,33 @@ test('the child gets an answer to its ping and a refusal of everything else', as
   expect(ping.result.answer).toEqual({ jsonrpc: '2.0', id: 'ask-1', result: {} });
   const roots = await callTool(session, 2, 'ask', { method: 'roots/list' }).response;
   expect(roots.result.answer.error.code).toBe(-32601);
+});
+
+test('what the child asks is passed on with the newest call, and its time-out does not run meanwhile', async () => {
+  const fixture = new Fixture({ timeout: 300 });
+  fixtures.push(fixture);
+  const { session, host } = fixture.session();
+  const client = new AskedClient(host);
+  await session.open(soon());
+  const begun = performance.now();
+  const older = callTool(session, 1, 'hang');
+  const asking = callTool(session, 2, 'ask', { method: 'sampling/createMessage' });
+  await waitFor('the question', () => client.asked.length === 1);
+  expect(client.asked[0]?.sink).toBe(asking);
+  await expect(older.response).rejects.toMatchObject({ code: 'BACKEND_TIMEOUT' });
+  await waitFor('three time-outs', () => performance.now() - begun > 900);
+  await client.answer({ text: 'a\nb' });
+  expect((await asking.response).result.answer).toMatchObject({ result: { text: 'a\nb' } });
+  const seen = await seenBy(session);
+  expect(seen[0]).toMatchObject({
+    method: 'initialize',
+    params: { capabilities: { sampling: {}, roots: { listChanged: true } } },
+  });
+
+  const left = callTool(session, 3, 'ask', { method: 'roots/list' });
+  await waitFor('the second question', () => client.asked.length === 2);
+  left.running.cancel('no longer wanted', true);
+  expect(client.forgotten).toEqual([client.asked[1]?.id]);
 });
 
 test('what is no JSON-RPC on stdout is logged and skipped', async () => {

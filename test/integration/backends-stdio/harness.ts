@@ -104,6 +104,7 @@ export const soon = (withinMs = 20_000) => systemClock.monotonicMs() + withinMs;
 
 /** One call whose sink keeps everything. */
 export class Caller implements CallSink {
+  readonly carriesRequests = true;
   resume: (() => void) | undefined;
   readonly progress: Record<string, unknown>[] = [];
   readonly running: RunningCall;

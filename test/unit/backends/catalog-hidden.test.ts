@@ -29,6 +29,18 @@ test('hidden: no longer shown in any scope, names still known, other backends un
   expect(cache.failureOf('b')).toBeUndefined();
 });
 
+test('scopes that no session has for itself: the one that changed last tells how the backend fares', async () => {
+  const { cache } = setUp();
+  await cache.get('a', ':sampling', 'tools', reads('x', 'ask'));
+  await cache.get('a', 'mine', 'tools', reads('x', 'mine', 'more'));
+  expect(cache.latest('a').parts.tools?.entries).toHaveLength(2);
+  await cache.get('a', '', 'tools', reads('x'));
+  expect(cache.latest('a').parts.tools?.entries).toHaveLength(1);
+  cache.invalidate('a');
+  await cache.get('a', ':sampling', 'tools', broken);
+  expect(cache.failureOf('a')).toBe('refused');
+});
+
 test('what a failed load had hidden before is told as not shown; what was never read is not told at all', async () => {
   const { cache } = setUp();
   await cache.get('a', '', 'tools', reads('x'));

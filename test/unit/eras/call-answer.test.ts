@@ -266,8 +266,21 @@ describe('a call that takes long', () => {
     expect(made.answer.text.match(/^:/gm)).toHaveLength(2);
   });
 
+  it('becomes a stream as soon as the backend says that it will be long', () => {
+    const made = make(BOTH);
+    expect(made.call.carriesRequests).toBe(true);
+    made.call.delayed();
+    expect(made.answer.log[0]).toBe('start');
+    made.call.message(RESULT, true);
+    expectOneAnswer(made, 'ok');
+    expect(made.answer.events).toEqual([RESULT]);
+    expect(made.call.carriesRequests).toBe(false);
+  });
+
   it('stays JSON for a caller that accepts nothing else', () => {
     const made = make(JSON_ONLY);
+    expect(made.call.carriesRequests).toBe(false);
+    made.call.delayed();
     made.call.keepAlive();
     expect(made.answer.log).toEqual([]);
   });

@@ -2,6 +2,8 @@
 import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { DirectoryUnavailable } from '../../../src/directory/directory.js';
 import { type Epoch, mintSessionId, type OwnerToken, referenceOf, type WorkerId } from '../../../src/protocol/ids.js';
+import { ClientRequests } from '../../../src/sessions/client-requests.js';
+import { makeKeyring } from '../../../src/secrets/keyring.js';
 import type { SessionEnder } from '../../../src/sessions/end-session.js';
 import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
 import type { RequestServer } from '../../../src/sessions/serve-request.js';
@@ -34,6 +36,7 @@ function make() {
     keepAlive,
     ender: { end: () => ends.run() } as unknown as SessionEnder,
     requests: {} as RequestServer,
+    clientRequests: new ClientRequests({ keyring: makeKeyring(['secret']), clock, count: () => undefined }),
     audit: (ref, { method, principal }) => audited.push(`${method} of ${ref} by ${principal.name}`),
   });
   return { clock, lease, keepAlive, ends, listening, session, sessions, audited };

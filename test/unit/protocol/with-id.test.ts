@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { withId } from '../../../src/backends/channel/splice-id.js';
+import { withId } from '../../../src/protocol/with-id.js';
 
 const swap = (text: string, id: string | number = 'new') => withId(Buffer.from(text), id).toString();
 

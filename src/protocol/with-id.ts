@@ -1,6 +1,6 @@
 // Gives a JSON-RPC message another id without parsing it: big values cost nothing, and numbers that JavaScript cannot hold stay
 // what they are.
-import { isObject, type RequestId } from '../../protocol/json-rpc.js';
+import { isObject, type RequestId } from './json-rpc.js';
 
 const END_BYTES = 256;
 const ID = String.raw`"id"\s*:\s*(-?\d{1,16}|"[^"\\]{0,128}")`;

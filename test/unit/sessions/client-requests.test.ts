@@ -1,0 +1,201 @@
+// Questions of backends to the client: who is asked, whose answer counts, what is bounded.
+import type { BackendAsk } from '../../../src/backends/backend.js';
+import { type Epoch, mintSessionId, type OwnerToken, referenceOf, type WorkerId } from '../../../src/protocol/ids.js';
+import type { RequestId } from '../../../src/protocol/json-rpc.js';
+import { makeKeyring } from '../../../src/secrets/keyring.js';
+import { ClientRequests, type QuestionOutcome } from '../../../src/sessions/client-requests.js';
+import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
+import { Session } from '../../../src/sessions/session.js';
+import { FakeClock } from '../../support/fake-clock.js';
+
+const EVERYTHING = { sampling: {}, elicitation: {}, roots: {}, experimental: { x: {} } };
+
+function makeSession(capabilities: unknown = EVERYTHING, id = mintSessionId()) {
+  const client = { clientInfo: {}, capabilities };
+  const server = { id: '', backends: ['b'] } as never;
+  const facts = { id, ref: referenceOf(id), server, principal: 'p', protocolVersion: '2025-11-25', client, createdMs: 0 };
+  const token: OwnerToken = { owner: 'w.1' as WorkerId, epoch: 1 as Epoch };
+  const session = new Session(facts, token, { id: 'w.1', isValid: () => true } as unknown as LeaseKeeper, 0);
+  const delivered: Array<{ backend: string; id: RequestId; json: string }> = [];
+  const open = (backend: string, generation: number) => {
+    const respond = async (asked: RequestId, json: Buffer | string) =>
+      void delivered.push({ backend, id: asked, json: json.toString() });
+    session.backends.set(backend, { respond, isOpen: true, record: { generation }, close: () => undefined } as never);
+  };
+  open('b', 1);
+  open('c', 1);
+  return { session, delivered, open };
+}
+
+function make(capabilities?: unknown) {
+  const clock = new FakeClock();
+  const counts: QuestionOutcome[] = [];
+  const requests = new ClientRequests({ keyring: makeKeyring(['s']), clock, count: (outcome) => counts.push(outcome) });
+  const made = makeSession(capabilities);
+  const told: string[] = [];
+  const sink = { message: (json: Buffer | string) => told.push(json.toString()) > 0 } as never;
+  const ask = (
+    id: RequestId,
+    method = 'sampling/createMessage',
+    params: object = {},
+    more: Partial<BackendAsk> & { backend?: string } = {},
+  ) => {
+    const { backend = 'b', ...rest } = more;
+    const from = made.session.backends.get(backend) as BackendAsk['from'];
+    const json = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
+    return requests.ask(made.session, backend, { id, method, json, sink, from, ...rest });
+  };
+  const lastId = () => JSON.parse(told.at(-1) as string).id as string;
+  const answer = (id: RequestId, result: object = { ok: true }, session = made.session, more: object = {}) => {
+    const response = { jsonrpc: '2.0' as const, id, result, ...more };
+    return requests.answer(session, response, Buffer.from(JSON.stringify(response)), {}).kind;
+  };
+  return { clock, counts, requests, told, ask, lastId, answer, ...made };
+}
+
+test('the client is asked under an id of ours, and its answer reaches who asked under the original one', () => {
+  const { ask, told, lastId, answer, delivered, counts } = make();
+  expect(ask(7, 'sampling/createMessage', { maxTokens: 3 })).toBeUndefined();
+  expect(JSON.parse(told[0] as string)).toMatchObject({ method: 'sampling/createMessage', params: { maxTokens: 3 } });
+  expect(told[0]).not.toContain('"b"');
+  expect(answer(lastId())).toBe('delivered');
+  expect(delivered).toEqual([{ backend: 'b', id: 7, json: '{"jsonrpc":"2.0","id":7,"result":{"ok":true}}' }]);
+  expect(counts).toEqual(['asked', 'answered']);
+});
+
+test('two backends may use one id, and "1" is not 1', () => {
+  const { ask, lastId, answer, delivered } = make();
+  ask(1);
+  const first = lastId();
+  ask(1, 'roots/list', {}, { backend: 'c' });
+  const second = lastId();
+  ask('1');
+  const third = lastId();
+  for (const id of [third, second, first]) expect(answer(id)).toBe('delivered');
+  expect(delivered.map(({ backend, id }) => [backend, id])).toEqual([
+    ['b', '1'],
+    ['c', 1],
+    ['b', 1],
+  ]);
+});
+
+test('a second answer is dropped; what was never asked, or in another session, is unknown', () => {
+  const { ask, lastId, answer, delivered, counts } = make();
+  ask(1);
+  const id = lastId();
+  expect(answer(id, {}, makeSession().session)).toBe('unknown');
+  expect(answer(id)).toBe('delivered');
+  expect(answer(id)).toBe('dropped');
+  // The last character has bits that mean nothing: another spelling of the same id is none of ours.
+  const spellings = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'].map((last) => id.slice(0, -1) + last);
+  for (const spelling of spellings) expect(answer(spelling)).toBe(spelling === id ? 'dropped' : 'unknown');
+  for (const forged of [1, '1', 'x.y', `${id}.`, '']) expect(answer(forged)).toBe('unknown');
+  expect(delivered).toHaveLength(1);
+  expect(counts.filter((outcome) => outcome === 'unknown')).toHaveLength(69);
+});
+
+test('an owner who has not asked delivers the answer to the backend session that did, and to no later one', () => {
+  const { ask, lastId, answer, session } = make();
+  ask('q');
+  const heir = makeSession(EVERYTHING, session.facts.id);
+  expect(answer(lastId(), {}, heir.session)).toBe('delivered');
+  expect(heir.delivered.map(({ id }) => id)).toEqual(['q']);
+  expect(answer(lastId(), {}, heir.session)).toBe('dropped');
+  const late = makeSession(EVERYTHING, session.facts.id);
+  late.open('b', 2);
+  expect(answer(lastId(), {}, late.session)).toBe('dropped');
+  expect(late.delivered).toEqual([]);
+});
+
+test('who asked is closed by a reload: the answer goes to what carries its backend session on, if anything does', () => {
+  const { ask, lastId, answer, session, open, delivered } = make();
+  ask(1, 'roots/list', {}, { backend: 'b' });
+  ask(2, 'roots/list', {}, { backend: 'c' });
+  const second = lastId();
+  for (const backend of session.backends.values()) Object.assign(backend, { isOpen: false, respond: () => Promise.reject() });
+  open('c', 1);
+  expect(answer(second)).toBe('delivered');
+  session.backends.delete('b');
+  ask(3, 'roots/list', {}, { from: { isOpen: false, respond: () => Promise.reject() } });
+  expect(answer(lastId())).toBe('dropped');
+  expect(delivered.map(({ backend, id }) => [backend, id])).toEqual([['c', 2]]);
+});
+
+test('what the client did not declare is refused with the name of it', () => {
+  const { ask, told, counts } = make({ roots: {}, elicitation: { url: {} } });
+  expect(ask(1)).toEqual({ code: -32601, message: expect.stringContaining('sampling') });
+  expect(ask(2, 'no/such')).toEqual({ code: -32601, message: 'Method not found' });
+  expect(ask(3, 'elicitation/create')).toEqual({ code: -32602, message: expect.stringContaining('elicitation.form') });
+  expect(ask(4, 'elicitation/create', { mode: 'url' })).toBeUndefined();
+  expect(ask(5, 'roots/list')).toBeUndefined();
+  expect(told).toHaveLength(2);
+  expect(counts.slice(0, 3)).toEqual(['undeclared', 'undeclared', 'undeclared']);
+  expect(make({ elicitation: {} }).ask(6, 'elicitation/create')).toBeUndefined();
+  expect(make({ elicitation: {} }).ask(7, 'elicitation/create', { mode: 'url' })?.code).toBe(-32602);
+  for (const odd of [7, null, 'sampling', { sampling: true }]) expect(make(odd).ask(8)?.code).toBe(-32601);
+});
+
+test('without a call the standalone stream is asked; where there is none the backend hears it at once', () => {
+  const { ask, session, counts } = make();
+  expect(ask(1, 'roots/list', {}, { sink: undefined })).toMatchObject({ code: -32603 });
+  session.standalone = session.streams.standalone;
+  expect(ask(2, 'roots/list', {}, { sink: undefined })).toBeUndefined();
+  expect(session.streams.standalone.lastSeq).toBe(1);
+  expect(counts).toEqual(['nobody', 'asked']);
+});
+
+test('a withdrawn question is told to the client under our id, and its answer is dropped', () => {
+  const { requests, session, ask, lastId, answer, delivered } = make();
+  ask(5);
+  const json = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5,"reason":"late"}}';
+  expect(requests.withdraw(session, 'c', 5, json)).toBeUndefined();
+  const told = JSON.parse(requests.withdraw(session, 'b', 5, json) as string);
+  expect(told.params).toEqual({ requestId: lastId(), reason: 'late' });
+  expect(requests.withdraw(session, 'b', 5, json)).toBeUndefined();
+  expect(answer(lastId())).toBe('dropped');
+  ask(6);
+  requests.forget(session, 'b', 6);
+  expect(answer(lastId())).toBe('dropped');
+  expect(delivered).toEqual([]);
+});
+
+test('progress of the client reaches who asked, under its own token', () => {
+  const { ask, told, requests, session, open } = make();
+  ask(1, 'sampling/createMessage', { _meta: { progressToken: 4, x: 1 }, maxTokens: 2 });
+  const { id, params } = JSON.parse(told[0] as string);
+  expect(params).toEqual({ _meta: { progressToken: id, x: 1 }, maxTokens: 2 });
+  const progress = (progressToken: unknown) => ({
+    jsonrpc: '2.0' as const,
+    method: 'notifications/progress',
+    params: { progressToken, progress: 1 },
+  });
+  expect(requests.progress(session, progress(id))).toEqual({ backend: session.backends.get('b'), message: progress(4) });
+  for (const foreign of [4, '4', undefined]) expect(requests.progress(session, progress(foreign))).toBeUndefined();
+  ask(2, 'sampling/createMessage', { text: 'progressToken' });
+  expect(requests.progress(session, progress(JSON.parse(told[1] as string).id))).toBeUndefined();
+  open('b', 2);
+  expect(requests.progress(session, progress(id))).toBeUndefined();
+});
+
+test('so many wait and no more; one that has waited for very long makes room', () => {
+  const { ask, clock, lastId, answer } = make();
+  for (let id = 1; id <= 64; id++) expect(ask(id)).toBeUndefined();
+  expect(ask(65)).toMatchObject({ code: -32603 });
+  expect(answer(lastId())).toBe('delivered');
+  expect(ask(66)).toBeUndefined();
+  expect(ask(67)).toMatchObject({ code: -32603 });
+  clock.advance(11 * 60_000);
+  expect(ask(68)).toBeUndefined();
+  expect(ask('x'.repeat(300))).toMatchObject({ code: -32603 });
+});
+
+test("numbers come through as they are, and a message is not more than a response to a backend's parser", async () => {
+  const { ask, lastId, requests, session, delivered, answer } = make();
+  ask(1);
+  const bytes = `{"jsonrpc":"2.0","id":${JSON.stringify(lastId())},"result":{"n":12345678901234567890}}`;
+  requests.answer(session, JSON.parse(bytes), Buffer.from(bytes), {});
+  expect(delivered[0]?.json).toBe('{"jsonrpc":"2.0","id":1,"result":{"n":12345678901234567890}}');
+  ask(2);
+  answer(lastId(), {}, session, { METHOD: 'tools/call', extra: 1 });
+  expect(JSON.parse(delivered[1]?.json as string)).toEqual({ jsonrpc: '2.0', id: 2, result: {} });
+});
