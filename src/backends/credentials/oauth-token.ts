@@ -7,7 +7,8 @@ import type { TokenClaim, TokenStore } from '../../directory/token-store.js';
 import type { Keyring } from '../../secrets/keyring.js';
 import { type CredentialLogger, type CredentialReason, type Credentials, noCredential } from './credentials.js';
 import { RefusalPace, retryPauseMs } from './pace.js';
-import { type SharedToken, sealToken, shareToken, unsealToken } from './shared-token.js';
+import { type HeldToken, type SharedToken, sealToken, shareToken, unsealToken } from './shared-token.js';
+import { isOfAll, SharedFailure } from './shared-failure.js';
 import { type GrantedToken, TokenRequestFailed } from './token-request.js';
 
 export interface OAuthTokenOptions {
@@ -32,8 +33,6 @@ const MAX_WAITING = 1000;
 /** Tokens that one request waits for: beyond the first only where each is refused as it comes. */
 const MAX_ROUNDS = 3;
 
-/** Failures of the authorization server itself. */
-const SHARED_REASONS: ReadonlySet<CredentialReason> = new Set(['oauth_unreachable', 'oauth_failed']);
 /** How long a token that was refused stays in use while the next one is fetched: one caller's 401 must not stop all others. */
 const REFUSED_MS = 5000;
 
@@ -47,22 +46,12 @@ interface Run {
   reject(error: GatewayError): void;
 }
 
-interface Held {
-  readonly header: string;
-  readonly version: string;
-  /** Monotonic. */
-  readonly freshUntilMs: number;
-  readonly usableUntilMs: number;
-  /** Set once it was refused: another one is to take its place. Until then it is used while that one is fetched. */
-  refusedUntilMs: number | undefined;
-}
-
 export class OAuthToken implements Credentials {
   readonly isDynamic = true;
   readonly #options: OAuthTokenOptions;
   readonly #closed = new AbortController();
   readonly #refusals: RefusalPace;
-  #held: Held | undefined;
+  #held: HeldToken | undefined;
   /** The version to be replaced: the last one, whether it ran out or was refused. */
   #unwanted = '';
   /** Whether anybody asked since the token came: one that nobody uses is not renewed. */
@@ -146,7 +135,7 @@ export class OAuthToken implements Credentials {
     this.#run?.reject(noCredential(this.#options.backend, 'credential_unavailable', { cause: 'closed' }));
   }
 
-  #usable(): Held | undefined {
+  #usable(): HeldToken | undefined {
     const held = this.#held;
     return held && this.#options.clock.monotonicMs() < held.usableUntilMs ? held : undefined;
   }
@@ -225,10 +214,8 @@ export class OAuthToken implements Credentials {
       token = await this.#fetch();
     } catch (error) {
       const reason = error instanceof TokenRequestFailed ? error.reason : 'credential_unavailable';
-      // Only what the others would meet as well. A secret that cannot be read here, or that is an old one while pods are replaced, is
-      // this worker's trouble; and one that stops has not failed.
-      const isShared = SHARED_REASONS.has(reason) && !this.#closed.signal.aborted;
-      const pauseMs = isShared ? retryPauseMs(this.#failures) : 0;
+      // A worker that stops has not failed: the others may go on at once.
+      const pauseMs = isOfAll(reason) && !this.#closed.signal.aborted ? retryPauseMs(this.#failures) : 0;
       // Not awaited: who waits here need not wait for Redis as well.
       store.fail(nonce, reason, this.#failures + 1, pauseMs).catch(() => undefined);
       throw error;
@@ -304,16 +291,5 @@ export class OAuthToken implements Credentials {
       logger?.warn({ backend, details: known.details, retryInMs: Math.round(pauseMs) }, `no new token: ${kept}`);
     }
     return known;
-  }
-}
-
-/** Another worker asked and failed; so would we. */
-class SharedFailure extends Error {
-  constructor(
-    readonly reason: string,
-    readonly failures: number,
-    readonly retryAfterMs: number,
-  ) {
-    super(reason);
   }
 }

@@ -43,3 +43,14 @@ export function unsealToken(keyring: Keyring, place: string, sealed: string): Sh
   if (typeof token.freshUntilMs !== 'number' || typeof token.usableUntilMs !== 'number') return undefined;
   return token as unknown as SharedToken;
 }
+
+/** A token as one worker uses it. */
+export interface HeldToken {
+  readonly header: string;
+  readonly version: string;
+  /** Monotonic. */
+  readonly freshUntilMs: number;
+  readonly usableUntilMs: number;
+  /** Set once it was refused: another one is to take its place. Until then it is used while that one is fetched. */
+  refusedUntilMs: number | undefined;
+}
