@@ -163,10 +163,12 @@ export class ClientRequests {
       count('dropped');
       return { kind: 'dropped' };
     }
+    const { id, from } = asked;
+    // First: what is nested too deeply to be written throws, and the question is still open then.
+    const json = answerOf(response, bytes, id);
     session.questions.close(ours);
     count('answered');
-    const { id, from } = asked;
-    return { kind: 'delivered', done: from.respond(id, answerOf(response, bytes, id), headers) };
+    return { kind: 'delivered', done: from.respond(id, json, headers) };
   }
 
   #hasRoom(questions: SessionQuestions, nowMs: number): boolean {

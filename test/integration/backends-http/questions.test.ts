@@ -1,5 +1,6 @@
 // What a backend asks the client: passed on from the stream it came on, answered by a POST in the same backend session.
 import type { ServerResponse } from 'node:http';
+import type { BackendSessionRecord } from '../../../src/directory/directory.js';
 import { AskedClient } from '../../support/asked-client.js';
 import type { RecordedRequest } from '../../support/strict-backend.js';
 import { waitFor } from '../../support/wait-for.js';
@@ -65,7 +66,7 @@ describe('questions of a backend', () => {
     const client = new AskedClient(opened.host);
     holdNext(opened);
     const begun = performance.now();
-    const done = callTool(opened.session, 'x');
+    const done = callTool(opened.session, 'x', {}, { withinMs: 600_000 });
     await waitFor('the question', () => client.asked.length === 1);
     await waitFor('three time-outs', () => performance.now() - begun > 900);
     expect(client.forgotten).toEqual([]);
@@ -132,9 +133,12 @@ describe('questions of a backend', () => {
   test('an owner who goes on with the session answers what the one before was asked', async () => {
     const opened = await open();
     await callTool(opened.session, 'echo');
-    const heir = opened.backend.createSession(opened.host, opened.session.record);
-    await heir.respond('q', '{"jsonrpc":"2.0","id":"q","result":{}}', {});
-    expect(opened.strict.of('response').map(({ sessionId }) => sessionId)).toEqual(['session-1']);
+    // Also where the one before died before it had saved that the session was confirmed.
+    for (const isConfirmed of [true, false]) {
+      const heir = opened.backend.createSession(opened.host, { ...(opened.session.record as BackendSessionRecord), isConfirmed });
+      await heir.respond('q', '{"jsonrpc":"2.0","id":"q","result":{}}', {});
+    }
+    expect(opened.strict.of('response').map(({ sessionId }) => sessionId)).toEqual(['session-1', 'session-1']);
     expect(opened.strict.of('initialize')).toHaveLength(1);
   });
 
