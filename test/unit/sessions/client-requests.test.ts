@@ -199,3 +199,12 @@ test("numbers come through as they are, and a message is not more than a respons
   answer(lastId(), {}, session, { METHOD: 'tools/call', extra: 1 });
   expect(JSON.parse(delivered[1]?.json as string)).toEqual({ jsonrpc: '2.0', id: 2, result: {} });
 });
+
+test('an answer that cannot be written is refused, and another one is taken', () => {
+  const { ask, lastId, requests, session, answer } = make();
+  ask(1);
+  const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+  const bytes = `{"jsonrpc":"2.0","id":${JSON.stringify(lastId())},"result":{"deep":${deep}},"extra":1}`;
+  expect(() => requests.answer(session, JSON.parse(bytes), Buffer.from(bytes), {})).toThrow(RangeError);
+  expect(answer(lastId())).toBe('delivered');
+});
