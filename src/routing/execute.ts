@@ -182,7 +182,10 @@ export class Execution {
     const { token } = session;
     if (token.owner !== named.owner || token.epoch !== named.epoch) return void this.#refuse(exchange, token);
     exchange.note.route = 'local';
-    if ((await this.#parts.serve(session, exchange)) !== 'done') this.#refuse(exchange, undefined);
+    if ((await this.#parts.serve(session, exchange)) === 'done') return;
+    // Race: the guard has ended, the lease perhaps not: renewed in time, the same pair is in force again, and no newer one ever comes.
+    const mayReturn = (session.state === 'active' || session.state === 'reclaiming') && !session.mayAct();
+    this.#refuse(exchange, mayReturn && session.token.epoch === named.epoch ? 'later' : undefined);
   }
 
   /**

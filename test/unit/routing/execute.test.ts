@@ -467,6 +467,18 @@ describe('on the side of the owner', () => {
     expect([fixture.served, fixture.hops]).toEqual([[], []]);
   });
 
+  it('a hop that comes between the end of the guard and the renewal of the lease may ask the same owner again', async () => {
+    const fixture = new Fixture();
+    fixture.addSession();
+    fixture.onServe = () => {
+      // Found out only when the session was asked; it is active still.
+      fixture.lease.valid = false;
+      return 'notOwner';
+    };
+    await fixture.run(fixture.exchange(hop(tokenOf('self', 1))));
+    expect([fixture.answer.status, fixture.answer.headers]).toEqual([421, { 'x-berth-refused': 'later' }]);
+  });
+
   it('a hop for a session that is not here is refused, and never passed on', async () => {
     const fixture = new Fixture();
     await fixture.run(fixture.exchange(hop(tokenOf('self', 1))));
