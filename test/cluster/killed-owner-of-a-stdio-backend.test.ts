@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Cluster, startCluster } from '../support/cluster.js';
+import { type Cluster, startCluster, whenAllServe } from '../support/cluster.js';
 import { isAlive, killNow } from '../support/processes.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient, type SdkClient } from '../support/sdk-client.js';
@@ -40,6 +40,8 @@ afterAll(async () => {
   await backend?.close();
   rmSync(dir, { recursive: true, force: true });
 });
+
+beforeEach(() => whenAllServe(cluster));
 
 async function killOwner(session: SdkClient): Promise<void> {
   const { pid } = await cluster.ownerOf(session.sessionId);

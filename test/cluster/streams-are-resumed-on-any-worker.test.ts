@@ -1,7 +1,7 @@
 // DESIGN 6, "Resumption", S100–S103: a client that was cut off comes again at any worker with the last id it saw, and gets exactly what it
 // missed, or is told that something is missing.
 import type { IncomingMessage } from 'node:http';
-import { type Cluster, type Ownership, startCluster } from '../support/cluster.js';
+import { type Cluster, type Ownership, startCluster, whenAllServe } from '../support/cluster.js';
 import { eventsOf, openSession, sendRaw, toolCall } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { waitFor } from '../support/wait-for.js';
@@ -21,7 +21,7 @@ afterAll(async () => {
   await backend?.close();
 });
 // A worker that a test has killed is forked again.
-beforeEach(() => waitFor('all workers', () => cluster.workers().length === 4, 30_000));
+beforeEach(() => whenAllServe(cluster));
 
 interface Listened {
   readonly events: () => ReturnType<typeof eventsOf>;

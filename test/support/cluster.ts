@@ -135,3 +135,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     dispose,
   };
 }
+
+/** For tests that kill workers one after the other: two dead at once would leave a pod without a listener. */
+export function whenAllServe({ pods }: Cluster): Promise<boolean> {
+  const serves = async (pod: Pod) => {
+    const { workers } = (await (await fetch(pod.adminUrl('/readyz'))).json()) as {
+      workers: { configured: number; ready: number };
+    };
+    return workers.ready === workers.configured;
+  };
+  return waitFor('every worker to serve', async () => (await Promise.all(pods.map(serves))).every(Boolean), 30_000);
+}
