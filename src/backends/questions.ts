@@ -73,14 +73,26 @@ export class Questions {
     }
   }
 
-  /** The call is over: what was asked in it and nobody has answered needs no answer any more. */
-  ended(call: AskingCall): void {
-    if (!this.#pending?.size) return;
-    for (const [id, asker] of this.#pending) {
-      if (asker !== call) continue;
-      this.#pending.delete(id);
+  /**
+   * The call is over: what was asked in it and nobody has answered needs no answer any more.
+   * @returns the backend's ids of what was asked
+   */
+  ended(call: AskingCall): RequestId[] {
+    const ids = this.#of(call);
+    for (const id of ids) {
+      this.#pending?.delete(id);
       this.#host.forget?.(id);
     }
+    return ids;
+  }
+
+  /** The call that carried them has its answer, and may have had nothing to do with them: the backend waits on. */
+  outlive(call: AskingCall): void {
+    for (const id of this.#of(call)) this.#pending?.set(id, undefined);
+  }
+
+  #of(call: AskingCall): RequestId[] {
+    return [...(this.#pending ?? [])].flatMap(([id, asker]) => (asker === call ? [id] : []));
   }
 }
 

@@ -6,7 +6,7 @@
 // and each session has a channel of its own: nobody else is slowed.
 import { GatewayError } from '../../errors/gateway-error.js';
 import type { Clock } from '../../lifecycle/clock.js';
-import { isObject, type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
+import { errorText, isObject, type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
 import { scanMessage } from '../../protocol/scan-json.js';
 import type { Headers } from '../../streams/exchange.js';
 import { withId } from '../../protocol/with-id.js';
@@ -16,6 +16,8 @@ import { type AskingCall, Questions } from '../questions.js';
 import type { Wire } from './channel.js';
 import { hasLineBreak, isOwnToken, requestLine, RunningCalls, type TrackedCall } from './running-calls.js';
 
+/** To a question that rode on a call that was cancelled or timed out. */
+const GIVEN_UP = { code: -32603, message: 'The client is not asked any more: the call that carried the request is over' };
 /** Node runs a timer at once that is longer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -119,8 +121,8 @@ export class Dialogue {
 
   /** The channel is over. Ends all calls, each with the error for one that may have run (`written`) or cannot have. */
   failAll(errorFor: (written: boolean) => GatewayError): void {
-    for (const entry of this.#calls.all()) this.#fail(entry, errorFor(entry.written));
     this.#questions.reset();
+    for (const entry of this.#calls.all()) this.#fail(entry, errorFor(entry.written));
   }
 
   #say(message: JsonRpcNotification, headers: Headers): Promise<GatewayError | undefined> {
@@ -147,6 +149,8 @@ export class Dialogue {
       this.#options.onStray(text);
       return;
     }
+    // Race: what rode on this call was perhaps asked in another one, or in none: its answer is still to come.
+    if (entry.asking) this.#questions.outlive(entry.asking);
     this.#remove(entry);
     entry.call.sink.message(answer, true);
   }
@@ -232,7 +236,9 @@ export class Dialogue {
 
   #remove(entry: TrackedCall): boolean {
     if (!this.#calls.remove(entry)) return false;
-    if (entry.asking) this.#questions.ended(entry.asking);
+    // Given up: whoever waited for it hears so, since nobody can tell whether it was this call that asked.
+    for (const id of entry.asking ? this.#questions.ended(entry.asking) : [])
+      void this.#options.wire.say(errorText(id, GIVEN_UP), {}, 'answer');
     this.#readOn(entry);
     if (this.#calls.size === 0) this.#options.onQuiet?.();
     return true;

@@ -121,6 +121,26 @@ test('what the child asks is passed on with the newest call, and its time-out do
   await waitFor('the second question', () => client.asked.length === 2);
   left.running.cancel('no longer wanted', true);
   expect(client.forgotten).toEqual([client.asked[1]?.id]);
+  // And the child is not left waiting for it.
+  const told = (await seenBy(session)).find(({ id }) => id === client.asked[1]?.id);
+  expect(told).toMatchObject({ error: { code: -32603 } });
+});
+
+test('a question that rode on another call outlives it, and its answer arrives', async () => {
+  const fixture = new Fixture();
+  fixtures.push(fixture);
+  const { session, host } = fixture.session();
+  const client = new AskedClient(host);
+  await session.open(soon());
+  const asking = callTool(session, 1, 'ask', { method: 'roots/list' });
+  const quick = callTool(session, 2, 'echo');
+  await quick.response;
+  await waitFor('the question', () => client.asked.length === 1);
+  // Began last, so it was taken for the one that asks.
+  expect(client.asked[0]?.sink).toBe(quick);
+  expect(client.forgotten).toEqual([]);
+  await client.answer({ roots: [] });
+  expect((await asking.response).result.answer).toMatchObject({ result: { roots: [] } });
 });
 
 test('what is no JSON-RPC on stdout is logged and skipped', async () => {
