@@ -147,7 +147,7 @@ function welcome(config) {
 Berth is ready.
 
 ${urls.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`).join('\n')}
-  ${'admin'.padEnd(width)}  ${reachable(config.admin.listen)}  (/metrics, /livez, /readyz)
+  ${'admin'.padEnd(width)}  ${reachable(config.admin.listen)}  (/metrics, /livez, /readyz, /api)
 
 Claude Code:
   claude mcp add --transport http ${id} ${url}

@@ -4,27 +4,9 @@ import type { Environment } from '../config/environment.js';
 import { interpolate } from '../config/interpolate.js';
 import type { Problem } from '../config/problems.js';
 import { EXIT, StartError } from '../errors/start-error.js';
+import { whyNotSet } from '../protocol/backend-headers.js';
 import { isHeaderValue } from '../protocol/header-value.js';
 
-/** The transport's, the protocol's, or the gateway's own. */
-const RESERVED = new Set([
-  'accept',
-  'accept-encoding',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-type',
-  'expect',
-  'host',
-  'keep-alive',
-  'last-event-id',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-const RESERVED_PREFIX = /^(?:mcp-|x-berth-|x-forwarded-internally$)/;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /**
@@ -40,7 +22,7 @@ export function readHeaders(given: readonly string[], env: Environment): Record<
     const name = one.slice(0, Math.max(colon, 0)).trim();
     if (!NAME.test(name)) throw usage('--header is not "Name: value"', "Write it like --header 'X-Tenant: blue'.");
     const lower = name.toLowerCase();
-    if (RESERVED.has(lower) || RESERVED_PREFIX.test(lower)) {
+    if (whyNotSet(lower) !== undefined) {
       throw usage(`--header ${name} is reserved: the bridge sets it itself, or nobody may`, 'Leave it out.');
     }
     headers[lower] = checked(`--header ${name}`, replace(name, one.slice(colon + 1).trim(), env));

@@ -1,5 +1,5 @@
-// Which headers a configuration may set for a backend, and which of a client's it may pass on: the one list, used by the schema,
-// which says why a name is refused, and where requests are made, which drops what gets past the schema.
+// Which headers a configuration may set for a backend (a user, for the bridge), and which of a client's it may pass on: the one list,
+// used by the schema, which says why a name is refused, and where requests are made, which drops what gets past the schema.
 import { FORWARDED_HEADER, INTERNAL_HEADER_PREFIX } from './mcp.js';
 
 /** Ours, per connection, or part of the framing of a body: another value would desynchronise the connection. */

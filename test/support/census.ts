@@ -31,7 +31,8 @@ export async function dumpRedis({ client }: Pick<Cluster, 'client'>): Promise<st
   return JSON.stringify(texts);
 }
 
-async function contentOf(redis: Redis, key: string): Promise<unknown> {
+/** Everything under a key, whatever its type. */
+export async function contentOf(redis: Redis, key: string): Promise<unknown> {
   switch (await redis.type(key)) {
     case 'string':
       return redis.get(key);

@@ -10,6 +10,7 @@ import { makeKeyring, seal } from '../../../src/secrets/keyring.js';
 import { BullTeardownQueue } from '../../../src/teardown/bull-teardown-queue.js';
 import type { TeardownJob } from '../../../src/teardown/job.js';
 import { TeardownWorker, type TeardownWorkerOptions } from '../../../src/teardown/teardown-worker.js';
+import { contentOf } from '../../support/census.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
 
 export const keyring = makeKeyring(['a secret of the tests']);
@@ -130,26 +131,7 @@ export class Bench {
   async dump(): Promise<{ keys: string[]; text: string }> {
     const redis = this.connect() as Redis;
     const keys = await redis.keys('*');
-    const contents = await Promise.all(
-      keys.map(async (key) => {
-        switch (await redis.type(key)) {
-          case 'string':
-            return redis.get(key);
-          case 'hash':
-            return redis.hgetall(key);
-          case 'list':
-            return redis.lrange(key, 0, -1);
-          case 'zset':
-            return redis.zrange(key, '0', '-1');
-          case 'set':
-            return redis.smembers(key);
-          case 'stream':
-            return redis.xrange(key, '-', '+');
-          default:
-            return null; // Gone meanwhile.;
-        }
-      }),
-    );
+    const contents = await Promise.all(keys.map((key) => contentOf(redis, key)));
     return { keys, text: JSON.stringify([keys, contents]) };
   }
 
