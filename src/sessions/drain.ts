@@ -45,6 +45,7 @@ export class Drain {
     const { clock, table, openExchanges, holdMs } = this.#parts;
     const untilMs = clock.monotonicMs() + timeoutMs;
     const leaveMs = untilMs - Math.min(timeoutMs / 2, holdMs * HOLD_SHARE);
+    let isLastTurn = false;
     for (;;) {
       const somebodyStays = await this.#somebodyStays();
       if (somebodyStays) await this.#releaseQuiet();
@@ -53,9 +54,12 @@ export class Drain {
         session.onQuiet = somebodyStays ? () => setImmediate(() => this.#releaseNow(session)) : undefined;
         session.isLeaving = somebodyStays && clock.monotonicMs() > leaveMs;
       }
-      if (openExchanges() === 0 && [...table].every((session) => session.isIdle)) break;
+      const isQuiet = openExchanges() === 0 && [...table].every((session) => session.isIdle);
+      // Race: one became quiet while others were being released. It is released as well, unless it was tried already.
+      if (isQuiet && (isLastTurn || !somebodyStays || ![...table].some(mayGo))) break;
       if (clock.monotonicMs() > untilMs) break;
-      await pause(clock, POLL_MS);
+      isLastTurn = isQuiet;
+      if (!isQuiet) await pause(clock, POLL_MS);
     }
     await this.#endBound();
     // What still runs would be cut off with the process: its callers are told that it may have run. Records stay as they are, the

@@ -92,6 +92,19 @@ it('serves a busy session on, and releases it when its call has ended', async ()
   expect(worker.released).toBe(2);
 });
 
+it('releases a session that becomes quiet while another one is being released', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  await world.worker('b');
+  const [busy] = [await worker.open(), await worker.open()];
+  busy.inFlight++;
+  worker.before = (verb) => {
+    if (verb === 'releaseSession') busy.inFlight = 0;
+  };
+  await drain(worker);
+  expect([busy.state, worker.released]).toEqual(['released', 2]);
+});
+
 it.each([true, false])('tells who still waits at its time-out that the call may have run (somebody stays: %s)', async (stays) => {
   const world = use();
   const worker = await world.worker('a');
