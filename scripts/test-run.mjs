@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { obtainRedis } from './obtain-redis.mjs';
 import { ensureBuilt, ensureInstalled, root, runNode } from './start-prepare.mjs';
 
-const LANES = ['unit', 'contract', 'integration', 'cluster', 'reliability'];
+const LANES = ['unit', 'contract', 'integration', 'cluster', 'reliability', 'conformance'];
 /** Minutes of servers that fail: asked for by name. */
 const ON_REQUEST = ['reliability'];
 const DEFAULT_LANES = LANES.filter((lane) => !ON_REQUEST.includes(lane));
@@ -15,6 +15,8 @@ const SERIAL = ['cluster', 'reliability'];
 /** The others mostly wait: two files at a time, on however few cores. */
 const PARALLEL = 2;
 const bin = (...path) => join(root, 'node_modules', ...path);
+
+const CONFORMANCE = join(root, 'scripts', 'conformance', 'conformance.mjs');
 
 const CHECKS = [
   ['lint', [bin('@biomejs', 'biome', 'bin', 'biome'), 'lint', '.']],
@@ -73,35 +75,53 @@ function check(command) {
   if (code !== 0) throw new Error(`exit code ${code}`);
 }
 
-/** One lane in a process of its own; its result is read from jest's report, not from its output. */
+/** One lane in a process of its own; its result is read from the report that it leaves, not from its output. */
 function runLane(lane, rest) {
   process.stdout.write(`\n── ${lane} tests\n`);
   const directory = mkdtempSync(join(tmpdir(), 'berth-test-'));
   const report = join(directory, 'report.json');
-  const workers = SERIAL.includes(lane)
-    ? ['--runInBand']
-    : ['--maxWorkers', String(Math.max(PARALLEL, Math.floor(availableParallelism() / 2)))];
-  const options = ['--selectProjects', lane, '--passWithNoTests', '--json', '--outputFile', report, ...workers, ...rest];
-  // Only the file is wanted: the same JSON on stdout would bury the messages, which go to stderr.
-  const command = [bin('jest', 'bin', 'jest.js'), ...options];
+  const command = lane === 'conformance' ? [CONFORMANCE, '--report', report] : jestCommand(lane, report, rest);
+  // Only the file is wanted: the same results on stdout would bury the messages, which go to stderr.
   const code = spawnSync(process.execPath, command, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }).status ?? 1;
   try {
-    count(lane, JSON.parse(readFileSync(report, 'utf8')), code);
+    const result = JSON.parse(readFileSync(report, 'utf8'));
+    count(lane, lane === 'conformance' ? countsOfSuite(result) : countsOfJest(result), code);
   } catch {
     total.failed += 1;
-    process.stderr.write(`${lane}: jest ended with ${code} and without a report\n`);
+    process.stderr.write(`${lane}: it ended with ${code} and without a report\n`);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-function count(lane, result, code) {
+function jestCommand(lane, report, rest) {
+  const workers = SERIAL.includes(lane)
+    ? ['--runInBand']
+    : ['--maxWorkers', String(Math.max(PARALLEL, Math.floor(availableParallelism() / 2)))];
+  const options = ['--selectProjects', lane, '--passWithNoTests', '--json', '--outputFile', report, ...workers, ...rest];
+  return [bin('jest', 'bin', 'jest.js'), ...options];
+}
+
+const countsOfJest = (result) => ({
+  passed: result.numPassedTests,
   // A file that could not be run at all holds tests that nobody counted.
-  const failed = result.numFailedTests + result.numRuntimeErrorTestSuites;
-  total.passed += result.numPassedTests;
-  total.skipped += result.numPendingTests + result.numTodoTests;
+  failed: result.numFailedTests + result.numRuntimeErrorTestSuites,
+  skipped: result.numPendingTests + result.numTodoTests,
+});
+
+/** Every scenario of every subject is one. */
+function countsOfSuite(verdicts) {
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const { verdict } of verdicts) counts[verdict] += 1;
+  return counts;
+}
+
+function count(lane, { passed, failed, skipped }, code) {
+  process.stdout.write(`${passed} of ${passed + failed}${skipped ? `, without ${skipped}` : ''}\n`);
+  total.passed += passed;
+  total.skipped += skipped;
   total.failed += failed;
   if (code === 0 || failed) return;
   total.failed += 1;
-  process.stderr.write(`${lane}: no test failed, yet jest ended with ${code}\n`);
+  process.stderr.write(`${lane}: no test failed, yet it ended with ${code}\n`);
 }

@@ -1,171 +1,93 @@
 // npm run conformance: the official suite against a backend directly, and through two pods of two workers behind a balancer that chooses
-// per request. Exit code 0: through the gateway everything passes that passes directly, and everything that is scored; 1: not so.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// per request; and with the gateway as the client that the suite judges. Exit code 0: through the gateway everything passes that passes
+// directly, and everything that is scored; 1: not so; 64: bad usage; 69: the suite or Redis could not be obtained.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { coreOf, Processes } from '../bench/processes.mjs';
-import { newSecret, PodPlace, RedisServer } from '../chaos/cluster.mjs';
 import { obtainRedis } from '../obtain-redis.mjs';
-import { startRoundRobin } from './round-robin.mjs';
+import { Report } from './report.mjs';
+import { SUBJECTS, Subjects } from './subjects.mjs';
+import { CLIENT_SCENARIOS, Suite } from './suite.mjs';
 
 const here = import.meta.dirname;
-const SERVER = join(here, 'conformance-server.mjs');
-/** Pinned: a newer suite asks for other things. It needs a newer Node than the gateway does; npm brings one. */
-const RUNNER = ['-y', '-p', 'node@24', '-p', '@modelcontextprotocol/conformance@0.2.0-alpha.12', 'conformance'];
-const REVISION = '2025-11-25';
-const PODS = 2;
-const RUN_MS = 240_000;
-/** One backend of two: the other has the rest. */
-const HALF = [
-  'test_simple_text',
-  'test_sampling',
-  'test_elicitation',
-  'test_tool_with_progress',
-  'test_error_handling',
-  'resources',
-];
-const USAGE = 'usage: npm run conformance [-- --only direct,http,sse,stdio,spread --scenario NAME --write --keep]';
+const CLIENT = 'client';
+const ALL = [...SUBJECTS, CLIENT];
+/** Runs at a time: the suite mostly waits. */
+const PARALLEL = 2;
+const USAGE = `usage: npm run conformance [-- --only ${ALL.join(',')} --scenario NAME --write --keep --report FILE]`;
 
 const options = readOptions();
 const dir = mkdtempSync(join(tmpdir(), 'berth-conformance-'));
-const processes = new Processes();
-const redis = new RedisServer();
-const places = [];
-let balancer;
+const suite = new Suite();
+const subjects = new Subjects();
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
 try {
   process.exitCode = await main();
+} catch (error) {
+  say(error.exitCode ? error.message : error.stack);
+  process.exitCode = error.exitCode ?? 1;
 } finally {
   await cleanUp();
 }
 
 async function main() {
   obtainRedis();
-  await redis.start(join(dir, 'redis'));
-  const http = await processes.start(SERVER, ['http'], coreOf(undefined));
-  const sse = await processes.start(SERVER, ['sse'], coreOf(undefined));
-  const half = await processes.start(SERVER, ['http', '--only', HALF.join(',')], coreOf(undefined));
-  const rest = await processes.start(SERVER, ['http', '--without', HALF.join(',')], coreOf(undefined));
-  await startPods({
-    http: { type: 'http', url: urlOf(http.port) },
-    sse: { type: 'sse', url: `http://127.0.0.1:${sse.port}/sse` },
-    stdio: { command: process.execPath, args: [SERVER, 'stdio'] },
-    half: { type: 'http', url: urlOf(half.port) },
-    rest: { type: 'http', url: urlOf(rest.port) },
+  suite.obtain();
+  const { names, scored } = suite.serverScenarios();
+  const { only, scenario } = options;
+  if (scenario && ![...names, ...CLIENT_SCENARIOS].includes(scenario)) throw usageError(`the suite has no scenario ${scenario}`);
+  const servers = SUBJECTS.filter((name) => only.includes(name) && (!scenario || names.includes(scenario)));
+  const clients = CLIENT_SCENARIOS.filter((name) => only.includes(CLIENT) && (!scenario || name === scenario));
+  if (servers.length > 0) await subjects.start(dir);
+  const asServer = Object.fromEntries(servers.map((name) => [name, {}]));
+  const asClient = { direct: {}, http: {} };
+  const runs = servers.map((name) => async () => {
+    asServer[name] = await suite.runServer(subjects.urls[name], join(dir, `out-${name}`), scenario);
   });
-  balancer = await startRoundRobin(places);
-  const through = (server) => `http://127.0.0.1:${balancer.port}/servers/${server}/mcp`;
-  const subjects = {
-    direct: urlOf(http.port),
-    http: through('http'),
-    sse: through('sse'),
-    stdio: through('stdio'),
-    spread: through('spread'),
+  await runAll([...runs, ...clientRuns(clients, asClient)]);
+  return tell([
+    ...(servers.length > 0 ? [new Report('scenario', asServer, (name) => scored.has(name))] : []),
+    ...(clients.length > 0 ? [new Report('client scenario', asClient)] : []),
+  ]);
+}
+
+/** The suite plays the server: of the SDK's client alone, and of the gateway that it speaks to. */
+function clientRuns(scenarios, results) {
+  const driver = [process.execPath, join(here, 'client-driver.mjs')].map((path) => `"${path}"`).join(' ');
+  const commands = { direct: `${driver} --direct`, http: driver };
+  return scenarios.flatMap((scenario) =>
+    Object.keys(results).map((subject) => {
+      // Keeps its row, whichever run ends first.
+      results[subject][scenario] = { passed: 0, failed: 1, messages: ['it did not run'] };
+      return async () => {
+        const out = join(dir, `client-${subject}-${scenario}`);
+        results[subject][scenario] = await suite.runClient(scenario, commands[subject], out);
+      };
+    }),
+  );
+}
+
+async function runAll(runs) {
+  const waiting = [...runs];
+  const work = async () => {
+    for (let run = waiting.shift(); run; run = waiting.shift()) await run();
   };
-  const results = {};
-  for (const [name, url] of Object.entries(subjects)) {
-    if (!options.only.includes(name)) continue;
-    say(`${name} …`);
-    results[name] = await runSuite(url, join(dir, `out-${name}`));
-  }
-  return report(results);
+  await Promise.all(Array.from({ length: PARALLEL }, work));
 }
 
-async function startPods(mcpServers) {
-  const secret = newSecret();
-  for (let i = 0; i < PODS; i++) {
-    const host = `127.0.0.${i + 2}`;
-    const config = {
-      workers: 2,
-      hosts: [],
-      redis: { url: redis.url, prefix: 'conformance:' },
-      internal: { host, secret },
-      mcpServers,
-      servers: { spread: { backends: ['half', 'rest'] } },
-    };
-    places.push(new PodPlace(`pod ${i + 1}`, { processes, dir: join(dir, `pod-${i + 1}`), host, config }));
-  }
-  await Promise.all(places.map((place) => place.start()));
-}
-
-function urlOf(port) {
-  return `http://127.0.0.1:${port}/mcp`;
-}
-
-/** @returns by scenario: `{ passed, failed, scored, messages }` */
-async function runSuite(url, out) {
-  mkdirSync(out);
-  const which = options.scenario ? ['--scenario', options.scenario] : ['--requirements', REVISION];
-  const args = [...RUNNER, 'server', '--url', url, ...which, '-o', out];
-  const text = await new Promise((resolve, reject) => {
-    const child = spawn('npx', args, { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
-    const force = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), RUN_MS);
-    let said = '';
-    child.stdout.setEncoding('utf8').on('data', (part) => {
-      said += part;
-    });
-    child.once('error', reject);
-    child.once('close', () => {
-      clearTimeout(force);
-      resolve(said);
-    });
-  });
-  const unscored = new Set([...text.matchAll(/^ {2}[✓✗] (\S+) \(/gm)].map(([, name]) => name));
-  const scenarios = {};
-  for (const [, name, passed, failed] of text.matchAll(/^[✓✗] (\S+): (\d+) passed, (\d+) failed/gm)) {
-    const messages = failuresOf(out, name);
-    scenarios[name] = { passed: Number(passed), failed: Number(failed), scored: !unscored.has(name), messages };
-  }
-  if (Object.keys(scenarios).length === 0) throw new Error(`the suite said nothing of its results:\n${text.slice(-2000)}`);
-  return scenarios;
-}
-
-function failuresOf(out, scenario) {
-  const prefix = `server-${scenario}-2`;
-  return readdirSync(out)
-    .filter((name) => name.startsWith(prefix))
-    .map((name) => join(out, name, 'checks.json'))
-    .filter((file) => existsSync(file))
-    .flatMap((file) => JSON.parse(readFileSync(file, 'utf8')))
-    .filter(({ status }) => status === 'FAILURE')
-    .map(({ id, errorMessage }) => `${id}: ${errorMessage}`);
-}
-
-function report(results) {
-  const names = Object.keys(results);
-  const scenarios = [...new Set(names.flatMap((name) => Object.keys(results[name])))];
-  const cell = (one) =>
-    one === undefined ? '–' : one.failed === 0 ? `${one.passed}` : `${one.passed}, **${one.failed} failed**`;
-  const rows = scenarios.map((scenario) => {
-    const isScored = names.some((name) => results[name][scenario]?.scored);
-    return `| ${scenario}${isScored ? '' : ' (not scored)'} | ${names.map((name) => cell(results[name][scenario])).join(' | ')} |`;
-  });
-  const count = (name, scored) => {
-    const all = Object.values(results[name]).filter((one) => one.scored === scored);
-    return `${all.filter(({ failed }) => failed === 0).length}/${all.length}`;
-  };
-  const total = (scored) => names.map((name) => count(name, scored)).join(' | ');
-  const table = [
-    `| scenario | ${names.join(' | ')} |`,
-    `|---|${names.map(() => '---').join('|')}|`,
-    ...rows,
-    `| **scored scenarios passed** | ${total(true)} |`,
-    `| **others passed** | ${total(false)} |`,
-  ].join('\n');
+function tell(reports) {
+  const table = reports.map((report) => report.table()).join('\n\n');
   process.stdout.write(`${table}\n`);
-  let isFine = true;
-  for (const name of names) {
-    for (const [scenario, { failed, scored, messages }] of Object.entries(results[name])) {
-      if (failed === 0) continue;
-      process.stdout.write(`\n${name}, ${scenario}:\n  ${messages.join('\n  ')}\n`);
-      if (scored || results.direct?.[scenario]?.failed === 0) isFine = false;
-    }
+  const verdicts = reports.flatMap((report) => report.verdicts());
+  const failed = verdicts.filter(({ verdict }) => verdict !== 'passed');
+  for (const { subject, scenario, messages } of failed) {
+    process.stderr.write(`\n${subject}, ${scenario}:\n  ${messages.join('\n  ')}\n`);
   }
   if (options.write) writeTable(table);
-  return isFine ? 0 : 1;
+  if (options.report) writeFileSync(options.report, JSON.stringify(verdicts));
+  return failed.some(({ verdict }) => verdict === 'failed') ? 1 : 0;
 }
 
 function writeTable(table) {
@@ -175,12 +97,12 @@ function writeTable(table) {
 }
 
 function readOptions() {
-  const all = ['direct', 'http', 'sse', 'stdio', 'spread'];
-  const flags = { only: { type: 'string' }, scenario: { type: 'string' }, write: { type: 'boolean' }, keep: { type: 'boolean' } };
+  const text = { type: 'string' };
+  const flag = { type: 'boolean' };
   try {
-    const { values } = parseArgs({ options: flags });
-    const only = values.only?.split(',') ?? all;
-    if (only.every((name) => all.includes(name))) return { ...values, only };
+    const { values } = parseArgs({ options: { only: text, scenario: text, report: text, write: flag, keep: flag } });
+    const only = values.only?.split(',') ?? ALL;
+    if (only.every((name) => ALL.includes(name))) return { ...values, only };
   } catch {
     // Told below.
   }
@@ -188,10 +110,12 @@ function readOptions() {
   process.exit(64);
 }
 
+function usageError(message) {
+  return Object.assign(new Error(`${message}\n${USAGE}`), { exitCode: 64 });
+}
+
 async function cleanUp() {
-  balancer?.close();
-  await processes.stop();
-  if (redis.isUp) await redis.crash();
+  await subjects.stop();
   if (options.keep) say(`kept: ${dir}`);
   else rmSync(dir, { recursive: true, force: true });
 }
