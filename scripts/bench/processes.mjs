@@ -44,6 +44,8 @@ export class Processes {
   /** SIGTERM, newest first, and SIGKILL for what does not end in time. */
   async stop() {
     for (const child of [...this.#running].reverse()) {
+      // Race: a Ctrl-C reaches it as well, and it may have ended while another one was waited for.
+      if (child.exitCode !== null || child.signalCode !== null) continue;
       const ended = new Promise((resolve) => child.once('exit', resolve));
       const force = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
       child.kill('SIGTERM');

@@ -12,10 +12,12 @@ const REVISION = '2025-11-25';
 export const CLIENT_SCENARIOS = ['initialize', 'tools_call', 'sse-retry', 'elicitation-sep1034-client-defaults'];
 const OBTAIN_MS = 120_000;
 const ATTEMPTS = 2;
-const SERVER_RUN_MS = 180_000;
-const CLIENT_RUN_MS = 90_000;
+/** Of a scenario of a second; and of all of them, if several hang. */
+const SCENARIO_MS = 20_000;
+const SERVER_RUN_MS = 120_000;
+const CLIENT_RUN_MS = 60_000;
 /** Of one client run: what the suite itself waits for the client. */
-const CLIENT_MS = 60_000;
+const CLIENT_MS = 45_000;
 
 export class Suite {
   #node;
@@ -64,7 +66,11 @@ export class Suite {
   /** @param scenario one alone; default all of the revision. @returns by scenario: see readResult */
   async runServer(url, out, scenario) {
     const which = scenario ? ['--scenario', scenario, '--spec-version', REVISION] : ['--requirements', REVISION];
-    const said = await this.#run(['server', '--url', url, ...which, '-o', out], out, SERVER_RUN_MS);
+    const said = await this.#run(
+      ['server', '--url', url, ...which, '--timeout', String(SCENARIO_MS), '-o', out],
+      out,
+      SERVER_RUN_MS,
+    );
     const names = scenario ? [scenario] : this.serverScenarios().names;
     return Object.fromEntries(names.map((name) => [name, readResult(out, `server-${name}`, said)]));
   }

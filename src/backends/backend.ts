@@ -47,8 +47,10 @@ export interface CallSink {
   /**
    * The backend closed the stream of its answer and goes on in another one: it says by that that the answer takes its time. Told at each
    * such break.
+   * @param retryMs the backend ended the stream in order and wants to be asked again after so long (SEP-1699); undefined: it named no
+   * time, or the stream broke
    */
-  delayed?(): void;
+  delayed?(retryMs: number | undefined): void;
   /** The call ended without a response of the backend; or, after bodyStart, broke off. */
   fail(error: GatewayError): void;
   /** Set by the backend: run when the caller reads again after `false`. */

@@ -5,7 +5,7 @@ import { ResumableStream } from '../streams/resumable-stream.js';
 
 /** A client tries a broken stream again within seconds; this is what it may take with all its back-off. */
 const KEEP_MS = 60_000;
-/** Streams of calls kept per session; of more, those that began first are forgotten. */
+/** Streams of calls kept per session; of more, those that began first are forgotten, but none whose reader was sent away. */
 const MAX_CALLS = 64;
 
 export interface SessionStreamsOptions {
@@ -14,6 +14,8 @@ export interface SessionStreamsOptions {
   /** In which this memory begins. */
   readonly epoch: number;
   readonly budget?: EventBudget;
+  /** See ResumableStreamOptions; of any call. */
+  readonly onAway?: (isAway: boolean) => void;
 }
 
 interface CallStream {
@@ -63,11 +65,13 @@ export class SessionStreams {
     }
     this.#calls ??= new Map();
     this.#drop(id);
-    for (const oldest of this.#calls.keys()) {
+    for (const [oldest, call] of this.#calls) {
       if (this.#calls.size < MAX_CALLS) break;
-      this.#drop(oldest);
+      if (!call.stream.isAwaited) this.#drop(oldest);
     }
-    this.#calls.set(id, { stream, endedMs: undefined });
+    // No room: this one can be neither resumed nor sent away.
+    if (this.#calls.size >= MAX_CALLS) stream.forget();
+    else this.#calls.set(id, { stream, endedMs: undefined });
     return stream;
   }
 

@@ -101,7 +101,9 @@ export class Session {
   constructor(facts: SessionFacts, token: OwnerToken, keeper: LeaseKeeper, nowMs: number, budget?: EventBudget) {
     this.facts = facts;
     this.listScope = listScopeOf(facts.client.capabilities);
-    this.streams = new SessionStreams({ session: facts.ref, epoch: token.epoch, ...(budget && { budget }) });
+    // An answer that its caller is to come for is in flight: a session that is released meanwhile would lose it.
+    const onAway = (isAway: boolean) => (isAway ? void this.inFlight++ : this.leave());
+    this.streams = new SessionStreams({ session: facts.ref, epoch: token.epoch, ...(budget && { budget }), onAway });
     this.token = token;
     this.#keeper = keeper;
     this.lastUsedMs = nowMs;

@@ -39,6 +39,10 @@ export class EventBudget {
     return this.#bytes;
   }
 
+  get isHalfUsed(): boolean {
+    return this.#bytes > this.maxBytes / 2;
+  }
+
   get isExceeded(): boolean {
     return this.#bytes > this.maxBytes;
   }

@@ -19,7 +19,12 @@ export const COMMENT_INTERVAL_MS = 15_000;
 export function startEventStream(answer: Answer, headers: Headers): void {
   if (answer.started) return;
   answer.start(200, { ...EVENT_STREAM_HEADERS, ...headers });
-  answer.write(`retry: ${RETRY_MS + Math.floor(Math.random() * RETRY_JITTER_MS)}\n\n`);
+  writeRetry(answer, RETRY_MS + Math.floor(Math.random() * RETRY_JITTER_MS));
+}
+
+/** How long the reader waits before it comes again, ms. */
+export function writeRetry(answer: Answer, ms: number): void {
+  answer.write(`retry: ${ms}\n\n`);
 }
 
 /** @returns false when the reader is slow (see Answer.write) */

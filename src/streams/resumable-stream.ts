@@ -4,7 +4,7 @@
 import { formatEvent } from '../protocol/sse.js';
 import type { EventBudget, Forgettable } from './event-budget.js';
 import { encodeEventId, type EventId, type StreamName } from './event-id.js';
-import { startEventStream, writeComment } from './event-stream.js';
+import { startEventStream, writeComment, writeRetry } from './event-stream.js';
 import type { Exchange, Headers } from './exchange.js';
 import type { KeptAlive } from './keep-alive.js';
 
@@ -34,12 +34,16 @@ export interface ResumableStreamOptions {
   readonly maxBytes?: number;
   /** Default 1 000. */
   readonly maxEvents?: number;
+  /** True: its reader was sent away and will come again. False: it came, or is no longer waited for. In turn, true first. */
+  readonly onAway?: (isAway: boolean) => void;
 }
 
 type Reader = NewReader & { position: number; isBlocked: boolean };
 
 const MAX_BYTES = 1024 * 1024;
 const MAX_EVENTS = 1000;
+/** Well within the time for which the answer of a call is kept after its end. */
+const MAX_AWAY_MS = 20_000;
 
 /** Told where events may be missing (DESIGN: "first a notifications/message, level warning"). */
 const GAP = JSON.stringify({
@@ -59,6 +63,7 @@ export class ResumableStream implements KeptAlive, Forgettable {
   #bytes = 0;
   #isFinished = false;
   #isForgotten = false;
+  #isAwaited = false;
   #reader: Reader | undefined;
 
   constructor(options: ResumableStreamOptions) {
@@ -87,6 +92,11 @@ export class ResumableStream implements KeptAlive, Forgettable {
     return this.#reader !== undefined;
   }
 
+  /** Its reader was sent away and has not come again. */
+  get isAwaited(): boolean {
+    return this.#isAwaited;
+  }
+
   /** Whether an event that this memory knows follows that one. */
   hasMoreAfter(seq: number): boolean {
     return !this.#isFinished || seq < this.lastSeq;
@@ -94,6 +104,7 @@ export class ResumableStream implements KeptAlive, Forgettable {
 
   attach(reader: NewReader): void {
     this.end();
+    this.#setAwaited(false);
     const { exchange, headers, isPrimed, after } = reader;
     const { answer } = exchange;
     const position = Math.min(after ?? this.lastSeq, this.lastSeq);
@@ -142,6 +153,19 @@ export class ResumableStream implements KeptAlive, Forgettable {
     this.#leave('ended');
   }
 
+  /**
+   * Ends the reader, who comes again for the rest. Nobody is sent away whose revision does not know it (it has no id to come again with),
+   * or for whom there might be no room to keep what comes meanwhile.
+   * @param retryMs how long the reader is to stay away; at most 20 s are asked of it
+   */
+  sendAway(retryMs: number): void {
+    const reader = this.#reader;
+    if (!reader?.isPrimed || this.#isFinished || this.#isForgotten || this.#options.budget.isHalfUsed) return;
+    writeRetry(reader.exchange.answer, Math.min(retryMs, MAX_AWAY_MS));
+    this.#setAwaited(true);
+    this.end();
+  }
+
   /** Leaves the reader's answer open: it goes on elsewhere, after all that waits here. */
   move(): void {
     const reader = this.#reader;
@@ -166,6 +190,7 @@ export class ResumableStream implements KeptAlive, Forgettable {
     const reader = this.#reader;
     while (reader && reader.position < this.lastSeq) this.#writeNext(reader);
     this.#isForgotten = true;
+    this.#setAwaited(false);
     this.clear();
     this.#options.budget.noteForgotten(this);
   }
@@ -240,6 +265,12 @@ export class ResumableStream implements KeptAlive, Forgettable {
     const reader = this.#reader;
     // A reader that is blocked would notice only when it drains, perhaps never.
     if (reader && reader.position + 1 < this.#firstSeq) this.end();
+  }
+
+  #setAwaited(isAwaited: boolean): void {
+    if (this.#isAwaited === isAwaited) return;
+    this.#isAwaited = isAwaited;
+    this.#options.onAway?.(isAwaited);
   }
 
   #leave(how: ReaderEnd): void {

@@ -4,26 +4,33 @@ import type { IncomingMessage } from 'node:http';
 import { type Cluster, type Ownership, startCluster, whenAllServe } from '../support/cluster.js';
 import { eventsOf, openSession, sendRaw, toolCall } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
+import { StrictBackend } from '../support/strict-backend.js';
 import { waitFor } from '../support/wait-for.js';
 
 const PATH = '/servers/recorder/mcp';
+const POLLED = '/servers/polled/mcp';
 const STEPS = 4;
 
 let backend: RecordingBackend;
+let polled: StrictBackend;
 let cluster: Cluster;
 
 beforeAll(async () => {
   backend = await startRecordingBackend();
-  cluster = await startCluster({ config: { mcpServers: { recorder: { type: 'http', url: backend.url } } } });
+  polled = await StrictBackend.start();
+  const mcpServers = { recorder: { type: 'http', url: backend.url }, polled: { type: 'http', url: polled.url } };
+  cluster = await startCluster({ config: { mcpServers } });
 });
 afterAll(async () => {
   await cluster?.dispose();
   await backend?.close();
+  await polled?.close();
 });
 // A worker that a test has killed is forked again.
 beforeEach(() => whenAllServe(cluster));
 
 interface Listened {
+  readonly text: () => string;
   readonly events: () => ReturnType<typeof eventsOf>;
   readonly messages: () => ReturnType<typeof eventsOf>;
   readonly lastId: () => string;
@@ -51,6 +58,7 @@ function collect(answer: IncomingMessage, leave: () => void): Listened {
   });
   const events = () => eventsOf(text);
   return {
+    text: () => text,
     events,
     messages: () => events().filter(({ data }) => data !== ''),
     lastId: () => events().at(-1)?.id as string,
@@ -66,9 +74,9 @@ const emit = (sessionId: string, id: string) => {
   return { ...call, body: JSON.stringify(message) };
 };
 
-const resume = (sessionId: string, lastId?: string) => ({
+const resume = (sessionId: string, lastId?: string, path = PATH) => ({
   method: 'GET',
-  path: PATH,
+  path,
   headers: {
     accept: 'text/event-stream',
     'mcp-session-id': sessionId,
@@ -222,4 +230,78 @@ test('a call whose owner died: the resumed stream ends with an unknown outcome, 
   }
   for (let step = 0; step < STEPS; step++) held.step();
   expect(backend.calls.filter(({ nonce }) => nonce === 'lost')).toHaveLength(1);
+});
+
+describe('a backend that closes the stream of a call to be polled (SEP-1699)', () => {
+  const RETRY_MS = 300;
+  /** Answers the call when the test lets it. */
+  let answerCall: () => void;
+
+  beforeEach(() => {
+    let id: unknown;
+    let answer: () => void = () => undefined;
+    const allowed = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    answerCall = answer;
+    polled.always('tools/call', (request, response) => {
+      id = request.message.id;
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`id: p1\nretry: ${RETRY_MS}\ndata: \n\n`);
+    });
+    polled.always('GET', async (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+      await allowed;
+      response.end(`id: p2\ndata: ${JSON.stringify({ jsonrpc: '2.0', id, result: { content: [] } })}\n\n`);
+    });
+  });
+
+  const call = (sessionId: string) => toolCall(POLLED, sessionId, 'echo', {}, 'polled');
+
+  async function sendAway(sessionId: string, worker: Worker): Promise<string> {
+    const stream = await begin(worker, call(sessionId));
+    await waitFor('the end of the stream', () => stream.ended());
+    expect(stream.messages()).toEqual([]);
+    expect(
+      stream
+        .text()
+        .match(/^retry: .*/gm)
+        ?.at(-1),
+    ).toBe(`retry: ${RETRY_MS}`);
+    return stream.lastId();
+  }
+
+  it('has the client polled too, which gets its answer at any worker', async () => {
+    for (const [i, worker] of cluster.workers().entries()) {
+      const sessionId = await openSession(cluster.balancer.origin, POLLED);
+      const lastId = await sendAway(sessionId, worker);
+      const others = cluster.workers();
+      const again = await begin(others[(i + 1) % others.length] as Worker, resume(sessionId, lastId, POLLED));
+      answerCall();
+      await waitFor('the answer', () => again.ended());
+      expect(JSON.parse(again.messages().at(-1)?.data ?? '')).toMatchObject({ id: 'polled', result: { content: [] } });
+    }
+    expect(polled.of('tools/call')).toHaveLength(cluster.workers().length);
+  });
+
+  it('leaves a client of an older revision its stream', async () => {
+    const sessionId = await openSession(cluster.balancer.origin, POLLED, '2025-06-18');
+    const stream = await begin(cluster.workers()[0] as Worker, call(sessionId));
+    answerCall();
+    await waitFor('the answer', () => stream.ended());
+    expect(JSON.parse(stream.messages().at(-1)?.data ?? '')).toMatchObject({ id: 'polled', result: { content: [] } });
+  });
+
+  it('tells a client whose owner died meanwhile that the outcome is unknown', async () => {
+    const sessionId = await openSession(cluster.balancer.origin, POLLED);
+    const before = polled.of('tools/call').length;
+    const owner = await cluster.ownerOf(sessionId);
+    const others = cluster.workers().filter(({ pid }) => pid !== owner.pid);
+    const lastId = await sendAway(sessionId, others[0] as Worker);
+    process.kill(owner.pid, 'SIGKILL');
+    const again = await begin(others[1] as Worker, resume(sessionId, lastId, POLLED));
+    await waitFor('its end', () => again.ended());
+    expect(JSON.parse(again.messages().at(-1)?.data ?? '')).toMatchObject({ id: 'polled', error: { code: -32012 } });
+    expect(polled.of('tools/call')).toHaveLength(before + 1);
+    answerCall();
+  });
 });

@@ -50,9 +50,11 @@ export class HttpCall extends CallLife {
     const type = String(headers['content-type'] ?? '').toLowerCase();
     if (status === 200 && type.startsWith('text/event-stream')) {
       this.#mode = 'events';
-      const lastEventId = this.#reader?.lastEventId;
+      const before = this.#reader;
       this.#reader = new EventReader();
-      this.#reader.lastEventId = lastEventId;
+      // Both hold until the stream names others.
+      this.#reader.lastEventId = before?.lastEventId;
+      this.#reader.retryMs = before?.retryMs;
       this.#isResuming = false;
     } else if (this.#isResuming) {
       this.fail(outcomeUnknown(this.session.transport.name, 'stream_ended'));
@@ -238,8 +240,9 @@ export class HttpCall extends CallLife {
     this.#isResuming = true;
     this.#mode = 'skip';
     this.reset();
-    this.call.sink.delayed?.();
-    const delayMs = Math.max(MIN_RESUME_DELAY_MS, this.#reader?.retryMs ?? RESUME_DELAY_MS);
+    const retryMs = this.#reader?.retryMs;
+    this.call.sink.delayed?.(error === undefined ? retryMs : undefined);
+    const delayMs = Math.max(MIN_RESUME_DELAY_MS, retryMs ?? RESUME_DELAY_MS);
     transport.clock.after(delayMs, () => this.#resumeStream(lastEventId));
   }
 

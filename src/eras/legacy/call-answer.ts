@@ -161,9 +161,14 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     if (this.carriesRequests) this.#startStream().keepAlive();
   }
 
-  /** Becomes a stream, so that a caller who is cut off meanwhile has an id to come again with. */
-  delayed(): void {
-    if (this.carriesRequests) this.#startStream();
+  /**
+   * Becomes a stream, so that a caller who is cut off meanwhile has an id to come again with. Where the backend wants to be polled the
+   * caller polls as well, at whichever worker; the gateway asks the backend by itself and keeps what it says.
+   */
+  delayed(retryMs: number | undefined): void {
+    if (!this.carriesRequests) return;
+    const stream = this.#startStream();
+    if (retryMs !== undefined) stream.sendAway(retryMs);
   }
 
   #startStream(): ResumableStream {

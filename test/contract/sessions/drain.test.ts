@@ -1,7 +1,9 @@
 // A worker's orderly exit: what is quiet passes on while somebody stays, what is busy is served on, and nobody is left without an answer.
 import type { GatewayError } from '../../../src/errors/gateway-error.js';
 import type { Session } from '../../../src/sessions/session.js';
+import type { Answer, Exchange } from '../../../src/streams/exchange.js';
 import { waitFor } from '../../support/wait-for.js';
+import { RecordingAnswer } from '../../unit/streams/recording-answer.js';
 import { useWorld } from './fixture.js';
 import { backendSession, type TestWorker } from './world.js';
 
@@ -21,6 +23,8 @@ async function drain(worker: TestWorker, timeoutMs = 5000): Promise<void> {
   await running;
 }
 
+const exchangeOf = (answer: Answer) => ({ answer, onAbort: () => undefined }) as unknown as Exchange;
+
 /** A call that has begun; @returns what its caller was told */
 function begin(session: Session): { readonly told: string[] } {
   const told: string[] = [];
@@ -36,6 +40,28 @@ function begin(session: Session): { readonly told: string[] } {
   });
   return { told };
 }
+
+it('keeps a session whose caller was sent away until he has come for his answer', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  await world.worker('b');
+  const session = await worker.open();
+  const call = session.streams.openCall(1);
+  call.attach({ exchange: exchangeOf(new RecordingAnswer()), headers: {}, isPrimed: true });
+  call.sendAway(300);
+  call.push('"result"', true);
+  let done = false;
+  const running = drain(worker).then(() => {
+    done = true;
+  });
+  await waitFor('the drain to look at its sessions', () => session.onQuiet !== undefined);
+  expect([done, session.state]).toEqual([false, 'active']);
+  const answer = new RecordingAnswer();
+  call.attach({ exchange: exchangeOf(answer), headers: {}, isPrimed: true, after: 0 });
+  expect(answer.events.at(-1)).toBe('"result"');
+  await running;
+  expect(session.state).toBe('released');
+});
 
 it('releases quiet sessions when somebody stays, who then takes them without waiting for a lease', async () => {
   const world = use();

@@ -218,11 +218,31 @@ describe('answers of a backend', () => {
       response.end(`id: e2\ndata: {"jsonrpc":"2.0","id":${JSON.stringify(callId)},"result":{"ok":2}}\n\n`);
     });
     const sink = await callTool(session, 'x');
-    expect(sink.delays).toBe(1);
+    expect(sink.delays).toEqual([10]);
     expect(sink.messages).toHaveLength(2);
     expect(sink.response.result).toEqual({ ok: 2 });
     expect(strict.of('GET').map((r) => [r.headers['last-event-id'], r.sessionId])).toEqual([['e1', 'session-1']]);
     expect(strict.of('tools/call')).toHaveLength(1);
+  });
+
+  test('a stream that breaks names no time to come again, also after one that did', async () => {
+    const { session, strict } = await open();
+    let callId: unknown;
+    strict.once('tools/call', (request, response) => {
+      callId = request.message.id;
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end('id: e1\nretry: 60\ndata: \n\n');
+    });
+    strict.once('GET', (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write('id: e2\ndata: \n\n', () => response.destroy());
+    });
+    strict.once('GET', (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.end(`data: {"jsonrpc":"2.0","id":${JSON.stringify(callId)},"result":{"ok":3}}\n\n`);
+    });
+    const sink = await callTool(session, 'x');
+    expect(sink.delays).toEqual([60, undefined]);
+    expect(sink.response.result).toEqual({ ok: 3 });
   });
 
   test('a stream that cannot be resumed leaves the outcome unknown', async () => {

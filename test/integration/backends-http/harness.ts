@@ -98,7 +98,8 @@ export class CollectingSink implements CallSink {
   readonly messages: string[] = [];
   readonly chunks: Buffer[] = [];
   contentLength: number | undefined;
-  delays = 0;
+  /** What `delayed` was told, one after the other. */
+  readonly delays: Array<number | undefined> = [];
   bodyStarted = false;
   error: GatewayError | undefined;
   ended = false;
@@ -120,8 +121,8 @@ export class CollectingSink implements CallSink {
     return this.readiness.shift() ?? true;
   }
 
-  delayed(): void {
-    this.delays++;
+  delayed(retryMs: number | undefined): void {
+    this.delays.push(retryMs);
   }
 
   bodyStart(contentLength: number | undefined): void {

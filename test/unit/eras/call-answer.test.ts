@@ -17,7 +17,7 @@ const LONG = JSON.stringify({ jsonrpc: '2.0', id: 7, result: { text: 'x'.repeat(
 const PROGRESS = '{"jsonrpc":"2.0","method":"notifications/progress","params":{}}';
 const unavailable = () => new GatewayError('BACKEND_UNAVAILABLE', { details: { backend: 'a' } });
 
-function make(accepts: AcceptedTypes) {
+function make(accepts: AcceptedTypes, isPrimed = false) {
   const answer = new RecordingAnswer();
   const ends: Array<{ outcome: string; error: string | undefined }> = [];
   const openStream = () => {
@@ -27,7 +27,7 @@ function make(accepts: AcceptedTypes) {
       epoch: 1,
       budget: new EventBudget(),
     });
-    stream.attach({ exchange: { answer, onAbort: () => undefined } as unknown as Exchange, headers: VERSION, isPrimed: false });
+    stream.attach({ exchange: { answer, onAbort: () => undefined } as unknown as Exchange, headers: VERSION, isPrimed });
     return stream;
   };
   const call = new LegacyCallAnswer(answer, accepts, VERSION, 'call', openStream, (outcome, error) => {
@@ -269,7 +269,7 @@ describe('a call that takes long', () => {
   it('becomes a stream as soon as the backend says that it will be long', () => {
     const made = make(BOTH);
     expect(made.call.carriesRequests).toBe(true);
-    made.call.delayed();
+    made.call.delayed(undefined);
     expect(made.answer.log[0]).toBe('start');
     made.call.message(RESULT, true);
     expectOneAnswer(made, 'ok');
@@ -277,10 +277,28 @@ describe('a call that takes long', () => {
     expect(made.call.carriesRequests).toBe(false);
   });
 
+  it('is polled where the backend wants that and the revision knows it', () => {
+    const made = make(BOTH, true);
+    made.call.delayed(undefined);
+    expect(made.answer.finished).toBe(false);
+    made.call.delayed(700);
+    expect(made.answer.text.match(/^retry: .*/gm)?.at(-1)).toBe('retry: 700');
+    expect(made.answer.finished).toBe(true);
+    made.call.message(RESULT, true);
+    expect(made.answer.text).not.toContain(RESULT);
+    expectOneAnswer(made, 'ok');
+
+    const older = make(BOTH, false);
+    older.call.delayed(700);
+    expect(older.answer.finished).toBe(false);
+    older.call.message(RESULT, true);
+    expect(older.answer.events).toEqual([RESULT]);
+  });
+
   it('stays JSON for a caller that accepts nothing else', () => {
     const made = make(JSON_ONLY);
     expect(made.call.carriesRequests).toBe(false);
-    made.call.delayed();
+    made.call.delayed(undefined);
     made.call.keepAlive();
     expect(made.answer.log).toEqual([]);
   });

@@ -19,6 +19,35 @@ function read(stream: ResumableStream, how: Partial<NewReader> = {}): RecordingA
   return answer;
 }
 
+test('streams of callers that were sent away are kept, however many others come', () => {
+  const { streams } = make();
+  const call = streams.openCall('away');
+  read(call, { isPrimed: true });
+  call.sendAway(300);
+  const others = Array.from({ length: 100 }, (_, i) => streams.openCall(i));
+  for (const other of others) other.push('"result"', true);
+  expect(streams.findCall('away')).toBe(call);
+  expect(streams.findCall(0)).toBeUndefined();
+  expect(streams.findCall(99)).toBe(others[99]);
+  call.push('"result"', true);
+  expect(read(call, { after: 0 }).events).toEqual(['"result"']);
+});
+
+test('where all are kept for callers that were sent away, another one just passes on what comes', () => {
+  const { streams } = make();
+  for (let i = 0; i < 64; i++) {
+    const call = streams.openCall(i);
+    read(call, { isPrimed: true });
+    call.sendAway(300);
+  }
+  const call = streams.openCall('more');
+  const answer = read(call, { isPrimed: true });
+  call.sendAway(300);
+  call.push('"result"', true);
+  expect(answer.events.at(-1)).toBe('"result"');
+  expect(streams.findCall(0)).toBeDefined();
+});
+
 describe.each(['moved', 'ended'] as const)('a session that has %s', (how) => {
   it('still answers a request that runs, at the POST that asked', () => {
     const { budget, streams } = make();

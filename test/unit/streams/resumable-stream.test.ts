@@ -178,6 +178,56 @@ test('a slow reader gets the rest as it reads; one that falls behind the ring is
   expect(again.events().at(-1)?.data).toBe('20');
 });
 
+describe('a reader that is sent away', () => {
+  it('is told for how long, and finds everything when it comes again', () => {
+    const away: boolean[] = [];
+    const stream = makeStream({ onAway: (isAway) => void away.push(isAway) });
+    const first = read(stream, { isPrimed: true });
+    stream.push('{"n":1}');
+    stream.sendAway(300);
+    expect(first.ends).toEqual(['ended']);
+    expect(first.answer.text.match(/^retry: .*/gm)?.at(-1)).toBe('retry: 300');
+    expect([away, stream.isAwaited]).toEqual([[true], true]);
+    stream.push('{"n":2}');
+    stream.push('{"n":3}', true);
+    const second = read(stream, { isPrimed: true, after: 1 });
+    expect(second.seqs()).toEqual([1, 2, 3]);
+    expect([away, stream.isAwaited]).toEqual([[true, false], false]);
+  });
+
+  it('is asked to come before what is kept for it is dropped', () => {
+    const stream = makeStream();
+    const reader = read(stream, { isPrimed: true });
+    stream.sendAway(3_600_000);
+    expect(reader.answer.text.match(/^retry: .*/gm)?.at(-1)).toBe('retry: 20000');
+  });
+
+  it('is no longer waited for when the stream is forgotten', () => {
+    const away: boolean[] = [];
+    const stream = makeStream({ onAway: (isAway) => void away.push(isAway) });
+    read(stream, { isPrimed: true });
+    stream.sendAway(300);
+    stream.forget();
+    stream.forget();
+    expect(away).toEqual([true, false]);
+  });
+
+  it.each<[string, (stream: ResumableStream, budget: EventBudget) => void, boolean]>([
+    ['has no id to come again with', () => undefined, false],
+    ['would find nothing kept', (stream) => stream.forget(), true],
+    ['might find that memory is short', (_stream, budget) => budget.add(51), true],
+  ])('stays where it %s', (_why, prepare, isPrimed) => {
+    const budget = new EventBudget(100);
+    const stream = makeStream({ budget });
+    const reader = read(stream, { isPrimed });
+    prepare(stream, budget);
+    stream.sendAway(300);
+    expect(reader.ends).toEqual([]);
+    stream.push('{"n":1}', true);
+    expect(reader.events().at(-1)?.data).toBe('{"n":1}');
+  });
+});
+
 test('the newest reader wins, and the one before ends cleanly', () => {
   const stream = makeStream();
   const [first, second] = [read(stream), read(stream)];
