@@ -17,9 +17,11 @@ export class RedisServer {
   url;
   isUp = false;
   #child;
+  #program;
   #args;
 
-  async start(dir) {
+  async start(dir, program = 'redis-server') {
+    this.#program = program;
     mkdirSync(dir, { recursive: true });
     const port = await freePort('127.0.0.1');
     this.url = `redis://127.0.0.1:${port}`;
@@ -31,7 +33,7 @@ export class RedisServer {
   /** @returns when it answers */
   async startAgain() {
     // A group of its own: a Ctrl-C must not end it before the pods.
-    this.#child = spawn('redis-server', this.#args, { stdio: 'ignore', detached: true });
+    this.#child = spawn(this.#program, this.#args, { stdio: 'ignore', detached: true });
     // A crash of this program must not leave it behind.
     const child = this.#child;
     const killWithUs = () => child.kill('SIGKILL');

@@ -33,14 +33,16 @@ try {
 }
 
 async function main() {
-  obtainRedis();
+  const redisProgram = obtainRedis();
+  // What a deployment sets is not meant for the pods that are judged here.
+  for (const name of Object.keys(process.env)) if (name.startsWith('BERTH_')) delete process.env[name];
   suite.obtain();
   const { names, scored } = suite.serverScenarios();
   const { only, scenario } = options;
   if (scenario && ![...names, ...CLIENT_SCENARIOS].includes(scenario)) throw usageError(`the suite has no scenario ${scenario}`);
   const servers = SUBJECTS.filter((name) => only.includes(name) && (!scenario || names.includes(scenario)));
   const clients = CLIENT_SCENARIOS.filter((name) => only.includes(CLIENT) && (!scenario || name === scenario));
-  if (servers.length > 0) await subjects.start(dir);
+  if (servers.length > 0) await subjects.start(dir, redisProgram);
   const asServer = Object.fromEntries(servers.map((name) => [name, {}]));
   const asClient = { direct: {}, http: {} };
   const runs = servers.map((name) => async () => {

@@ -24,14 +24,15 @@ export class Subjects {
   #redis = new RedisServer();
   #balancer;
 
-  async start(dir) {
+  /** @param redisProgram default redis-server */
+  async start(dir, redisProgram) {
     const half = HALF.join(',');
     const [http, sse, one, other] = await Promise.all([
       this.#backend('http'),
       this.#backend('sse'),
       this.#backend('http', '--only', half),
       this.#backend('http', '--without', half),
-      this.#redis.start(join(dir, 'redis')),
+      this.#redis.start(join(dir, 'redis'), redisProgram),
     ]);
     const places = await this.#startPods(dir, {
       http: { type: 'http', url: `${http}/mcp` },

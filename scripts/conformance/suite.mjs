@@ -42,11 +42,11 @@ export class Suite {
           .map((path) => realpathSync(path));
       } catch (error) {
         if (attempt < ATTEMPTS) continue;
-        const reason = String(error.stderr || error.message)
-          .trim()
+        // npm begins with what went wrong; of a time-out it says nothing.
+        const told = String(error.stderr)
           .split('\n')
-          .slice(-5)
-          .join('\n');
+          .filter((line) => line.startsWith('npm error'));
+        const reason = told.slice(0, 4).join('\n') || error.message;
         const message =
           'the conformance suite could not be obtained. It comes from the npm registry and needs the network the first time';
         throw Object.assign(new Error(`${message}:\n${reason}`), { exitCode: 69 });
