@@ -72,6 +72,8 @@ export class Relay {
       case 'invalid': {
         // An error without an id: the gateway could not read ours.
         const error = isObject(value) && isObject(value.error) ? value.error : undefined;
+        // Of a batch it concerns one element, and the others still get their answers.
+        if (error && call?.facts.what === 'batch') return this.#output.write(json);
         if (error && call) return this.fail(call, error as unknown as JsonRpcErrorObject);
         this.#notes.tell('dropped something of the gateway that is no JSON-RPC message');
       }

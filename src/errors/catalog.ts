@@ -30,6 +30,14 @@ const entries = {
     'Invalid Request: batches are not supported in this protocol version',
     'Send each message in a request of its own.',
   ],
+  BATCH_INVALID: [
+    400,
+    -32600,
+    'client',
+    'never',
+    'Invalid Request: not a batch that can be taken',
+    'Send 1 to 100 messages of 2025-03-26 in an array, or each in a request of its own.',
+  ],
   INVALID_PARAMS: [400, -32602, 'client', 'never', 'Invalid params', 'Send params as an object.'],
   SESSION_HEADER_MISSING: [
     400,
@@ -148,6 +156,7 @@ const entries = {
     'Outcome unknown: the call may have run',
     'Find out whether it ran before you repeat it.',
   ],
+  CANCELLED: [200, -32000, 'client', 'never', 'Request cancelled', 'Nothing: the client took the request back.'],
   INTERNAL: [500, -32603, 'gateway', 'never', 'Internal error', 'Look for the correlation id in the log.'],
 } as const satisfies Record<string, readonly [number, number, CatalogEntry['source'], CatalogEntry['retry'], string, string]>;
 

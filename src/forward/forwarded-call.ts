@@ -3,6 +3,7 @@
 import { REFUSED_FOR_NOW, REFUSED_HEADER } from '../protocol/mcp.js';
 import type { Exchange, Hop } from '../streams/exchange.js';
 import { LastEventId } from '../streams/last-event-id.js';
+import { UnansweredIds } from '../streams/unanswered-ids.js';
 import type { HopConnection } from './connection.js';
 import type { ForwardOutcome } from './forward.js';
 import { CANCEL_REASON, detachSmall } from './frames.js';
@@ -85,6 +86,9 @@ export class ForwardedCall implements StreamReceiver {
       const headers = withoutInternal(head.headers);
       if (wholeBytes !== undefined) headers['content-length'] = String(wholeBytes);
       if (this.#exchange.method === 'GET') this.#lastId = new LastEventId();
+      const { body } = this.#exchange;
+      if (body?.kind === 'batch' && headers['content-type'] === 'text/event-stream')
+        this.#exchange.unanswered = new UnansweredIds(body.ids);
       this.#exchange.answer.onDrain(() => this.#onDrain());
       this.#exchange.answer.start(status, headers);
     }
@@ -162,6 +166,7 @@ export class ForwardedCall implements StreamReceiver {
       this.#lastId.push(part);
       if (this.#lastId.value !== undefined) this.#exchange.resumeAfter = this.#lastId.value;
     }
+    this.#exchange.unanswered?.push(part);
     this.#atBoundary = part.length > 1 ? part.at(-1) === LF && part.at(-2) === LF : this.#atBoundary && part[0] === LF;
     if (this.#exchange.answer.write(part)) {
       this.#stream?.giveBack(part.length);

@@ -19,11 +19,12 @@ export interface MetricsOptions {
 /** How often the event loop is looked at, ms; a rarer look costs less and still finds what users notice. */
 const LAG_RESOLUTION_MS = 50;
 
-const HTTP_METHODS: ReadonlySet<string> = new Set(['GET', 'DELETE']);
+/** What is no method of JSON-RPC. */
+const OWN_METHODS: ReadonlySet<string> = new Set(['GET', 'DELETE', 'batch']);
 
 /** The `method` label: what a client may send comes from a known list, anything else is `other`. */
 export function methodLabel(method: string): string {
-  return KNOWN_METHODS.has(method) || HTTP_METHODS.has(method) ? method : 'other';
+  return KNOWN_METHODS.has(method) || OWN_METHODS.has(method) ? method : 'other';
 }
 
 export class Metrics {

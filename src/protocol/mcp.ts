@@ -10,6 +10,9 @@ export function isLegacyVersion(text: unknown): text is (typeof LEGACY_VERSIONS)
   return typeof text === 'string' && (LEGACY_VERSIONS as readonly string[]).includes(text);
 }
 
+/** In `params._meta` of a request: the revision that it claims for itself, from 2026-07-28 on. */
+export const MODERN_VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
+
 export const SESSION_HEADER = 'mcp-session-id';
 export const VERSION_HEADER = 'mcp-protocol-version';
 export const LAST_EVENT_ID_HEADER = 'last-event-id';

@@ -50,8 +50,8 @@ function scanLarge(json: Buffer): ScannedMessage {
 }
 
 /** Whether the text is complete JSON; parses it. */
-export function isJson(json: Buffer): boolean {
-  return readToken(json.toString('utf8')) !== undefined;
+export function isJson(json: Buffer | string): boolean {
+  return readToken(json.toString()) !== undefined;
 }
 
 function readToken(text: string): unknown {
@@ -109,7 +109,8 @@ function walk(json: Buffer): ScannedMessage {
   return typeof method === 'string' && !hasAnswer ? { kind: 'notification', method } : INVALID;
 }
 
-function skipBlank(json: Buffer, pos: number): number {
+/** @returns the position of the first byte from there on that is no white space, or the length or beyond */
+export function skipBlank(json: Buffer, pos: number): number {
   for (;;) {
     const byte = json[pos];
     if (byte !== 32 && byte !== 10 && byte !== 13 && byte !== 9) return pos;
@@ -130,8 +131,8 @@ function skipString(json: Buffer, pos: number): number {
   }
 }
 
-/** @returns the position after the value: a comma, a closing brace or blank space */
-function skipValue(json: Buffer, pos: number): number {
+/** @returns the position after the value: a comma, a closing brace or blank space; the same where there is none */
+export function skipValue(json: Buffer, pos: number): number {
   let depth = 0;
   while (pos < json.length) {
     const byte = json[pos];

@@ -8,7 +8,7 @@ import { REFUSED_FOR_NOW, REFUSED_HEADER, SESSION_HEADER } from '../protocol/mcp
 import type { Session } from '../sessions/session.js';
 import type { ServeOutcome } from '../sessions/serve-session.js';
 import { ANSWER_MS, type OwnerTeller } from '../sessions/tell-owner.js';
-import type { EndCause, Exchange, Hop } from '../streams/exchange.js';
+import { awaitsAnswer, type EndCause, type Exchange, type Hop } from '../streams/exchange.js';
 import { writeError } from './write-error.js';
 import { acceptDeletion, forwardDeletion } from './forward-deletion.js';
 import { type HoldRoom, MAX_TICK_MS } from './hold-room.js';
@@ -121,12 +121,7 @@ export class Execution {
     for (;;) {
       const view = { ...request, refused: progress.refused };
       const decision = routeFromMemory(this.#parts, view) ?? (await routeFromDirectory(this.#parts, view));
-      if (
-        exchange.aborted &&
-        exchange.body?.kind !== 'notification' &&
-        exchange.body?.kind !== 'response' &&
-        exchange.method !== 'DELETE'
-      ) {
+      if (exchange.aborted && (exchange.body === undefined || awaitsAnswer(exchange.body)) && exchange.method !== 'DELETE') {
         exchange.note.outcome = 'ABORTED';
         return;
       }
@@ -271,7 +266,7 @@ export class Execution {
 
   /** A hop that broke may have run. Requests are not repeated; what has no answer to lose, or is idempotent, goes to whoever owns now. */
   #afterBroken(exchange: Exchange, cause: HoldCause, reason: string): Next {
-    if (exchange.body?.kind !== 'request') return cause;
+    if (!exchange.body || !awaitsAnswer(exchange.body)) return cause;
     // It may have broken in the middle of an event, which would swallow the one that follows.
     if (exchange.answer.startedAsEvents) exchange.answer.write('\n\n');
     const error = new GatewayError('OUTCOME_UNKNOWN', {

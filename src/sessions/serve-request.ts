@@ -2,7 +2,8 @@
 // goes to one backend. The hot path (tools/call with a known catalog) is synchronous up to the backend.
 import type { OwnRequests } from '../backends/own-requests.js';
 import { readAccept } from '../eras/legacy/accept.js';
-import { LegacyCallAnswer } from '../eras/legacy/call-answer.js';
+import type { AcceptedTypes } from '../eras/legacy/accept.js';
+import { type CallStream, LegacyCallAnswer } from '../eras/legacy/call-answer.js';
 import { GatewayError, toGatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { type JsonRpcRequest, resultText } from '../protocol/json-rpc.js';
@@ -43,8 +44,14 @@ const LISTS: ReadonlyMap<string, ListKind> = new Map([
 ]);
 
 /** An answer that is still open after this long becomes a stream with comments, so that balancers do not cut it. */
-const STREAM_AFTER_MS = 10_000;
+export const STREAM_AFTER_MS = 10_000;
 const EMPTY_RESULT = '{}';
+
+/** Where the answer goes of a request that is answered together with others. */
+export interface SharedAnswer {
+  readonly accepts: AcceptedTypes;
+  openStream(isFinal: boolean): CallStream;
+}
 
 /** One request on its way through this worker. */
 interface Serving {
@@ -61,24 +68,29 @@ export class RequestServer {
     this.#parts = parts;
   }
 
-  /** Resolves when the answer is complete; a caller that leaves does not end a call in this era. */
-  serve(session: Session, exchange: Exchange, body: RequestOf): Promise<ServeOutcome> {
+  /**
+   * Resolves when the answer is complete; a caller that leaves does not end a call in this era.
+   * @param shared keeps the answer alive itself; default an answer of its own
+   */
+  serve(session: Session, exchange: Exchange, body: RequestOf, shared?: SharedAnswer): Promise<ServeOutcome> {
     const { keepAlive, clock } = this.#parts;
-    const accepts = readAccept(exchange.headers.accept) ?? { json: true, events: true };
+    const accepts = shared?.accepts ?? readAccept(exchange.headers.accept) ?? { json: true, events: true };
     session.inFlight++;
     return new Promise((resolve) => {
       const { id } = body.message;
       const headers = versionHeader(session);
-      const openStream = () => session.openCallStream(id, exchange, headers);
+      const openStream = (isFinal: boolean) =>
+        shared ? shared.openStream(isFinal) : session.openCallStream(id, exchange, headers);
       const answer = new LegacyCallAnswer(exchange.answer, accepts, headers, id, openStream, (outcome, error) => {
         session.leave();
         session.lastUsedMs = clock.wallMs();
         keepAlive.remove(answer);
         exchange.note.outcome = outcome;
-        if (error && exchange.note.backend) this.#parts.onBackendError(exchange.note.backend, error);
+        if (error && exchange.note.backend && error.code !== 'CANCELLED')
+          this.#parts.onBackendError(exchange.note.backend, error);
         resolve(outcome === 'NOT_OWNER' ? 'notOwner' : 'done');
       });
-      keepAlive.add(answer, STREAM_AFTER_MS);
+      if (!shared) keepAlive.add(answer, STREAM_AFTER_MS);
       try {
         this.#dispatch({ session, exchange, body, answer })?.catch((error: unknown) => answer.fail(toGatewayError(error)));
       } catch (error) {

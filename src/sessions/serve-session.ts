@@ -6,12 +6,13 @@ import { errorText, type JsonRpcNotification, type RequestId } from '../protocol
 import { LAST_EVENT_ID_HEADER } from '../protocol/mcp.js';
 import { decodeEventId, encodeEventId, type EventId } from '../streams/event-id.js';
 import { startEventStream, writeEvent } from '../streams/event-stream.js';
-import type { Exchange, Headers, RequestBody } from '../streams/exchange.js';
+import { awaitsAnswer, type Exchange, type Headers, type MessageBody } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
 import type { ResumableStream } from '../streams/resumable-stream.js';
 import { askableCapabilities } from './askable.js';
 import type { ClientRequests } from './client-requests.js';
 import type { SessionEnder } from './end-session.js';
+import { type BatchParts, serveBatch } from './serve-batch.js';
 import type { RequestServer } from './serve-request.js';
 import type { Session } from './session.js';
 import { versionHeader } from './version-header.js';
@@ -22,7 +23,7 @@ import { versionHeader } from './version-header.js';
  */
 export type ServeOutcome = 'done' | 'notOwner' | 'moved';
 
-type ResponseOf = Extract<RequestBody, { kind: 'response' }>;
+type UnansweredOf = Exclude<MessageBody, { kind: 'request' }>;
 
 /** DELETE waits so long for a silent Redis, like any request that is held. */
 const MAX_END_MS = 10_000;
@@ -39,9 +40,12 @@ export interface SessionServerParts {
 
 export class SessionServer {
   readonly #parts: SessionServerParts;
+  readonly #batchParts: BatchParts;
 
   constructor(parts: SessionServerParts) {
     this.#parts = parts;
+    const { requests, keepAlive } = parts;
+    this.#batchParts = { requests, keepAlive, take: (session, exchange, body) => this.#take(session, exchange, body) };
   }
 
   /** @throws GatewayError SESSION_NOT_FOUND for a stranger to the session, or when it has ended */
@@ -58,19 +62,19 @@ export class SessionServer {
     note.owner = token.owner;
     note.epoch = token.epoch;
     note.protocolVersion = facts.protocolVersion;
-    if (!session.mayAct() || (session.isLeaving && body?.kind === 'request')) return 'notOwner';
+    if (!session.mayAct() || (session.isLeaving && body && awaitsAnswer(body))) return 'notOwner';
     session.lastUsedMs = this.#parts.clock.wallMs();
     if (exchange.method === 'DELETE') return this.#end(session, exchange);
     if (exchange.method === 'GET') return this.#openStream(session, exchange);
     switch (body?.kind) {
       case 'request':
         return this.#parts.requests.serve(session, exchange, body);
+      case 'batch':
+        return serveBatch(this.#batchParts, session, exchange, body);
       case 'notification':
-        this.#accept(session, exchange);
-        this.#notify(session, body.message, exchange.headers);
-        return 'done';
       case 'response':
-        this.#takeAnswer(session, exchange, body);
+        this.#take(session, exchange, body);
+        this.#accept(session, exchange);
         return 'done';
       case undefined:
         this.#accept(session, exchange);
@@ -78,11 +82,15 @@ export class SessionServer {
     }
   }
 
-  /** To a question of a backend. Accepted at once; a late or second one is dropped, like any that nobody waits for. */
-  #takeAnswer(session: Session, exchange: Exchange, { message, bytes }: ResponseOf): void {
-    const outcome = this.#parts.clientRequests.answer(session, message, bytes, exchange.headers);
+  /** @throws GatewayError ANSWER_UNKNOWN for an answer to nothing that was asked */
+  #take(session: Session, { headers }: Exchange, body: UnansweredOf): void {
+    if (body.kind === 'notification') {
+      this.#notify(session, body.message, headers);
+      return;
+    }
+    // To a question of a backend. A late or second one is dropped, like any that nobody waits for.
+    const outcome = this.#parts.clientRequests.answer(session, body.message, body.bytes, headers);
     if (outcome.kind === 'unknown') throw new GatewayError('ANSWER_UNKNOWN');
-    this.#accept(session, exchange);
     if (outcome.kind === 'delivered') this.#pass(session, outcome.done);
   }
 

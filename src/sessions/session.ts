@@ -1,7 +1,7 @@
 // One session that this worker owns (or is claiming back): its token, its backend sessions, what is in flight. The guard is here.
 import type { BackendSession, RunningCall } from '../backends/backend.js';
 import type { BackendSessionRecord, SessionRecord } from '../directory/directory.js';
-import { forBegunCall, type GatewayError } from '../errors/gateway-error.js';
+import { forBegunCall, GatewayError } from '../errors/gateway-error.js';
 import { Bag } from '../lifecycle/bag.js';
 import type { OwnerToken, SessionId, SessionRef } from '../protocol/ids.js';
 import type { JsonRpcNotification, RequestId } from '../protocol/json-rpc.js';
@@ -192,7 +192,10 @@ export class Session {
     const id = notification.params?.requestId;
     const reason = notification.params?.reason;
     const call = this.calls.find((one) => one.id === id);
-    call?.running?.cancel(typeof reason === 'string' ? reason : 'cancelled by the client', true, headers);
+    if (!call?.running) return;
+    call.running.cancel(typeof reason === 'string' ? reason : 'cancelled by the client', true, headers);
+    // Its backend tells nothing more: unanswered, its POST would stay open, and the session would never be quiet.
+    call.fail(new GatewayError('CANCELLED'));
   }
 
   /**

@@ -1,7 +1,14 @@
 // The small exchange that the public edge and the owner's side of the hop hand to the one execution path. Whoever serves it
 // cannot tell which of the two it was, except by `hop`, which only routing reads.
-import type { JsonRpcNotification, JsonRpcRequest, JsonRpcResponse, RequestId } from '../protocol/json-rpc.js';
+import type {
+  JsonRpcErrorObject,
+  JsonRpcNotification,
+  JsonRpcRequest,
+  JsonRpcResponse,
+  RequestId,
+} from '../protocol/json-rpc.js';
 import type { OwnerToken, SessionRef } from '../protocol/ids.js';
+import type { UnansweredIds } from './unanswered-ids.js';
 
 /** Lower-case header names; a header that came twice is joined by ', '. */
 export type Headers = Readonly<Record<string, string>>;
@@ -19,10 +26,25 @@ export interface Principal {
  * and is changed by nobody; `bytes` are the caller's own text, which a hop carries as it is (a number that JavaScript cannot hold
  * must reach a backend unharmed from any worker). `mayRelay`: without server_id, `bytes` say what `message` says.
  */
-export type RequestBody =
+export type MessageBody =
   | { readonly kind: 'request'; readonly message: JsonRpcRequest; readonly bytes: Buffer; readonly mayRelay?: boolean }
   | { readonly kind: 'notification'; readonly message: JsonRpcNotification; readonly bytes: Buffer }
   | { readonly kind: 'response'; readonly message: JsonRpcResponse; readonly bytes: Buffer };
+
+/** What one element of a batch is: a message, or an error where it is none that can be used. */
+export type BatchPart =
+  | MessageBody
+  | { readonly kind: 'refused'; readonly id: RequestId | undefined; readonly error: JsonRpcErrorObject };
+
+/** An array of messages (2025-03-26). `ids`: of the requests in it, each of which is answered once. */
+export interface BatchBody {
+  readonly kind: 'batch';
+  readonly parts: readonly BatchPart[];
+  readonly ids: readonly RequestId[];
+  readonly bytes: Buffer;
+}
+
+export type RequestBody = MessageBody | BatchBody;
 
 /** Why another worker tells an owner to end a session. `idle`: the owner decides by its own clock; `closing`: its record says so. */
 export const END_CAUSES = ['deleted', 'killed', 'closing', 'idle'] as const;
@@ -87,6 +109,8 @@ export interface Exchange {
   readonly isReattached?: boolean;
   /** Of a stream that goes on elsewhere: the id of the last event that was passed on. Kept by whoever passes events on. */
   resumeAfter?: string;
+  /** Of a batch whose answer came as a stream: which requests have no answer in it yet. Kept by whoever passes events on. */
+  unanswered?: UnansweredIds;
   /** Present when it came over the internal listener. */
   readonly hop: Hop | undefined;
   readonly answer: Answer;
@@ -109,7 +133,7 @@ export interface ExchangeNote {
   /** Negotiated in the session: every answer carries it. */
   protocolVersion: string | undefined;
   backend: string | undefined;
-  /** JSON-RPC method, `GET` or `DELETE`. */
+  /** JSON-RPC method, `response`, `batch`, `GET` or `DELETE`. */
   method: string;
   /** `ok`, `tool_error`, or an error code of the catalog. */
   outcome: string;
@@ -120,9 +144,13 @@ export function requestIdOf(exchange: Exchange): RequestId | undefined {
   return exchange.body?.kind === 'request' ? exchange.body.message.id : undefined;
 }
 
+/** Whether an answer hangs on it: what has none to lose may be sent again. */
+export function awaitsAnswer(body: RequestBody): boolean {
+  return body.kind === 'request' || (body.kind === 'batch' && body.ids.length > 0);
+}
+
 /** An empty note: filled in by whoever serves the exchange. */
 export function newNote(method: Exchange['method'], body: RequestBody | undefined): ExchangeNote {
-  const name = body ? ('method' in body.message ? body.message.method : 'response') : method;
   return {
     route: 'none',
     session: undefined,
@@ -130,7 +158,11 @@ export function newNote(method: Exchange['method'], body: RequestBody | undefine
     epoch: undefined,
     protocolVersion: undefined,
     backend: undefined,
-    method: name,
+    method: body ? nameOf(body) : method,
     outcome: 'ok',
   };
+}
+
+function nameOf(body: RequestBody): string {
+  return body.kind === 'request' || body.kind === 'notification' ? body.message.method : body.kind;
 }

@@ -35,6 +35,8 @@ export interface StrictBackendOptions {
   /** How requests are answered; default json. */
   reply?: 'json' | 'sse';
   framing?: Framing;
+  /** All that it says at a time stands in one array. */
+  arrays?: boolean;
   /** What initialize negotiates; default what was asked. */
   protocolVersion?: string;
   capabilities?: Record<string, unknown>;
@@ -167,13 +169,13 @@ export class StrictBackend {
   send(response: ServerResponse, messages: readonly object[], headers: Record<string, string> = {}): void {
     const [first] = messages;
     if (messages.length === 1 && first && (this.options.reply ?? 'json') === 'json') {
-      const text = JSON.stringify(first);
+      const text = JSON.stringify(this.options.arrays ? [first] : first);
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers });
       response.end(text);
       return;
     }
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', ...headers });
-    response.end(frameEvents(messages, this.options.framing ?? 'lf'));
+    response.end(frameEvents(this.options.arrays ? [messages] : messages, this.options.framing ?? 'lf'));
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {

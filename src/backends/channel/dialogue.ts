@@ -7,6 +7,7 @@
 import { GatewayError } from '../../errors/gateway-error.js';
 import type { Clock } from '../../lifecycle/clock.js';
 import { errorText, isObject, type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
+import { isBatch, takeEach } from '../../protocol/batch.js';
 import { scanMessage } from '../../protocol/scan-json.js';
 import type { Headers } from '../../streams/exchange.js';
 import { withId } from '../../protocol/with-id.js';
@@ -93,7 +94,7 @@ export class Dialogue {
     return this.#say({ ...message, params: { ...message.params, requestId: entry.id } }, headers);
   }
 
-  /** One message of the backend. Of two answers to one call the second is dropped. */
+  /** One message of the backend, or an array of them. Of two answers to one call the second is dropped. */
   take(text: Buffer): void {
     const message = scanMessage(text);
     switch (message.kind) {
@@ -108,7 +109,9 @@ export class Dialogue {
         this.#ask(message.id, message.method, text);
         break;
       case 'invalid':
-        this.#options.onStray(text);
+        // A server of 2025-03-26 may send several at once.
+        if (isBatch(text)) takeEach(text, (one) => this.take(one));
+        else this.#options.onStray(text);
         break;
     }
   }

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { GatewayError } from '../../errors/gateway-error.js';
 import type { RequestId } from '../../protocol/json-rpc.js';
+import { isBatch, takeEach, unwrap } from '../../protocol/batch.js';
 import { scanMessage } from '../../protocol/scan-json.js';
 import type { Deadlines, Expiring } from './deadlines.js';
 import { EventReader } from './event-reader.js';
@@ -118,6 +119,7 @@ export class ControlRequest extends ReplyHandler implements Expiring {
 
   #take(json: Buffer): void {
     const message = scanMessage(json);
+    if (message.kind === 'invalid' && isBatch(json)) takeEach(json, (one) => this.#take(one));
     if (message.kind !== 'response' || message.id !== this.#options.responseTo || this.#done) return;
     this.#succeed(json.toString('utf8'));
   }
@@ -127,7 +129,7 @@ export class ControlRequest extends ReplyHandler implements Expiring {
     if (this.#done) return;
     const rest = this.#events?.finish();
     if (rest) this.#take(rest);
-    this.#succeed(this.#events ? '' : Buffer.concat(this.#chunks).toString('utf8'));
+    this.#succeed(this.#events ? '' : unwrap(Buffer.concat(this.#chunks).toString('utf8'), this.#options.responseTo));
   }
 
   protected onFailure(error: unknown): void {

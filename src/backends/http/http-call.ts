@@ -1,6 +1,7 @@
 // One call to a backend and its answer. The hot path: the object is undici's handler, the waiter, the deadline and the caller's
 // handle in one (see call-life.ts), and a JSON answer passes through unparsed.
 import type { IncomingHttpHeaders } from 'node:http';
+import { isBatch, takeEach } from '../../protocol/batch.js';
 import { isJson, scanMessage } from '../../protocol/scan-json.js';
 import { SseEventTooLarge } from '../../protocol/sse.js';
 import { CallLife } from './call-life.js';
@@ -19,7 +20,11 @@ const MIN_RESUME_DELAY_MS = 50;
 /** Resumptions without any news before the outcome is called unknown. */
 const MAX_RESUMES = 3;
 
-type Mode = 'relay' | 'events' | 'gather' | 'skip';
+/** `relay`: a JSON body that passes unparsed; `array`: one that holds several messages; `gather`: an answer that is no plain success. */
+type Mode = 'relay' | 'array' | 'events' | 'gather' | 'skip';
+
+/** An array of messages is kept whole until its end. */
+const MAX_ARRAY_BYTES = 16 * 1024 * 1024;
 
 export class HttpCall extends CallLife {
   #mode: Mode = 'skip';
@@ -74,9 +79,20 @@ export class HttpCall extends CallLife {
     switch (this.#mode) {
       case 'relay':
         // Not before the first byte: an empty body is no answer, and must not become an empty 200.
-        if (this.#bytes === 0) sink.bodyStart(this.#length);
+        if (this.#bytes === 0) {
+          if (isBatch(chunk)) {
+            this.#mode = 'array';
+            this.#chunks = [];
+            this.#gatherArray(chunk);
+            return;
+          }
+          sink.bodyStart(this.#length);
+        }
         this.#bytes += chunk.length;
         if (!sink.bodyChunk(chunk)) this.#pauseReading();
+        return;
+      case 'array':
+        this.#gatherArray(chunk);
         return;
       case 'events':
         this.#reader?.push(chunk);
@@ -89,6 +105,15 @@ export class HttpCall extends CallLife {
       case 'skip':
         return;
     }
+  }
+
+  #gatherArray(chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    this.#chunks?.push(chunk);
+    if (this.#bytes <= MAX_ARRAY_BYTES) return;
+    this.#chunks = undefined;
+    this.fail(outcomeUnknown(this.session.transport.name, 'too_large'));
+    this.abort(new Error('the answer is too large'));
   }
 
   /** Hands on messages until there are no more or the caller reads slowly. */
@@ -126,6 +151,11 @@ export class HttpCall extends CallLife {
         sink.message(json, true);
         return;
       case 'invalid':
+        // A server of 2025-03-26 may send several at once.
+        if (isBatch(json))
+          takeEach(json, (one) => {
+            if (!this.done) this.#take(one);
+          });
         return;
     }
   }
@@ -154,6 +184,11 @@ export class HttpCall extends CallLife {
     if (this.done) return;
     if (mode === 'gather') {
       this.#judge();
+      return;
+    }
+    if (mode === 'array') {
+      this.#take(Buffer.concat(this.#chunks ?? []));
+      if (!this.done) this.fail(unavailable(transport.name, 'bad_reply', { status: this.#status, executed: 'unknown' }));
       return;
     }
     if (this.#bytes === 0) {

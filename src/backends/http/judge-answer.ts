@@ -1,6 +1,7 @@
 // What an answer means that is no plain 200: the session is lost, an error for the caller, or nothing that he could use.
 import type { GatewayError } from '../../errors/gateway-error.js';
 import { errorText, type RequestId } from '../../protocol/json-rpc.js';
+import { unwrap } from '../../protocol/batch.js';
 import { scanMessage } from '../../protocol/scan-json.js';
 import { isLostSession, readError } from './lost-session.js';
 import { statusError, unavailable } from './transport-error.js';
@@ -13,15 +14,16 @@ export type Verdict =
 
 /**
  * @param sentId whether the request carried an id that the backend had issued
- * @param text the whole body; '' where it was too large to be an error
+ * @param body whole; '' where it was too large to be an error
  */
 export function judgeAnswer(
   backend: { readonly name: string; readonly lostPattern: RegExp | undefined },
   sentId: boolean,
   status: number,
-  text: string,
+  body: string,
   callerId: RequestId,
 ): Verdict {
+  const text = unwrap(body, callerId);
   if (isLostSession(sentId, status, text, backend.lostPattern)) return { kind: 'lost' };
   const error = readError(text);
   // Whatever id it carries: an error that says why a request was refused often has none.

@@ -1,6 +1,7 @@
 // Keeps a GET stream to the backend while the client listens: reconnects with Last-Event-ID, backs off, gives up where none is
 // offered, and finds out whether a 404 means a lost session.
 import type { Timer } from '../../lifecycle/clock.js';
+import { isBatch, takeEach } from '../../protocol/batch.js';
 import { scanMessage } from '../../protocol/scan-json.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendSessionHost } from '../backend.js';
@@ -145,6 +146,7 @@ export class ListenStream implements StreamOwner {
     const message = scanMessage(json);
     if (message.kind === 'notification') host.onNotification(this.#session.translate(json));
     else if (message.kind === 'request' && current) this.#session.asked(current, { ...message, json }, this.client);
+    else if (message.kind === 'invalid' && isBatch(json)) takeEach(json, (one) => this.onStreamMessage(one));
   }
 
   onStreamEnd(request: StreamRequest, status: number | undefined): void {

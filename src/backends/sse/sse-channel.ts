@@ -3,6 +3,7 @@
 import { forBegunCall, GatewayError, toGatewayError } from '../../errors/gateway-error.js';
 import type { Timer } from '../../lifecycle/clock.js';
 import { errorText, type JsonRpcNotification } from '../../protocol/json-rpc.js';
+import { unwrap } from '../../protocol/batch.js';
 import { scanMessage } from '../../protocol/scan-json.js';
 import type { Headers } from '../../streams/exchange.js';
 import type { BackendCall, BackendSessionHost, RunningCall } from '../backend.js';
@@ -199,8 +200,9 @@ export class SseChannel implements Channel {
     const answer = `http_${status}`;
     if (status < 300) {
       // Some servers give it here.
-      const message = text === '' ? undefined : scanMessage(text);
-      if (message?.kind === 'response' && message.id === outgoing.id) this.#dialogue.take(Buffer.from(text));
+      const said = unwrap(text, outgoing.id);
+      const message = said === '' ? undefined : scanMessage(said);
+      if (message?.kind === 'response' && message.id === outgoing.id) this.#dialogue.take(Buffer.from(said));
     } else if (this.#isAgreed && isLostStream(status, text)) {
       // Race: where the session ends by it, its calls hear that before this one is told here.
       outgoing.onNotRun();

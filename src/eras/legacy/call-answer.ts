@@ -16,6 +16,9 @@ const MAX_COLLECTED_BYTES = 16 * 1024 * 1024;
 const TOOL_ERROR = '"isError":true';
 const TOOL_ERROR_BYTES = Buffer.from(TOOL_ERROR);
 
+/** The stream that carries the answer of a call. */
+export type CallStream = Pick<ResumableStream, 'push' | 'keepAlive' | 'onDrain'>;
+
 export class LegacyCallAnswer implements CallSink, KeptAlive {
   nextCommentMs = 0;
   resume: (() => void) | undefined;
@@ -24,8 +27,8 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
   readonly #headers: Headers;
   readonly #id: RequestId;
   readonly #onEnd: (outcome: string, error: GatewayError | undefined) => void;
-  readonly #openStream: () => ResumableStream;
-  #stream: ResumableStream | undefined;
+  readonly #openStream: (isFinal: boolean) => CallStream;
+  #stream: CallStream | undefined;
   /** `whole`: small, sent in one piece when it is complete; `relayed`: its head has gone out; `collected`: becomes an event. */
   #body: 'none' | 'whole' | 'relayed' | 'collected' = 'none';
   #collected: Buffer[] = [];
@@ -36,7 +39,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
 
   /**
    * @param headers sent with the answer (the session's protocol version)
-   * @param openStream begins the answer as a stream, at most once, which the caller can resume
+   * @param openStream begins the answer as a stream, at most once; `isFinal`: all that it is to carry is the response
    * @param onEnd once, with `ok`, `tool_error`, or the code of the error; NOT_OWNER is not written but told here: nothing had begun
    */
   constructor(
@@ -44,7 +47,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     accepts: AcceptedTypes,
     headers: Headers,
     id: RequestId,
-    openStream: () => ResumableStream,
+    openStream: (isFinal: boolean) => CallStream,
     onEnd: (outcome: string, error: GatewayError | undefined) => void,
   ) {
     this.#answer = answer;
@@ -77,7 +80,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
       if (!this.#stream && this.#accepts.json) {
         this.#answer.send(200, { ...this.#headers, 'content-type': JSON_TYPE }, json);
       } else {
-        this.#startStream().push(json, true);
+        this.#startStream(true).push(json, true);
       }
       this.#end(this.#toolError ? 'tool_error' : 'ok');
       return true;
@@ -126,7 +129,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     if (this.#body === 'whole') {
       this.#answer.send(200, { ...this.#headers, 'content-type': JSON_TYPE }, joined(this.#collected));
     } else if (this.#body === 'collected') {
-      this.#startStream().push(joined(this.#collected), true);
+      this.#startStream(true).push(joined(this.#collected), true);
     } else {
       this.#answer.end();
     }
@@ -151,7 +154,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     } else if (!this.#stream && this.#accepts.json) {
       this.#answer.send(error.status, { ...this.#headers, 'content-type': JSON_TYPE, ...retryHeader(error) }, text);
     } else {
-      this.#startStream().push(text, true);
+      this.#startStream(true).push(text, true);
     }
     this.#end(error.code, error);
   }
@@ -171,9 +174,9 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     if (retryMs !== undefined) stream.sendAway(retryMs);
   }
 
-  #startStream(): ResumableStream {
+  #startStream(isFinal = false): CallStream {
     if (!this.#stream) {
-      this.#stream = this.#openStream();
+      this.#stream = this.#openStream(isFinal);
       this.#stream.onDrain = () => this.resume?.();
     }
     return this.#stream;

@@ -27,6 +27,24 @@ test('ids of every kind come back as they were, and numbers that JavaScript cann
   expect(caller.finalText).toContain('"n":12345678901234567890');
 });
 
+test('an event or the answer to a POST that holds an array is taken message by message', async () => {
+  const { session } = await open({
+    onPost: ({ message }) =>
+      message.params?.name === 'here'
+        ? {
+            status: 200,
+            body: JSON.stringify([
+              { jsonrpc: '2.0', id: 'no', result: {} },
+              { jsonrpc: '2.0', id: message.id, result: { here: true } },
+            ]),
+          }
+        : undefined,
+  });
+  const text = 'data: [{"jsonrpc":"2.0","id":$ID,"result":{"n":1}},{"jsonrpc":"2.0","id":"no","result":{}}]\n\n';
+  expect((await callTool(session, 1, 'raw', { text }).response).result).toEqual({ n: 1 });
+  expect((await callTool(session, 'x', 'here').response).result).toEqual({ here: true });
+});
+
 test('an answer that comes before the 202 of its POST is the answer', async () => {
   const { session, raw } = await open({ answersFirst: true });
   expect((await callTool(session, 1, 'echo').response).id).toBe(1);

@@ -48,6 +48,16 @@ test('numbers that JavaScript cannot hold stay what they are, in both directions
   expect(caller.finalText).toBe('{"jsonrpc":"2.0","id":1,"result":{"n":12345678901234567890}}');
 });
 
+test('a line that holds an array is taken message by message, the answer last', async () => {
+  const { session, fixture } = await open();
+  const note = (n: number) => ({ jsonrpc: '2.0', method: 'notifications/message', params: { n } });
+  const line = `[{"jsonrpc":"2.0","id":$ID,"result":{"n":12345678901234567890}},${JSON.stringify(note(1))},[${JSON.stringify(note(3))}],7,${JSON.stringify(note(2))}]`;
+  const caller = callTool(session, 1, 'raw', { line });
+  await caller.response;
+  expect(caller.finalText).toBe('{"jsonrpc":"2.0","id":1,"result":{"n":12345678901234567890}}');
+  expect(fixture.hosts[0]?.notifications).toEqual([note(1), note(2)]);
+});
+
 test('a pretty-printed request reaches the child as one line', async () => {
   const { session } = await open();
   const message = { jsonrpc: '2.0' as const, id: 1, method: 'tools/call', params: { name: 'echo', arguments: { text: 'a\nb' } } };

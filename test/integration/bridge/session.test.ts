@@ -151,3 +151,21 @@ test('a batch passes where 2025-03-26 was negotiated, and nowhere else', async (
   await waitFor('the array of answers', () => lines().some(Array.isArray));
   expect(lines().find(Array.isArray)).toEqual([2, 1].map((id) => ({ jsonrpc: '2.0', id, result: {} })));
 });
+
+test('an error for one element on the stream of a batch ends nothing else', async () => {
+  const server = await use.server();
+  const error = { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'Invalid Request' } };
+  const answers = [1, 2].map((id) => ({ jsonrpc: '2.0', id, result: {} }));
+  server.always('response', (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.end([error, ...answers].map((message) => `data: ${JSON.stringify(message)}\n\n`).join(''));
+  });
+  const bridge = use.bridge(server.url);
+  await bridge.open('2025-03-26');
+  bridge.send([
+    ...answers.map(({ id }) => ({ jsonrpc: '2.0', id, method: 'ping' })),
+    { jsonrpc: '2.0', id: 'forged', result: {} },
+  ]);
+  await waitFor('the last answer', () => bridge.lines.some(({ id }) => id === 2));
+  expect(bridge.lines.filter(({ id }) => id !== 'init')).toEqual([error, ...answers]);
+});

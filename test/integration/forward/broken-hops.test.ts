@@ -1,5 +1,6 @@
 // What has certainly not begun may be tried again; what may have run is said to be broken, and a cut answer is never a whole one.
 import { stat } from 'node:fs';
+import { readMessage } from '../../../src/edge/read-message.js';
 import { FRAME } from '../../../src/forward/frames.js';
 import { Peers } from '../../../src/forward/peers.js';
 import { systemClock } from '../../../src/lifecycle/clock.js';
@@ -60,6 +61,27 @@ test.each([
   const outcome = await forwarder.forward(call.exchange, makeLease({ unixSocket: raw.path }), TAKE);
   expect(outcome.kind).toBe('broken');
   expect(call.answer.finished).toBe(false);
+  await forwarder.close(0);
+  await raw.close();
+});
+
+test('the owner dies while a batch is answered as a stream: which requests have their answer is known', async () => {
+  const events = JSON.stringify({ s: 200, h: { 'content-type': 'text/event-stream' } });
+  const answered = `data: ${JSON.stringify({ jsonrpc: '2.0', id: 2, result: {} })}\n\n`;
+  const raw = await listenRaw((socket) => {
+    socket.write(HELLO);
+    collectFrames(socket, ({ type }) => {
+      if (type !== FRAME.END) return;
+      const [first, second] = [answered.slice(0, 20), `${answered.slice(20)}data: {"jsonrpc":"2.0","id":3,"res`];
+      socket.end(Buffer.concat([frame(FRAME.HEAD, 1, events), frame(FRAME.DATA, 1, first), frame(FRAME.DATA, 1, second)]));
+    });
+  });
+  const forwarder = startForwarder();
+  const { exchange } = makeCall();
+  const text = JSON.stringify([1, 2, 3].map((id) => ({ jsonrpc: '2.0', id, method: 'tools/call' })));
+  const batch: Exchange = Object.assign(exchange, { body: readMessage(Buffer.from(text), 'support') });
+  expect((await forwarder.forward(batch, makeLease({ unixSocket: raw.path }), TAKE)).kind).toBe('broken');
+  expect(batch.unanswered?.finish()).toEqual([1, 3]);
   await forwarder.close(0);
   await raw.close();
 });

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { systemClock } from '../../../src/lifecycle/clock.js';
-import type { Exchange } from '../../../src/streams/exchange.js';
+import type { Exchange, MessageBody } from '../../../src/streams/exchange.js';
 import { waitFor } from '../../support/wait-for.js';
 import { type Hopping, makeCall, named, startHop, TAKE } from './hop-fixture.js';
 
@@ -43,8 +43,8 @@ describe.each(['unix', 'tls'] as const)('over %s', (over) => {
     expect(exchange.headers).toEqual(call.exchange.headers);
     // Read by the edge's own function: the bytes are the caller's, the server comes with the hop.
     expect(exchange.body?.bytes).toEqual(call.exchange.body?.bytes);
-    expect(exchange.body?.message).toMatchObject({
-      ...call.exchange.body?.message,
+    expect((exchange.body as MessageBody).message).toMatchObject({
+      ...(call.exchange.body as MessageBody).message,
       params: { text: 'grüße 🚢', server_id: 'support' },
     });
     expect(exchange.hop).toEqual(named('w.abc', 7));

@@ -12,6 +12,8 @@ import { Session } from '../../../src/sessions/session.js';
 import { SessionTable } from '../../../src/sessions/session-table.js';
 import type { Exchange, RequestBody } from '../../../src/streams/exchange.js';
 import { newNote } from '../../../src/streams/exchange.js';
+import { readMessage } from '../../../src/edge/read-message.js';
+import { UnansweredIds } from '../../../src/streams/unanswered-ids.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { RecordingAnswer } from '../streams/recording-answer.js';
 
@@ -242,6 +244,77 @@ describe('without a session', () => {
     last.alive.clear();
     await last.run(last.exchange({ body: initialize }));
     expect(last.opens).toBe(1);
+  });
+});
+
+describe('a batch', () => {
+  const batch = (text: string) => readMessage(Buffer.from(text), 'support');
+  const TWO = batch('[{"jsonrpc":"2.0","id":1,"method":"a"},{"jsonrpc":"2.0","id":"2","method":"a"},7]');
+  const NOTES = batch('[{"jsonrpc":"2.0","method":"a"}]');
+  const broken: ForwardOutcome = { kind: 'broken', reason: 'lost' };
+  const lost = (id: unknown) => ({ id, error: { code: -32012, data: { reason: 'owner_lost' } } });
+
+  it('whose session is unknown, or that was held too long, gets one answer', async () => {
+    const unknown = new Fixture();
+    unknown.gone = true;
+    await unknown.run(unknown.exchange({ body: TWO }));
+    expect(unknown.answer.status).toBe(404);
+    expect(unknown.error()).toMatchObject({ id: null, error: { code: -32001 } });
+    const held = new Fixture();
+    held.away = true;
+    await held.run(held.exchange({ body: TWO }));
+    expect(held.answer.status).toBe(503);
+    expect(held.error()).toMatchObject({ id: null, error: { code: -32000 } });
+  });
+
+  it('whose owner was lost is not repeated: each request is told so', async () => {
+    const fixture = new Fixture();
+    fixture.onHop = () => broken;
+    await fixture.run(fixture.exchange({ body: TWO }));
+    expect(fixture.hops).toHaveLength(1);
+    expect(fixture.answer.status).toBe(200);
+    expect(JSON.parse(fixture.answer.text)).toMatchObject([lost(1), lost('2')]);
+  });
+
+  it('on whose stream some have their answer tells the others only', async () => {
+    const fixture = new Fixture();
+    const answered = '{"jsonrpc":"2.0","id":"2","result":{}}';
+    fixture.onHop = (_hop, exchange) => {
+      exchange.answer.start(200, { 'content-type': 'text/event-stream' });
+      const part = Buffer.from(`data: ${answered}\n\n`);
+      exchange.answer.write(part);
+      exchange.unanswered = new UnansweredIds([1, '2']);
+      exchange.unanswered.push(part);
+      return broken;
+    };
+    await fixture.run(fixture.exchange({ body: TWO }));
+    expect(fixture.answer.events.map((text) => JSON.parse(text))).toMatchObject([JSON.parse(answered), lost(1)]);
+    expect(fixture.answer.ends).toBe(1);
+  });
+
+  it('of which it cannot be told what is answered breaks off visibly', async () => {
+    const fixture = new Fixture();
+    fixture.onHop = (_hop, exchange) => {
+      exchange.answer.start(200, { 'content-type': 'application/json' });
+      exchange.answer.write('[{');
+      return broken;
+    };
+    await fixture.run(fixture.exchange({ body: TWO }));
+    expect(fixture.answer.log.at(-1)).toBe('destroy');
+  });
+
+  it('without requests has no answer to lose: it goes on to whoever owns the session, also for a caller that left', async () => {
+    const fixture = new Fixture();
+    fixture.onHop = (hop, exchange) => {
+      if (hop === 1) return broken;
+      exchange.answer.send(202, {});
+      return { kind: 'answered', status: 202 };
+    };
+    await fixture.run(fixture.exchange({ body: NOTES, aborted: true }));
+    expect(fixture.hops).toHaveLength(2);
+    const left = new Fixture();
+    await left.run(left.exchange({ body: TWO, aborted: true }));
+    expect(left.hops).toEqual([]);
   });
 });
 

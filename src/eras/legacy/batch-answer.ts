@@ -1,0 +1,151 @@
+// The answers to the requests of one batch, on their way together: one JSON array, or one event stream as soon as any of them has more
+// to say than its response. The stream carries no event ids: what a reader that was cut off has missed is not kept (docs/streams.md).
+import { GatewayError } from '../../errors/gateway-error.js';
+import { errorText, type RequestId } from '../../protocol/json-rpc.js';
+import { isJson, scanMessage } from '../../protocol/scan-json.js';
+import { startEventStream, writeComment, writeEvent } from '../../streams/event-stream.js';
+import type { Exchange, Headers } from '../../streams/exchange.js';
+import type { KeptAlive } from '../../streams/keep-alive.js';
+import type { AcceptedTypes } from './accept.js';
+import type { CallStream } from './call-answer.js';
+
+/** Of all that waits here: for the other answers, or for a slow reader. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+
+const OPEN = Buffer.from('[');
+const COMMA = Buffer.from(',');
+const CLOSE = Buffer.from(']');
+
+export class BatchAnswer implements KeptAlive {
+  nextCommentMs = 0;
+  readonly #exchange: Exchange;
+  readonly #accepts: AcceptedTypes;
+  readonly #headers: Headers;
+  /** Requests whose answer is still to come. */
+  readonly #open = new Set<BatchedStream>();
+  #waiting: Array<Buffer | string> = [];
+  #waitingBytes = 0;
+  #isStream = false;
+  #isBlocked = false;
+  #hasLeft = false;
+
+  /** @param headers sent with the answer (the session's protocol version) */
+  constructor(exchange: Exchange, accepts: AcceptedTypes, headers: Headers) {
+    this.#exchange = exchange;
+    this.#accepts = accepts;
+    this.#headers = headers;
+    exchange.onAbort(() => {
+      this.#hasLeft = true;
+      this.#waiting = [];
+      this.#waitingBytes = 0;
+      this.#unblock();
+    });
+  }
+
+  /** As the stream of one of its requests: what is pushed there goes into the common answer. */
+  streamOf(id: RequestId): BatchedStream {
+    const stream = new BatchedStream(this, id);
+    this.#open.add(stream);
+    return stream;
+  }
+
+  /** Becomes a stream, where the caller can read one. */
+  begin(): void {
+    if (this.#isStream || !this.#accepts.events) return;
+    this.#isStream = true;
+    const { answer } = this.#exchange;
+    startEventStream(answer, this.#headers);
+    answer.onDrain(() => this.#unblock());
+    this.#pump();
+  }
+
+  /** See KeptAlive. */
+  keepAlive(): void {
+    this.begin();
+    if (this.#isStream && !this.#isBlocked) this.#isBlocked = !writeComment(this.#exchange.answer);
+  }
+
+  /** Something said during a call. @returns false when the reader takes no more for now */
+  say(json: Buffer | string): boolean {
+    this.begin();
+    return this.#add(json);
+  }
+
+  /** The response to a request, or an error of its own. */
+  respond(stream: BatchedStream, json: Buffer | string): boolean {
+    this.#open.delete(stream);
+    // One answer that is no answer must not spoil the array for all others.
+    const message = scanMessage(json);
+    const isUsable = message.kind === 'response' && message.id === stream.id && isJson(json);
+    const isTooLarge = this.#waitingBytes + json.length > MAX_WAITING_BYTES;
+    if (!this.#accepts.json) this.begin();
+    if (isUsable && !isTooLarge) return this.#add(json);
+    const reason = isUsable ? 'too_large' : 'bad_reply';
+    return this.#add(errorText(stream.id, new GatewayError('OUTCOME_UNKNOWN', { details: { reason } }).toJsonRpc()));
+  }
+
+  /** @param errors for elements that are no requests, or have not begun @param isRefused nothing of the batch was taken */
+  finish(errors: readonly string[], isRefused: boolean): void {
+    const { answer } = this.#exchange;
+    for (const error of errors) this.#add(error);
+    if (this.#hasLeft) return;
+    if (!this.#accepts.json && !isRefused && errors.length > 0) this.begin();
+    if (this.#isStream) {
+      this.#pump(true);
+      answer.end();
+    } else if (this.#waiting.length === 0) {
+      answer.send(202, this.#headers);
+    } else {
+      const texts = this.#waiting.map((json, index) => [
+        index === 0 ? OPEN : COMMA,
+        typeof json === 'string' ? Buffer.from(json) : json,
+      ]);
+      const body = Buffer.concat([...texts.flat(), CLOSE]);
+      const headers = { ...this.#headers, 'content-type': 'application/json' };
+      answer.send(isRefused ? 400 : 200, headers, body);
+    }
+  }
+
+  #add(json: Buffer | string): boolean {
+    if (this.#hasLeft) return true;
+    this.#waiting.push(json);
+    this.#waitingBytes += json.length;
+    if (this.#isStream) this.#pump();
+    return !this.#isBlocked;
+  }
+
+  /** @param isLast whoever reads slowly gets the rest at once: nobody would ask for it later */
+  #pump(isLast = false): void {
+    while (!this.#isBlocked || isLast) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#waitingBytes -= next.length;
+      this.#isBlocked = !writeEvent(this.#exchange.answer, next);
+    }
+  }
+
+  #unblock(): void {
+    this.#isBlocked = false;
+    if (this.#isStream) this.#pump();
+    if (!this.#isBlocked) for (const stream of this.#open) stream.onDrain?.();
+  }
+}
+
+/** One request's part in the common answer. */
+export class BatchedStream implements CallStream {
+  onDrain: (() => void) | undefined;
+  readonly id: RequestId;
+  readonly #answer: BatchAnswer;
+
+  constructor(answer: BatchAnswer, id: RequestId) {
+    this.#answer = answer;
+    this.id = id;
+  }
+
+  push(json: Buffer | string, isFinal = false): boolean {
+    return isFinal ? this.#answer.respond(this, json) : this.#answer.say(json);
+  }
+
+  /** The whole answer is kept alive, not its parts. */
+  keepAlive(): void {}
+}
