@@ -148,4 +148,7 @@ export class BatchedStream implements CallStream {
 
   /** The whole answer is kept alive, not its parts. */
   keepAlive(): void {}
+
+  /** The revision that has batches knows of no stream that goes on elsewhere. */
+  sendAway(): void {}
 }

@@ -17,7 +17,7 @@ const TOOL_ERROR = '"isError":true';
 const TOOL_ERROR_BYTES = Buffer.from(TOOL_ERROR);
 
 /** The stream that carries the answer of a call. */
-export type CallStream = Pick<ResumableStream, 'push' | 'keepAlive' | 'onDrain'>;
+export type CallStream = Pick<ResumableStream, 'push' | 'keepAlive' | 'onDrain' | 'sendAway'>;
 
 export class LegacyCallAnswer implements CallSink, KeptAlive {
   nextCommentMs = 0;
