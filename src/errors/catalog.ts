@@ -131,6 +131,14 @@ const entries = {
     'Read a resource that resources/list shows or a template describes.',
   ],
   BAD_ARGUMENT: [200, -32602, 'client', 'never', 'Invalid params', 'Correct the named parameter.'],
+  REQUEST_CANCELLED: [
+    200,
+    -32800,
+    'client',
+    'never',
+    'Request cancelled',
+    'Nothing: its caller took it back with notifications/cancelled, and takes no event stream that could end without an answer.',
+  ],
   BACKEND_UNAVAILABLE: [200, -32010, 'backend', 'safe', 'Backend unavailable', 'Look at the reason; the call was not executed.'],
   BACKEND_TIMEOUT: [
     200,

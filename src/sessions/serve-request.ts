@@ -5,14 +5,13 @@ import { readAccept } from '../eras/legacy/accept.js';
 import { LegacyCallAnswer } from '../eras/legacy/call-answer.js';
 import { GatewayError, toGatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
-import { type JsonRpcRequest, resultText } from '../protocol/json-rpc.js';
-import { isObject } from '../protocol/json-rpc.js';
+import { isObject, type JsonRpcRequest, resultText } from '../protocol/json-rpc.js';
 import { withoutServerId } from '../servers/inject-server-id.js';
 import { isUnfiltered } from '../servers/tool-filter.js';
 import type { Exchange, RequestBody } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
 import type { ListKind, SessionCatalogs } from './session-catalogs.js';
-import type { CallInFlight, Session } from './session.js';
+import type { CallInFlight, RequestHere, Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
 import type { ServeOutcome } from './serve-session.js';
 import { versionHeader } from './version-header.js';
@@ -71,6 +70,7 @@ export class RequestServer {
       const headers = versionHeader(session);
       const openStream = () => session.openCallStream(id, exchange, headers);
       const answer = new LegacyCallAnswer(exchange.answer, accepts, headers, id, openStream, (outcome, error) => {
+        if (outcome === 'NOT_OWNER') session.cancellations.left(id);
         session.leave();
         session.lastUsedMs = clock.wallMs();
         keepAlive.remove(answer);
@@ -78,13 +78,26 @@ export class RequestServer {
         if (error && exchange.note.backend) this.#parts.onBackendError(exchange.note.backend, error);
         resolve(outcome === 'NOT_OWNER' ? 'notOwner' : 'done');
       });
+      if (session.cancellations.arrived(id, () => clock.monotonicMs())) {
+        answer.cancel();
+        return;
+      }
       keepAlive.add(answer, STREAM_AFTER_MS);
       try {
-        this.#dispatch({ session, exchange, body, answer })?.catch((error: unknown) => answer.fail(toGatewayError(error)));
+        const work = this.#dispatch({ session, exchange, body, answer });
+        if (work) this.#await(session, { id, answer }, work);
       } catch (error) {
         answer.fail(toGatewayError(error));
       }
     });
+  }
+
+  /** Until it is handed to a backend, or answered here. */
+  #await(session: Session, request: RequestHere, work: Promise<void>): void {
+    session.requestsHere ??= new Set();
+    const { requestsHere } = session;
+    requestsHere.add(request);
+    work.catch((error: unknown) => request.answer.fail(toGatewayError(error))).finally(() => requestsHere.delete(request));
   }
 
   #dispatch(serving: Serving): Promise<void> | undefined {
@@ -203,8 +216,9 @@ export class RequestServer {
     const call: { -readonly [K in keyof CallInFlight]: CallInFlight[K] } = {
       id: message.id,
       backend: destination.backend,
+      progressToken: progressTokenOf(message),
       running: undefined,
-      fail: (error) => answer.fail(error),
+      answer,
     };
     session.calls.add(call);
     answer.onEnded(() => session.calls.delete(call));
@@ -215,6 +229,10 @@ export class RequestServer {
 /** Params are changed only where the backend calls it otherwise: what need not be changed is relayed as it came. */
 function destinationOf(found: { readonly backend: string; readonly name: string }, calledAs: string): Destination {
   return found.name === calledAs ? { backend: found.backend } : { backend: found.backend, changed: { name: found.name } };
+}
+
+function progressTokenOf({ params }: JsonRpcRequest): unknown {
+  return isObject(params?._meta) ? params._meta.progressToken : undefined;
 }
 
 /** @throws GatewayError BAD_ARGUMENT for what can be read but not written: objects within objects, hundreds of thousands deep */

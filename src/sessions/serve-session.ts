@@ -93,7 +93,7 @@ export class SessionServer {
   #notify(session: Session, message: JsonRpcNotification, headers: Headers): void {
     switch (message.method) {
       case 'notifications/cancelled':
-        session.cancel(message, headers);
+        session.cancel(message, headers, this.#parts.clock.monotonicMs());
         return;
       case 'notifications/initialized':
         // The gateway made its own handshake with each backend.
@@ -103,9 +103,9 @@ export class SessionServer {
         if (askableCapabilities(session.facts.client.capabilities).roots === undefined) return;
         break;
       case 'notifications/progress': {
+        // Under a token that no question of a backend was asked with, it is for nobody.
         const own = this.#parts.clientRequests.progress(session, message);
-        if (!own) break;
-        if (own.backend.isOpen) this.#pass(session, own.backend.notify(own.message, headers));
+        if (own?.backend.isOpen) this.#pass(session, own.backend.notify(own.message, headers));
         return;
       }
       default:

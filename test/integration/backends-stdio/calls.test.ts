@@ -79,13 +79,17 @@ test('progress goes to the call that asked for it, also when two calls use the s
   expect(host.notifications).toEqual([]);
 });
 
-test('notifications outside calls go to the session; progress of a task that outlives its call too', async () => {
+test('notifications outside calls go to the session; progress under a token that no running call gave goes nowhere', async () => {
   const { session, host } = await open();
   await callTool(session, 1, 'notify', { method: 'notifications/tools/list_changed' }).response;
-  const line = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"task","progress":1}}';
+  const line = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"nobody\'s","progress":1}}';
   callTool(session, 2, 'raw', { line });
+  await callTool(session, 3, 'notify', { method: 'notifications/prompts/list_changed' }).response;
   await waitFor('both notifications', () => host.notifications.length === 2);
-  expect(host.notifications.map(({ method }) => method)).toEqual(['notifications/tools/list_changed', 'notifications/progress']);
+  expect(host.notifications.map(({ method }) => method)).toEqual([
+    'notifications/tools/list_changed',
+    'notifications/prompts/list_changed',
+  ]);
 });
 
 test('the child gets an answer to its ping and a refusal of everything else', async () => {
