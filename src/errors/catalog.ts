@@ -130,6 +130,14 @@ const entries = {
     'Resource not found',
     'Read a resource that resources/list shows or a template describes.',
   ],
+  SUBSCRIPTIONS_FULL: [
+    200,
+    -32000,
+    'client',
+    'never',
+    'Too many resource subscriptions in this session',
+    'Unsubscribe from resources that are not needed.',
+  ],
   BAD_ARGUMENT: [200, -32602, 'client', 'never', 'Invalid params', 'Correct the named parameter.'],
   REQUEST_CANCELLED: [
     200,

@@ -1,6 +1,5 @@
 // Serves one JSON-RPC request of an owned session: what the gateway answers itself, what comes from the merged catalogs, and what
 // goes to one backend. The hot path (tools/call with a known catalog) is synchronous up to the backend.
-import type { OwnRequests } from '../backends/own-requests.js';
 import { readAccept } from '../eras/legacy/accept.js';
 import { LegacyCallAnswer } from '../eras/legacy/call-answer.js';
 import { GatewayError, toGatewayError } from '../errors/gateway-error.js';
@@ -8,12 +7,14 @@ import type { Clock } from '../lifecycle/clock.js';
 import { isObject, type JsonRpcRequest, resultText } from '../protocol/json-rpc.js';
 import { withoutServerId } from '../servers/inject-server-id.js';
 import { isUnfiltered } from '../servers/tool-filter.js';
-import type { Exchange, RequestBody } from '../streams/exchange.js';
+import type { Exchange } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
 import type { ListKind, SessionCatalogs } from './session-catalogs.js';
 import type { CallInFlight, RequestHere, Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
 import type { ServeOutcome } from './serve-session.js';
+import type { StandingServer } from './serve-standing.js';
+import type { RequestOf, Serving } from './serving.js';
 import { versionHeader } from './version-header.js';
 
 export interface RequestServerParts {
@@ -21,11 +22,9 @@ export interface RequestServerParts {
   readonly keepAlive: KeepAlive;
   readonly sessionBackends: SessionBackends;
   readonly catalogs: SessionCatalogs;
-  readonly ownRequests: OwnRequests;
+  readonly standing: Pick<StandingServer, 'setLevel' | 'subscribe' | 'unsubscribe'>;
   readonly onBackendError: (backend: string, error: GatewayError) => void;
 }
-
-type RequestOf = Extract<RequestBody, { kind: 'request' }>;
 
 /** Where a request goes and what has to be changed in its params on the way. */
 interface Destination {
@@ -44,14 +43,7 @@ const LISTS: ReadonlyMap<string, ListKind> = new Map([
 /** An answer that is still open after this long becomes a stream with comments, so that balancers do not cut it. */
 const STREAM_AFTER_MS = 10_000;
 const EMPTY_RESULT = '{}';
-
-/** One request on its way through this worker. */
-interface Serving {
-  readonly session: Session;
-  readonly exchange: Exchange;
-  readonly body: RequestOf;
-  readonly answer: LegacyCallAnswer;
-}
+const NO_COMPLETION = '{"completion":{"values":[],"total":0,"hasMore":false}}';
 
 export class RequestServer {
   readonly #parts: RequestServerParts;
@@ -111,13 +103,15 @@ export class RequestServer {
       case 'prompts/get':
         return this.#callNamed(serving, 'prompts');
       case 'resources/read':
-      case 'resources/subscribe':
-      case 'resources/unsubscribe':
         return this.#callResource(serving);
+      case 'resources/subscribe':
+        return this.#parts.standing.subscribe(serving);
+      case 'resources/unsubscribe':
+        return this.#parts.standing.unsubscribe(serving);
       case 'completion/complete':
         return this.#complete(serving);
       case 'logging/setLevel':
-        return this.#setLevel(serving);
+        return this.#parts.standing.setLevel(serving);
       default: {
         const kind = LISTS.get(method);
         return kind ? this.#list(serving, kind) : this.#passThrough(serving);
@@ -164,31 +158,14 @@ export class RequestServer {
     const ref = body.message.params?.ref;
     if (!isObject(ref)) throw new GatewayError('BAD_ARGUMENT', { message: 'params.ref must be an object' });
     const found = await this.#parts.catalogs.findReference(session, ref, exchange);
+    const backend = this.#parts.sessionBackends.get(session, found.backend);
+    const info = await backend?.open(exchange.deadlineMs, exchange.headers);
+    // Other backends of the server complete; this one has nothing to suggest, and a strict one would fail (S45).
+    if (info && !info.capabilities.completions && session.facts.server.backends.length > 1) {
+      this.#answerResult(serving, NO_COMPLETION);
+      return;
+    }
     this.#send(serving, { backend: found.backend, ...(found.changed ? { changed: { ref: found.ref } } : {}) });
-  }
-
-  /** Asked of every backend of the server that logs; one that refuses or is away does not fail the others. */
-  async #setLevel(serving: Serving): Promise<void> {
-    const { session, exchange, body } = serving;
-    const { sessionBackends, ownRequests } = this.#parts;
-    const { params = {} } = withoutServerId(body.message);
-    const asked = session.facts.server.backends.map(async (name) => {
-      const backend = sessionBackends.get(session, name);
-      if (!backend) return;
-      const info = await backend.open(exchange.deadlineMs, exchange.headers);
-      if (!info.capabilities.logging) return;
-      await ownRequests.request(backend, {
-        method: 'logging/setLevel',
-        params,
-        headers: exchange.headers,
-        deadlineMs: exchange.deadlineMs,
-      });
-    });
-    const outcomes = await Promise.allSettled(asked);
-    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (refused?.status === 'rejected' && outcomes.every((outcome) => outcome.status === 'rejected')) throw refused.reason;
-    session.logLevel = { params, headers: exchange.headers };
-    this.#answerResult(serving, EMPTY_RESULT);
   }
 
   /** Methods that we do not know: with one backend there is no doubt whose they are. */

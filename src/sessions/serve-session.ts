@@ -14,6 +14,7 @@ import type { ClientRequests } from './client-requests.js';
 import type { SessionEnder } from './end-session.js';
 import type { RequestServer } from './serve-request.js';
 import type { Session } from './session.js';
+import type { StandingRequests } from './standing-requests.js';
 import { versionHeader } from './version-header.js';
 
 /**
@@ -33,6 +34,7 @@ export interface SessionServerParts {
   readonly keepAlive: KeepAlive;
   readonly requests: RequestServer;
   readonly clientRequests: Pick<ClientRequests, 'answer' | 'progress'>;
+  readonly standing: Pick<StandingRequests, 'listening'>;
   /** Somebody sent the id of another principal's session (S85). */
   readonly audit: (ref: SessionRef, exchange: Exchange) => void;
 }
@@ -157,6 +159,7 @@ export class SessionServer {
       session.standalone = streams.standalone;
       session.listeningHeaders = exchange.headers;
       for (const backend of session.backends.values()) backend.setListening(true, exchange.headers);
+      this.#parts.standing.listening(session);
     }
     return read;
   }

@@ -14,8 +14,8 @@ import type { LeaseKeeper } from './lease-keeper.js';
 import { listScopeOf } from './askable.js';
 import { Cancellations } from './cancellations.js';
 import type { SessionQuestions } from './client-requests.js';
-import type { LogLevel } from './log-levels.js';
 import { SessionStreams } from './session-streams.js';
+import type { Standing } from './standing.js';
 
 /**
  * active: served here · reclaiming: the lease ran out or the record was lost, requests are held until the token is ours again ·
@@ -107,8 +107,10 @@ export class Session {
   standalone: ResumableStream | undefined;
   /** What backends have asked its client; most never do. */
   questions: SessionQuestions | undefined;
-  /** What its client has set with logging/setLevel. */
-  logLevel: LogLevel | undefined;
+  /** What its client has asked for that stands until it takes it back; most sessions have none. */
+  standing: Standing | undefined;
+  /** As an earlier owner has left it in the record, until it is needed. */
+  inheritedStanding: string | undefined;
   /** Client headers of the GET that reads it, or read it last. */
   listeningHeaders: Headers | undefined;
   #keeper: LeaseKeeper;
@@ -172,6 +174,11 @@ export class Session {
       if (record) saved[name] = this.asSaved(name, record);
     }
     return saved;
+  }
+
+  /** What the record has, or is to have, of `standing`; '': nothing. */
+  get sealedStanding(): string {
+    return this.inheritedStanding ?? this.standing?.sealed ?? '';
   }
 
   /** Whether the client's revision knows events that only carry an id (2025-11-25, "Sending Messages", priming event). */

@@ -222,8 +222,9 @@ export class HttpCall extends CallLife {
 
   #lost(state: OpenState, answer: string): void {
     const { transport } = this.session;
-    if (this.lostBy !== undefined) {
-      this.fail(unavailable(transport.name, 'session_lost', { answer, repeated: true }));
+    // What prepares a session is worth nothing in another one, which is prepared itself.
+    if (this.lostBy !== undefined || this.isPreparation) {
+      this.fail(unavailable(transport.name, 'session_lost', { answer, repeated: this.lostBy !== undefined }));
       return;
     }
     this.lostBy = answer;

@@ -55,7 +55,8 @@ it.each(['__proto__', 'constructor', 'toString', 'nope'])(
 it.each(['released', 'ended'] as const)('a request that outlives its session, which is %s, is answered', async (state) => {
   const opening: Array<(error: GatewayError) => void> = [];
   const open = () => new Promise((_resolve, reject) => void opening.push(reject));
-  const { clock, session, answer, served } = begin('logging/setLevel', { sessionBackends: { get: () => ({ open }) } });
+  const catalogs = { list: open };
+  const { clock, session, answer, served } = begin('tools/list', { catalogs });
   clock.advance(20_000);
   expect(answer.startedAsEvents).toBe(true);
   session.close(state, new GatewayError('SESSION_NOT_FOUND'));

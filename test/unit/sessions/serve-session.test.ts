@@ -37,6 +37,7 @@ function make() {
     ender: { end: () => ends.run() } as unknown as SessionEnder,
     requests: {} as RequestServer,
     clientRequests: new ClientRequests({ keyring: makeKeyring(['secret']), clock, count: () => undefined }),
+    standing: { listening: () => undefined },
     audit: (ref, { method, principal }) => audited.push(`${method} of ${ref} by ${principal.name}`),
   });
   return { clock, lease, keepAlive, ends, listening, session, sessions, audited };
