@@ -1,5 +1,6 @@
 // What a session remembers of cancellations: over HTTP each message has a connection of its own, perhaps to another worker, and one that
 // is held or retried arrives after what was sent later. A cancellation may so come before its request, which must not begin then.
+import type { Clock } from '../lifecycle/clock.js';
 import type { RequestId } from '../protocol/json-rpc.js';
 
 /** A request that is held comes within `limits.hold`; whoever raises that may see an overtaken one run. */
@@ -17,15 +18,15 @@ export class Cancellations {
   /** Cancelled before they came, oldest first, with the end of our patience (monotonic). Most sessions never have one. */
   #early: Map<RequestId, number> | undefined;
 
-  /** A request has come. @param nowMs monotonic @returns whether it was cancelled before it came */
-  arrived(id: RequestId, nowMs: () => number): boolean {
+  /** A request has come. @returns whether it was cancelled before it came */
+  arrived(id: RequestId, clock: Pick<Clock, 'monotonicMs'>): boolean {
     if (!isShort(id)) return false;
     this.#recent[this.#next] = id;
     this.#next = (this.#next + 1) % MAX_RECENT;
     const untilMs = this.#early?.get(id);
     if (untilMs === undefined) return false;
     this.#early?.delete(id);
-    return nowMs() < untilMs;
+    return clock.monotonicMs() < untilMs;
   }
 
   /** It goes back to routing and will come again, here or elsewhere: until then a cancellation is early. */

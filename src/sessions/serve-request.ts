@@ -70,7 +70,7 @@ export class RequestServer {
         if (error && exchange.note.backend) this.#parts.onBackendError(exchange.note.backend, error);
         resolve(outcome === 'NOT_OWNER' ? 'notOwner' : 'done');
       });
-      if (session.cancellations.arrived(id, () => clock.monotonicMs())) {
+      if (session.cancellations.arrived(id, clock)) {
         answer.cancel();
         return;
       }

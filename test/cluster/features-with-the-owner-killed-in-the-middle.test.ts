@@ -191,7 +191,10 @@ describe('log level', () => {
       'tools/call',
     ]);
     expect(await session.callText('local__counter')).toBe('1');
-    expect(ofChildren().at(-1)?.pid).not.toBe(firstChild);
+    const child = ofChildren().at(-1)?.pid;
+    expect(child).not.toBe(firstChild);
+    const inChild = ofChildren().filter(({ pid }) => pid === child);
+    expect(inChild.map(({ kind }) => kind)).toEqual(['initialize', 'level', 'call']);
     await session.end();
   });
 });

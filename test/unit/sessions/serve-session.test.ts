@@ -173,6 +173,28 @@ describe('GET', () => {
   });
 });
 
+describe('a call that was cancelled', () => {
+  it('has nothing more to say to whoever comes again; what was missed before is given', async () => {
+    const { sessions, session } = make();
+    const caller = exchangeOf();
+    const stream = session.openCallStream(1, caller, {});
+    for (const n of [1, 2]) stream.push(`{"n":${n}}`);
+    stream.finish();
+    expect(caller.answer.log.at(-1)).toBe('end');
+    expect(caller.answer.events).toEqual(['{"n":1}', '{"n":2}']);
+    stream.push('{"late":true}', true);
+    const ids = [...caller.answer.text.matchAll(/^id: ?(.+)$/gm)].map(([, id]) => id as string);
+    const resume = async (id: string | undefined) => {
+      const exchange = exchangeOf({ headers: { 'last-event-id': id as string } });
+      expect(await sessions.serve(session, exchange)).toBe('done');
+      return exchange.answer;
+    };
+    expect((await resume(ids.at(-1))).status).toBe(204);
+    const rest = await resume(ids.at(-2));
+    expect([rest.events, rest.finished]).toEqual([['{"n":2}'], true]);
+  });
+});
+
 describe('a stream whose session is released', () => {
   it('goes back to routing, open, and its answer has what waited for a slow reader', async () => {
     const { sessions, session, listening } = make();
