@@ -5,7 +5,7 @@ import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { sendError } from '../../support/strict-backend.js';
 import { waitFor } from '../../support/wait-for.js';
 import { useBackends } from './fixture.js';
-import { callTool, RecordingHost } from './harness.js';
+import { callTool, CollectingSink, makeCall, RecordingHost, toolCall } from './harness.js';
 
 const { startStrict, connect, createSession } = useBackends();
 
@@ -76,11 +76,17 @@ test('a call that is cancelled or runs out of time while it waits is never sent;
   strict.once('logging/setLevel', () => undefined);
   const late = callTool(session, 'echo', {}, { withinMs: 300 });
   const waiting = callTool(session, 'echo');
+  const cancelled = new CollectingSink();
+  const running = session.call(makeCall(toolCall(9, 'echo'), cancelled));
   const opened = session.open(performance.now() + 5000);
   await waitFor('the level to be set', () => strict.of('logging/setLevel').length === 1);
   expect((await late).error).toMatchObject({ code: 'BACKEND_TIMEOUT', details: { sent: false } });
+  running.cancel('no more', true);
   session.close(new GatewayError('SESSION_NOT_FOUND'));
   expect((await waiting).error?.code).toBe('SESSION_NOT_FOUND');
   await expect(opened).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND' });
   expect(strict.of('tools/call')).toEqual([]);
+  // Nothing was begun that would have to be taken back.
+  expect(strict.of('notifications/cancelled')).toEqual([]);
+  expect(cancelled.ended).toBe(false);
 });

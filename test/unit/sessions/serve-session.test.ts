@@ -95,6 +95,20 @@ it('a lapsed lease goes back to routing', async () => {
   expect(await sessions.serve(session, exchangeOf({ method: 'DELETE' }))).toBe('notOwner');
 });
 
+it('progress of a client reaches nobody under a token that no question gave; other notifications reach every open backend', async () => {
+  const { sessions, session } = make();
+  const heard: string[] = [];
+  const notify = async ({ method }: { method: string }) => void heard.push(method);
+  session.backends.set('open', { isOpen: true, notify } as never);
+  for (const method of ['notifications/progress', 'notifications/initialized', 'notifications/custom']) {
+    const message = { jsonrpc: '2.0' as const, method, params: { progressToken: 1, progress: 1 } };
+    const exchange = exchangeOf({ method: 'POST', body: { kind: 'notification', message, bytes: Buffer.alloc(0) } });
+    expect(await sessions.serve(session, exchange)).toBe('done');
+    expect(exchange.answer.status).toBe(202);
+  }
+  expect(heard).toEqual(['notifications/custom']);
+});
+
 describe('DELETE', () => {
   it('is answered 202 with the version of the session, and leaves no timer', async () => {
     const { sessions, session, clock } = make();
