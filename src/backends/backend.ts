@@ -27,6 +27,8 @@ export interface BackendCall {
   readonly deadlineMs: number;
   /** What the backend answers. */
   readonly sink: CallSink;
+  /** Of what prepares an open session (`BackendSessionHost.opened`): ahead of those who wait for that, and no reason to open it anew. */
+  readonly isPreparation?: boolean;
 }
 
 /**
@@ -98,8 +100,13 @@ export interface BackendSessionHost {
    * more, which does no harm; never sent, the backend would refuse every call.
    */
   confirmed?(value: BackendSessionRecord): void;
-  /** It is open, or open anew. Runs before the first call is sent in it. */
-  opened?(info: BackendInfo): void;
+  /**
+   * It is open, or open anew, with these client and configured headers. Runs before the first call is sent in it. Calls wait for what
+   * it returns, which never rejects; but for those that are `isPreparation`.
+   */
+  opened?(info: BackendInfo, headers: Headers): Promise<void> | undefined;
+  /** Its state is gone with its channel, and the next call will open it anew. */
+  onChannelLost?(): void;
   /** Ends a backend session that was opened but may not be used (handshake failed, save refused). */
   discard(value: BackendSessionRecord): void;
   /** What backends are told that the client can be asked; default nothing. */

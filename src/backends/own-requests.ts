@@ -17,6 +17,8 @@ export interface OwnRequest {
   readonly headers: Headers;
   /** Monotonic. */
   readonly deadlineMs: number;
+  /** See BackendCall. */
+  readonly isPreparation?: boolean;
 }
 
 export class OwnRequests {
@@ -35,7 +37,8 @@ export class OwnRequests {
     };
     return new Promise((resolve, reject) => {
       const sink = new CollectingSink(session.backend, resolve, reject);
-      session.call({ message, bytes: JSON.stringify(message), headers: request.headers, deadlineMs: request.deadlineMs, sink });
+      const { headers, deadlineMs, isPreparation = false } = request;
+      session.call({ message, bytes: JSON.stringify(message), headers, deadlineMs, sink, isPreparation });
     });
   }
 }

@@ -10,6 +10,7 @@ import { serveEnd } from '../sessions/end-over-hop.js';
 import { InitializeServer } from '../sessions/serve-initialize.js';
 import { RequestServer } from '../sessions/serve-request.js';
 import { SessionServer } from '../sessions/serve-session.js';
+import { StandingServer } from '../sessions/serve-standing.js';
 import type { Exchange } from '../streams/exchange.js';
 import { KeepAlive } from '../streams/keep-alive.js';
 import type { Ownership } from './make-ownership.js';
@@ -26,18 +27,26 @@ export function makeExecution(
   sessions: Sessions,
   { keeper, takeOver, forwarder, endHere, teller, opener }: Ownership,
 ) {
-  const { table, backends, ender, ownRequests, sessionBackends, catalogs } = sessions;
+  const { table, backends, ender, ownRequests, sessionBackends, catalogs, standing } = sessions;
   const keepAlive = new KeepAlive(clock);
   const requests = new RequestServer({
     clock,
     keepAlive,
     sessionBackends,
     catalogs,
-    ownRequests,
+    standing: new StandingServer({ clock, sessionBackends, catalogs, ownRequests, standing }),
     onBackendError: (backend, error) => metrics.backendErrors.inc(backend, String(error.details?.reason ?? error.code)),
   });
   const audit = makeAudit(log);
-  const sessionServer = new SessionServer({ clock, ender, keepAlive, requests, clientRequests: sessions.clientRequests, audit });
+  const sessionServer = new SessionServer({
+    clock,
+    ender,
+    keepAlive,
+    requests,
+    clientRequests: sessions.clientRequests,
+    standing,
+    audit,
+  });
   const initializer = new InitializeServer({
     opener,
     findServer: (id) => live.servers.find(id),

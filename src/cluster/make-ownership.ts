@@ -29,7 +29,7 @@ export type Ownership = Awaited<ReturnType<typeof makeOwnership>>;
 export async function makeOwnership(
   { start, channel, config, live, clock, log, metrics, keyring, warn }: WorkerBase,
   { directory }: Storage,
-  { table, ender, sessionBackends, names, catalogs }: Sessions,
+  { table, ender, sessionBackends, standing, names, catalogs }: Sessions,
   handler: (exchange: Exchange) => void,
 ) {
   const leaseMs = config.internal.lease;
@@ -119,7 +119,7 @@ export async function makeOwnership(
     directory,
     table,
     idleTimeoutMs,
-    names,
+    savers: [names, standing.saver],
     onReleased: (session) => catalogs.forget(session),
     onLost: (session, backends) => ender.abandon(session, backends),
   });

@@ -13,12 +13,12 @@ import { BackendLeave } from '../sessions/backend-leave.js';
 import { SessionEnder } from '../sessions/end-session.js';
 import { ClientRequests } from '../sessions/client-requests.js';
 import { ListChanges } from '../sessions/list-changes.js';
-import { LogLevels } from '../sessions/log-levels.js';
 import { noteNotification } from '../sessions/note-notification.js';
 import { NameSaver } from '../sessions/name-saver.js';
 import { SessionBackends } from '../sessions/session-backends.js';
 import { SessionCatalogs } from '../sessions/session-catalogs.js';
 import { SessionTable } from '../sessions/session-table.js';
+import { StandingRequests } from '../sessions/standing-requests.js';
 import { FormerBackends } from './former-backends.js';
 import { makeBackends, makeCredentialsOf } from './make-backends.js';
 import { makeBelongs } from './make-belongs.js';
@@ -71,7 +71,10 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     warn,
   });
   const ownRequests = new OwnRequests();
-  const logLevels = new LogLevels(ownRequests, clock);
+  const standing = new StandingRequests({
+    ...{ ownRequests, clock, keyring, directory, warn },
+    backendOf: (session, name) => sessionBackends.get(session, name),
+  });
   const clientRequests = new ClientRequests({ keyring, clock, count: (outcome) => metrics.clientRequests.inc(outcome) });
   const sessionBackends: SessionBackends = new SessionBackends({
     directory,
@@ -85,7 +88,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
       maxCallMs: () => live.config.limits.requestTimeout,
     }),
     clientRequests,
-    onOpened: (session, backend, info) => logLevels.opened(session, backend, info),
+    standing,
     onNotification: (session, backend, json) => noteNotification(session, backend, json, catalogs, clock.monotonicMs()),
     onStateLost: (session, backend, reason) => {
       warn('the state of a backend is lost, the session ends', { session: session.facts.ref, backend, reason });
@@ -132,6 +135,6 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
   return {
     ...{ table, backends, makeBackendsOf, health, former, teardown, ender },
-    ...{ ownRequests, sessionBackends, clientRequests, names, cache, listChanges, catalogs },
+    ...{ ownRequests, sessionBackends, clientRequests, standing, names, cache, listChanges, catalogs },
   };
 }

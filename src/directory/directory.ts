@@ -59,6 +59,8 @@ export interface SessionRecord {
   readonly backends: Readonly<Record<string, BackendSessionRecord>>;
   /** What names mean to its client, by kind: text that the directory does not read. Missing: nothing was saved. */
   readonly names?: SavedNames;
+  /** Sealed: what its client has asked for that stands until it takes it back. Missing: nothing. */
+  readonly standing?: string;
 }
 
 export type NewSessionRecord = Omit<SessionRecord, 'state' | 'owner'> & {
@@ -107,6 +109,8 @@ export interface HeldSession {
   readonly token: OwnerToken;
   /** Generations of its backend sessions, by backend. */
   readonly generations: Readonly<Record<string, number>>;
+  /** As SessionRecord has it; '': nothing. */
+  readonly standing: string;
 }
 
 export type Verdict = 'valid' | 'outdated' | 'fenced' | 'closing' | 'missing';
@@ -150,6 +154,8 @@ export interface Directory {
   ): Promise<{ readonly kind: 'saved' } | { readonly kind: 'conflict' } | Refusal>;
   /** Saves what names mean to the session's client, all kinds at once. */
   saveNames(ref: SessionRef, token: OwnerToken, names: SavedNames): Promise<{ readonly kind: 'saved' } | Refusal>;
+  /** Saves what stands (sealed), '': nothing. */
+  saveStanding(ref: SessionRef, token: OwnerToken, standing: string): Promise<{ readonly kind: 'saved' } | Refusal>;
   /** Forgets a backend session whose teardown is queued. `conflict`: another generation is saved, nothing was done. Idempotent. */
   dropBackendSession(
     ref: SessionRef,
@@ -159,7 +165,8 @@ export interface Directory {
   ): Promise<{ readonly kind: 'dropped' } | { readonly kind: 'conflict' } | Refusal>;
   /**
    * Checks that the token is in force and that the record knows the same backend sessions (rule 10: after reconnects), in one batch;
-   * answers in the order asked. `outdated`: the token is in force, but an older backend session is saved, or none.
+   * answers in the order asked. `outdated`: the token is in force, but an older backend session is saved, or none, or something else
+   * stands.
    */
   verifySessions(entries: readonly HeldSession[]): Promise<readonly Verdict[]>;
   /**

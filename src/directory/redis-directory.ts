@@ -111,6 +111,10 @@ export class RedisDirectory implements Directory {
     return this.sessions.saveNames(ref, token, names);
   }
 
+  saveStanding(ref: SessionRef, token: OwnerToken, standing: string) {
+    return this.sessions.saveStanding(ref, token, standing);
+  }
+
   dropBackendSession(ref: SessionRef, token: OwnerToken, backend: string, generation: number) {
     return this.sessions.dropBackend(ref, token, backend, generation);
   }

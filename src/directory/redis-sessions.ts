@@ -13,7 +13,15 @@ import {
   UnreadableRecord,
   type Verdict,
 } from './directory.js';
-import { backendField, decodeRecord, encodeBackend, encodeRecord, generationField, namesField } from './record.js';
+import {
+  backendField,
+  decodeRecord,
+  encodeBackend,
+  encodeRecord,
+  generationField,
+  namesField,
+  STANDING_FIELD,
+} from './record.js';
 import { claimEnding } from './scripts/claim-ending.js';
 import { claimSession } from './scripts/claim-session.js';
 import { closeSession } from './scripts/close-session.js';
@@ -23,7 +31,7 @@ import { extendRecord } from './scripts/extend-record.js';
 import { releaseSession } from './scripts/release-session.js';
 import { removeSession } from './scripts/remove-session.js';
 import { saveBackendSession } from './scripts/save-backend-session.js';
-import { saveNames } from './scripts/save-names.js';
+import { saveFields } from './scripts/save-fields.js';
 
 export class RedisSessions {
   constructor(
@@ -113,10 +121,18 @@ export class RedisSessions {
     return kind === 'saved' || kind === 'conflict' ? { kind } : refusal('saveBackendSession', kind);
   }
 
-  async saveNames(ref: SessionRef, token: OwnerToken, names: SavedNames): Promise<{ readonly kind: 'saved' } | Refusal> {
+  saveNames(ref: SessionRef, token: OwnerToken, names: SavedNames): Promise<{ readonly kind: 'saved' } | Refusal> {
     const fields = (['tools', 'prompts'] as const).flatMap((kind) => [namesField(kind), names[kind] ?? '']);
-    const [kind] = await this.connection.script(saveNames, [this.key(ref)], [token.owner, token.epoch, ...fields]);
-    return kind === 'saved' ? { kind } : refusal('saveNames', kind);
+    return this.#saveFields(ref, token, fields);
+  }
+
+  saveStanding(ref: SessionRef, token: OwnerToken, standing: string): Promise<{ readonly kind: 'saved' } | Refusal> {
+    return this.#saveFields(ref, token, [STANDING_FIELD, standing]);
+  }
+
+  async #saveFields(ref: SessionRef, token: OwnerToken, fields: string[]): Promise<{ readonly kind: 'saved' } | Refusal> {
+    const [kind] = await this.connection.script(saveFields, [this.key(ref)], [token.owner, token.epoch, ...fields]);
+    return kind === 'saved' ? { kind } : refusal('saveFields', kind);
   }
 
   async dropBackend(
@@ -137,13 +153,14 @@ export class RedisSessions {
   async verify(entries: readonly HeldSession[]): Promise<readonly Verdict[]> {
     return this.connection.attempt((redis) =>
       Promise.all(
-        entries.map(async ({ ref, token, generations }): Promise<Verdict> => {
+        entries.map(async ({ ref, token, generations, standing }): Promise<Verdict> => {
           const backends = Object.keys(generations);
-          const fields = ['owner', 'epoch', 'state', ...backends.map(generationField)];
-          const [owner, epoch, state, ...saved] = await redis.hmget(this.key(ref), ...fields);
+          const fields = ['owner', 'epoch', 'state', STANDING_FIELD, ...backends.map(generationField)];
+          const [owner, epoch, state, stands, ...saved] = await redis.hmget(this.key(ref), ...fields);
           if (state === null || state === undefined) return 'missing';
           if (owner !== token.owner || epoch !== String(token.epoch)) return 'fenced';
           if (state === 'closing') return 'closing';
+          if ((stands ?? '') !== standing) return 'outdated';
           return backends.every((backend, i) => saved[i] === String(generations[backend])) ? 'valid' : 'outdated';
         }),
       ),

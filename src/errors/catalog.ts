@@ -138,7 +138,23 @@ const entries = {
     'Resource not found',
     'Read a resource that resources/list shows or a template describes.',
   ],
+  SUBSCRIPTIONS_FULL: [
+    200,
+    -32000,
+    'client',
+    'never',
+    'Too many resource subscriptions in this session',
+    'Unsubscribe from resources that are not needed.',
+  ],
   BAD_ARGUMENT: [200, -32602, 'client', 'never', 'Invalid params', 'Correct the named parameter.'],
+  REQUEST_CANCELLED: [
+    200,
+    -32800,
+    'client',
+    'never',
+    'Request cancelled',
+    'Nothing: its caller took it back with notifications/cancelled, and takes no event stream that could end without an answer.',
+  ],
   BACKEND_UNAVAILABLE: [200, -32010, 'backend', 'safe', 'Backend unavailable', 'Look at the reason; the call was not executed.'],
   BACKEND_TIMEOUT: [
     200,
@@ -156,7 +172,6 @@ const entries = {
     'Outcome unknown: the call may have run',
     'Find out whether it ran before you repeat it.',
   ],
-  CANCELLED: [200, -32000, 'client', 'never', 'Request cancelled', 'Nothing: the client took the request back.'],
   INTERNAL: [500, -32603, 'gateway', 'never', 'Internal error', 'Look for the correlation id in the log.'],
 } as const satisfies Record<string, readonly [number, number, CatalogEntry['source'], CatalogEntry['retry'], string, string]>;
 

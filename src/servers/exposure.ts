@@ -66,11 +66,15 @@ export class Exposure {
   /**
    * Whom a completion refers to. Undefined: neither a prompt nor a resource of this server (BAD_ARGUMENT), or not all backends were
    * read yet: another may turn out to have the same name, or to come first.
+   * @param findPrompt what a prompt's name means to whoever asks; default what it means here
    */
-  findCompletion(ref: unknown): CompletionReference | undefined {
+  findCompletion(
+    ref: unknown,
+    findPrompt: (name: string) => Pick<ExposedName, 'backend' | 'name'> | undefined = (name) => this.findPrompt(name),
+  ): CompletionReference | undefined {
     if (!isObject(ref)) return undefined;
     if (ref.type === 'ref/prompt' && typeof ref.name === 'string' && this.#isDecided('prompts')) {
-      const prompt = this.findPrompt(ref.name);
+      const prompt = findPrompt(ref.name);
       if (!prompt) return undefined;
       const changed = prompt.name !== ref.name;
       return { backend: prompt.backend, ref: changed ? { ...ref, name: prompt.name } : ref, changed };

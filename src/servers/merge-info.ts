@@ -19,7 +19,8 @@ export function mergeCapabilities(infos: ReadonlyArray<BackendInfo | undefined>)
   return merged;
 }
 
-function canSubscribe(info: BackendInfo | undefined): boolean {
+/** One that was never seen may. */
+export function canSubscribe(info: BackendInfo | undefined): boolean {
   if (!info) return true;
   const { resources } = info.capabilities;
   return isObject(resources) && resources.subscribe === true;

@@ -133,7 +133,7 @@ export class ClientRequests {
 
   /**
    * notifications/progress of the client. Tokens are the backends' own, who may use the same: each gets what concerns its questions, and
-   * a token that is none of those goes to all.
+   * a token that is none of those goes to nobody.
    * @returns whom it is for, under the token that the backend knows; undefined: not about a question
    */
   progress(

@@ -152,6 +152,7 @@ export class Reclaim {
       ref: session.facts.ref,
       token: session.token,
       generations: Object.fromEntries(Object.entries(session.savedBackends()).map(([name, saved]) => [name, saved.generation])),
+      standing: session.sealedStanding,
     }));
     let verdicts: readonly Verdict[] | undefined;
     while (!verdicts && isCurrent()) {
@@ -260,7 +261,7 @@ export class Reclaim {
   async #saveAgain(session: Session): Promise<void> {
     const { directory, regain } = this.#parts;
     const read = await directory.readSession(session.facts.ref);
-    if (read.kind === 'found') await regain.reconcile(session, session.token, read.record.backends);
+    if (read.kind === 'found') await regain.reconcile(session, session.token, read.record);
   }
 
   /** Its record is as it should be. Whether the lease is there as well, the guard asks. */

@@ -1,6 +1,6 @@
 // Makes one session of this worker's memory its own again in the directory: by compare-and-set from exactly its own token, or, where
 // Redis lost what was written, by writing it anew (rules 5, 9, 10).
-import type { BackendSessionRecord, Directory, NewSessionRecord } from '../directory/directory.js';
+import type { Directory, NewSessionRecord, SessionRecord } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import type { Epoch, OwnerToken, WorkerId } from '../protocol/ids.js';
 import type { LeaseKeeper } from './lease-keeper.js';
@@ -52,7 +52,7 @@ export class Regain {
         case 'claimed':
           // What it was shown in an interval that Redis lost is saved with the next answer: what the record has may be older.
           session.savedPins = 0;
-          await this.reconcile(session, { owner: claimant, epoch: outcome.epoch }, outcome.record.backends);
+          await this.reconcile(session, { owner: claimant, epoch: outcome.epoch }, outcome.record);
           return { kind: 'kept', epoch: outcome.epoch };
         case 'closing':
           return { kind: 'ended' };
@@ -81,15 +81,16 @@ export class Regain {
   }
 
   /** The record knows what memory knows: what was saved in the interval that Redis lost is saved again. */
-  async reconcile(
-    session: Session,
-    token: OwnerToken,
-    saved: Readonly<Record<string, Pick<BackendSessionRecord, 'generation'>>>,
-  ): Promise<void> {
+  async reconcile(session: Session, token: OwnerToken, saved: Pick<SessionRecord, 'backends' | 'standing'>): Promise<void> {
     const { ref } = session.facts;
+    const { sealedStanding } = session;
+    if ((saved.standing ?? '') !== sealedStanding) {
+      await this.#parts.directory.saveStanding(ref, token, sealedStanding);
+      if (session.standing) session.standing.saved = sealedStanding;
+    }
     let isBehind = false;
     for (const [backend, value] of Object.entries(session.savedBackends())) {
-      const known = saved[backend]?.generation ?? 0;
+      const known = saved.backends[backend]?.generation ?? 0;
       if (known >= value.generation) continue;
       isBehind = true;
       await this.#parts.directory.saveBackendSession(ref, token, backend, known, value);
@@ -110,6 +111,7 @@ export class Regain {
       createdMs: facts.createdMs,
       backends: session.savedBackends(),
       names: session.pins.toSaved(),
+      ...(session.sealedStanding === '' ? {} : { standing: session.sealedStanding }),
     };
     const outcome = await this.#parts.directory.createSession(facts.ref, record, nonce);
     if (outcome !== 'created') return outcome;

@@ -1,7 +1,7 @@
 // Gives sessions up to whoever gets their next request: what a drain and the spreading of idle sessions have in common.
 import type { Directory, SessionRecord } from '../directory/directory.js';
 import { GatewayError } from '../errors/gateway-error.js';
-import type { NameSaver } from './name-saver.js';
+import type { RecordSaver } from './record-saver.js';
 import type { Session } from './session.js';
 import type { SessionTable } from './session-table.js';
 
@@ -10,8 +10,8 @@ export interface SessionReleaserParts {
   readonly table: SessionTable;
   /** `sessions.idleTimeout`, ms */
   readonly idleTimeoutMs: number;
-  /** What names mean to its client goes into the record first. */
-  readonly names: Pick<NameSaver, 'flush'>;
+  /** What has changed in it goes into the record first. */
+  readonly savers: ReadonlyArray<Pick<RecordSaver, 'flush'>>;
   /** What else remembers a session lets it go. */
   readonly onReleased: (session: Session) => void;
   /** Its record went with the data of Redis, and memory is closed: what it had open has to be ended. */
@@ -31,7 +31,7 @@ export class SessionReleaser {
    * changed still names us, and whoever of us is asked claims it back.
    */
   async release(sessions: readonly Session[]): Promise<void> {
-    const { directory, table, idleTimeoutMs, names, onReleased, onLost } = this.#parts;
+    const { directory, table, idleTimeoutMs, savers, onReleased, onLost } = this.#parts;
     const backends = new Map(sessions.map((session) => [session, session.savedBackends()]));
     for (const session of sessions) session.close('released', cutShort());
     const used = sessions.map(({ facts, lastUsedMs }) => ({ ref: facts.ref, untilMs: lastUsedMs + idleTimeoutMs }));
@@ -39,7 +39,7 @@ export class SessionReleaser {
     if (used.length > 0) await directory.touchSessions(used).catch(() => undefined);
     await Promise.all(
       sessions.map(async (session) => {
-        await names.flush(session);
+        for (const saver of savers) await saver.flush(session);
         const outcome = await directory.releaseSession(session.facts.ref, session.token).catch(() => undefined);
         if (outcome?.kind === 'missing') onLost(session, backends.get(session) ?? {});
         table.remove(session);

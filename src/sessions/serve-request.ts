@@ -1,21 +1,20 @@
 // Serves one JSON-RPC request of an owned session: what the gateway answers itself, what comes from the merged catalogs, and what
 // goes to one backend. The hot path (tools/call with a known catalog) is synchronous up to the backend.
-import type { OwnRequests } from '../backends/own-requests.js';
-import { readAccept } from '../eras/legacy/accept.js';
-import type { AcceptedTypes } from '../eras/legacy/accept.js';
+import { type AcceptedTypes, readAccept } from '../eras/legacy/accept.js';
 import { type CallStream, LegacyCallAnswer } from '../eras/legacy/call-answer.js';
 import { GatewayError, toGatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
-import { type JsonRpcRequest, resultText } from '../protocol/json-rpc.js';
-import { isObject } from '../protocol/json-rpc.js';
+import { isObject, type JsonRpcRequest, resultText } from '../protocol/json-rpc.js';
 import { withoutServerId } from '../servers/inject-server-id.js';
 import { isUnfiltered } from '../servers/tool-filter.js';
-import type { Exchange, RequestBody } from '../streams/exchange.js';
+import type { Exchange } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
 import type { ListKind, SessionCatalogs } from './session-catalogs.js';
-import type { CallInFlight, Session } from './session.js';
+import type { CallInFlight, RequestHere, Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
 import type { ServeOutcome } from './serve-session.js';
+import type { StandingServer } from './serve-standing.js';
+import type { RequestOf, Serving } from './serving.js';
 import { versionHeader } from './version-header.js';
 
 export interface RequestServerParts {
@@ -23,11 +22,9 @@ export interface RequestServerParts {
   readonly keepAlive: KeepAlive;
   readonly sessionBackends: SessionBackends;
   readonly catalogs: SessionCatalogs;
-  readonly ownRequests: OwnRequests;
+  readonly standing: Pick<StandingServer, 'setLevel' | 'subscribe' | 'unsubscribe'>;
   readonly onBackendError: (backend: string, error: GatewayError) => void;
 }
-
-type RequestOf = Extract<RequestBody, { kind: 'request' }>;
 
 /** Where a request goes and what has to be changed in its params on the way. */
 interface Destination {
@@ -46,19 +43,12 @@ const LISTS: ReadonlyMap<string, ListKind> = new Map([
 /** An answer that is still open after this long becomes a stream with comments, so that balancers do not cut it. */
 export const STREAM_AFTER_MS = 10_000;
 const EMPTY_RESULT = '{}';
+const NO_COMPLETION = '{"completion":{"values":[],"total":0,"hasMore":false}}';
 
 /** Where the answer goes of a request that is answered together with others. */
 export interface SharedAnswer {
   readonly accepts: AcceptedTypes;
   openStream(isFinal: boolean): CallStream;
-}
-
-/** One request on its way through this worker. */
-interface Serving {
-  readonly session: Session;
-  readonly exchange: Exchange;
-  readonly body: RequestOf;
-  readonly answer: LegacyCallAnswer;
 }
 
 export class RequestServer {
@@ -82,21 +72,34 @@ export class RequestServer {
       const openStream = (isFinal: boolean) =>
         shared ? shared.openStream(isFinal) : session.openCallStream(id, exchange, headers);
       const answer = new LegacyCallAnswer(exchange.answer, accepts, headers, id, openStream, (outcome, error) => {
+        if (outcome === 'NOT_OWNER') session.cancellations.left(id);
         session.leave();
         session.lastUsedMs = clock.wallMs();
         keepAlive.remove(answer);
         exchange.note.outcome = outcome;
-        if (error && exchange.note.backend && error.code !== 'CANCELLED')
-          this.#parts.onBackendError(exchange.note.backend, error);
+        if (error && exchange.note.backend) this.#parts.onBackendError(exchange.note.backend, error);
         resolve(outcome === 'NOT_OWNER' ? 'notOwner' : 'done');
       });
+      if (session.cancellations.arrived(id, clock)) {
+        answer.cancel();
+        return;
+      }
       if (!shared) keepAlive.add(answer, STREAM_AFTER_MS);
       try {
-        this.#dispatch({ session, exchange, body, answer })?.catch((error: unknown) => answer.fail(toGatewayError(error)));
+        const work = this.#dispatch({ session, exchange, body, answer });
+        if (work) this.#await(session, { id, answer }, work);
       } catch (error) {
         answer.fail(toGatewayError(error));
       }
     });
+  }
+
+  /** Until it is handed to a backend, or answered here. */
+  #await(session: Session, request: RequestHere, work: Promise<void>): void {
+    session.requestsHere ??= new Set();
+    const { requestsHere } = session;
+    requestsHere.add(request);
+    work.catch((error: unknown) => request.answer.fail(toGatewayError(error))).finally(() => requestsHere.delete(request));
   }
 
   #dispatch(serving: Serving): Promise<void> | undefined {
@@ -110,13 +113,15 @@ export class RequestServer {
       case 'prompts/get':
         return this.#callNamed(serving, 'prompts');
       case 'resources/read':
-      case 'resources/subscribe':
-      case 'resources/unsubscribe':
         return this.#callResource(serving);
+      case 'resources/subscribe':
+        return this.#parts.standing.subscribe(serving);
+      case 'resources/unsubscribe':
+        return this.#parts.standing.unsubscribe(serving);
       case 'completion/complete':
         return this.#complete(serving);
       case 'logging/setLevel':
-        return this.#setLevel(serving);
+        return this.#parts.standing.setLevel(serving);
       default: {
         const kind = LISTS.get(method);
         return kind ? this.#list(serving, kind) : this.#passThrough(serving);
@@ -163,31 +168,14 @@ export class RequestServer {
     const ref = body.message.params?.ref;
     if (!isObject(ref)) throw new GatewayError('BAD_ARGUMENT', { message: 'params.ref must be an object' });
     const found = await this.#parts.catalogs.findReference(session, ref, exchange);
+    const backend = this.#parts.sessionBackends.get(session, found.backend);
+    const info = await backend?.open(exchange.deadlineMs, exchange.headers);
+    // Other backends of the server complete; this one has nothing to suggest, and a strict one would fail (S45).
+    if (info && !info.capabilities.completions && session.facts.server.backends.length > 1) {
+      this.#answerResult(serving, NO_COMPLETION);
+      return;
+    }
     this.#send(serving, { backend: found.backend, ...(found.changed ? { changed: { ref: found.ref } } : {}) });
-  }
-
-  /** Asked of every backend of the server that logs; one that refuses or is away does not fail the others. */
-  async #setLevel(serving: Serving): Promise<void> {
-    const { session, exchange, body } = serving;
-    const { sessionBackends, ownRequests } = this.#parts;
-    const { params = {} } = withoutServerId(body.message);
-    const asked = session.facts.server.backends.map(async (name) => {
-      const backend = sessionBackends.get(session, name);
-      if (!backend) return;
-      const info = await backend.open(exchange.deadlineMs, exchange.headers);
-      if (!info.capabilities.logging) return;
-      await ownRequests.request(backend, {
-        method: 'logging/setLevel',
-        params,
-        headers: exchange.headers,
-        deadlineMs: exchange.deadlineMs,
-      });
-    });
-    const outcomes = await Promise.allSettled(asked);
-    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (refused?.status === 'rejected' && outcomes.every((outcome) => outcome.status === 'rejected')) throw refused.reason;
-    session.logLevel = { params, headers: exchange.headers };
-    this.#answerResult(serving, EMPTY_RESULT);
   }
 
   /** Methods that we do not know: with one backend there is no doubt whose they are. */
@@ -215,8 +203,9 @@ export class RequestServer {
     const call: { -readonly [K in keyof CallInFlight]: CallInFlight[K] } = {
       id: message.id,
       backend: destination.backend,
+      progressToken: progressTokenOf(message),
       running: undefined,
-      fail: (error) => answer.fail(error),
+      answer,
     };
     session.calls.add(call);
     answer.onEnded(() => session.calls.delete(call));
@@ -227,6 +216,10 @@ export class RequestServer {
 /** Params are changed only where the backend calls it otherwise: what need not be changed is relayed as it came. */
 function destinationOf(found: { readonly backend: string; readonly name: string }, calledAs: string): Destination {
   return found.name === calledAs ? { backend: found.backend } : { backend: found.backend, changed: { name: found.name } };
+}
+
+function progressTokenOf({ params }: JsonRpcRequest): unknown {
+  return isObject(params?._meta) ? params._meta.progressToken : undefined;
 }
 
 /** @throws GatewayError BAD_ARGUMENT for what can be read but not written: objects within objects, hundreds of thousands deep */

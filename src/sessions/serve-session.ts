@@ -15,6 +15,7 @@ import type { SessionEnder } from './end-session.js';
 import { type BatchParts, serveBatch } from './serve-batch.js';
 import type { RequestServer } from './serve-request.js';
 import type { Session } from './session.js';
+import type { StandingRequests } from './standing-requests.js';
 import { versionHeader } from './version-header.js';
 
 /**
@@ -34,6 +35,7 @@ export interface SessionServerParts {
   readonly keepAlive: KeepAlive;
   readonly requests: RequestServer;
   readonly clientRequests: Pick<ClientRequests, 'answer' | 'progress'>;
+  readonly standing: Pick<StandingRequests, 'listening'>;
   /** Somebody sent the id of another principal's session (S85). */
   readonly audit: (ref: SessionRef, exchange: Exchange) => void;
 }
@@ -101,7 +103,7 @@ export class SessionServer {
   #notify(session: Session, message: JsonRpcNotification, headers: Headers): void {
     switch (message.method) {
       case 'notifications/cancelled':
-        session.cancel(message, headers);
+        session.cancel(message, headers, this.#parts.clock.monotonicMs());
         return;
       case 'notifications/initialized':
         // The gateway made its own handshake with each backend.
@@ -111,9 +113,9 @@ export class SessionServer {
         if (askableCapabilities(session.facts.client.capabilities).roots === undefined) return;
         break;
       case 'notifications/progress': {
+        // Under a token that no question of a backend was asked with, it is for nobody.
         const own = this.#parts.clientRequests.progress(session, message);
-        if (!own) break;
-        if (own.backend.isOpen) this.#pass(session, own.backend.notify(own.message, headers));
+        if (own?.backend.isOpen) this.#pass(session, own.backend.notify(own.message, headers));
         return;
       }
       default:
@@ -165,6 +167,7 @@ export class SessionServer {
       session.standalone = streams.standalone;
       session.listeningHeaders = exchange.headers;
       for (const backend of session.backends.values()) backend.setListening(true, exchange.headers);
+      this.#parts.standing.listening(session);
     }
     return read;
   }

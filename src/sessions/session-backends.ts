@@ -1,5 +1,5 @@
 // Gives a session its backend sessions, each with a host: the guard, the record writer, and the ways back into the session.
-import type { Backend, BackendInfo, BackendSession, BackendSessionHost } from '../backends/backend.js';
+import type { Backend, BackendSession, BackendSessionHost } from '../backends/backend.js';
 import { type BackendSessionRecord, type Directory, DirectoryUnavailable } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { pause } from '../lifecycle/clock.js';
@@ -7,6 +7,7 @@ import { askableCapabilities } from './askable.js';
 import type { BackendLeave, Link } from './backend-leave.js';
 import type { ClientRequests } from './client-requests.js';
 import type { Session } from './session.js';
+import type { StandingRequests } from './standing-requests.js';
 
 export interface SessionBackendsParts {
   readonly directory: Directory;
@@ -17,7 +18,7 @@ export interface SessionBackendsParts {
   readonly belongs: (session: Session, backend: string, record: BackendSessionRecord) => boolean;
   readonly leave: BackendLeave;
   readonly clientRequests: Pick<ClientRequests, 'ask' | 'withdraw' | 'forget'>;
-  readonly onOpened: (session: Session, backend: string, info: BackendInfo) => void;
+  readonly standing: Pick<StandingRequests, 'opened' | 'lost'>;
   /** A notification outside any call. */
   readonly onNotification: (session: Session, backend: string, json: Buffer | string) => void;
   /** `onStateLoss: fail`: the session has to end. */
@@ -129,7 +130,7 @@ export class SessionBackends {
   }
 
   #host(session: Session, backend: string, link: Link): BackendSessionHost {
-    const { directory, clientRequests, onOpened, onNotification, onStateLost, onDiscard, leave } = this.#parts;
+    const { directory, clientRequests, standing, onNotification, onStateLost, onDiscard, leave } = this.#parts;
     return {
       sessionRef: session.facts.ref,
       mayAct: () => session.mayAct(),
@@ -154,8 +155,9 @@ export class SessionBackends {
         const saved = session.asSaved(backend, value);
         if (link.handedOn !== saved.generation) onDiscard(session, backend, saved);
       },
-      opened: (info) => {
-        if (!link.retired) onOpened(session, backend, info);
+      opened: (info, headers) => (link.retired ? undefined : standing.opened(session, backend, info, headers)),
+      onChannelLost: () => {
+        if (!link.retired) standing.lost(session, backend);
       },
       clientCapabilities: askableCapabilities(session.facts.client.capabilities),
       ask: (question) => clientRequests.ask(session, backend, question),

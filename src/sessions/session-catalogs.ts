@@ -47,6 +47,11 @@ const CAPABILITY: Readonly<Record<CatalogKind, string>> = {
   resourceTemplates: 'resources',
 };
 
+/** Which lists say whose a reference of a completion is. */
+function kindsOf(ref: Record<string, unknown>): readonly CatalogKind[] {
+  return ref.type === 'ref/prompt' ? ['prompts'] : ['resources', 'resourceTemplates'];
+}
+
 export class SessionCatalogs {
   readonly #parts: SessionCatalogsParts;
 
@@ -100,8 +105,8 @@ export class SessionCatalogs {
   /** The backend that a completion is about, and the reference by the backend's own name. @throws GatewayError BAD_ARGUMENT */
   async findReference(session: Session, ref: Record<string, unknown>, exchange: Exchange): Promise<CompletionReference> {
     const found =
-      this.#known(session).findCompletion(ref) ??
-      (await this.#read(session, ['prompts', 'resources', 'resourceTemplates'], exchange)).findCompletion(ref);
+      this.#findReference(session, ref, this.#known(session)) ??
+      this.#findReference(session, ref, await this.#read(session, kindsOf(ref), exchange));
     if (!found)
       throw new GatewayError('BAD_ARGUMENT', { message: 'params.ref names neither a prompt nor a resource of this server' });
     return found;
@@ -145,6 +150,11 @@ export class SessionCatalogs {
     const found = kind === 'tools' ? session.pins.findTool(exposure, name) : session.pins.findPrompt(exposure, name);
     this.#parts.names.note(session);
     return found;
+  }
+
+  /** A prompt by what its name means to this session, as prompts/get has it. */
+  #findReference(session: Session, ref: Record<string, unknown>, exposure: Exposure): CompletionReference | undefined {
+    return exposure.findCompletion(ref, (name) => this.#findNamed(session, 'prompts', name, exposure));
   }
 
   #see(session: Session, exposure: Exposure, kind: 'tools' | 'prompts'): void {

@@ -1,10 +1,10 @@
 // One session that this worker owns (or is claiming back): its token, its backend sessions, what is in flight. The guard is here.
-import type { BackendSession, RunningCall } from '../backends/backend.js';
+import type { BackendSession, CallSink, RunningCall } from '../backends/backend.js';
 import type { BackendSessionRecord, SessionRecord } from '../directory/directory.js';
-import { forBegunCall, GatewayError } from '../errors/gateway-error.js';
+import { forBegunCall, type GatewayError } from '../errors/gateway-error.js';
 import { Bag } from '../lifecycle/bag.js';
 import type { OwnerToken, SessionId, SessionRef } from '../protocol/ids.js';
-import type { JsonRpcNotification, RequestId } from '../protocol/json-rpc.js';
+import { isRequestId, type JsonRpcNotification, type RequestId } from '../protocol/json-rpc.js';
 import { NamePins } from '../servers/name-pins.js';
 import type { VirtualServer } from '../servers/virtual-server.js';
 import type { EventBudget } from '../streams/event-budget.js';
@@ -12,9 +12,10 @@ import type { Exchange, Headers } from '../streams/exchange.js';
 import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { listScopeOf } from './askable.js';
+import { Cancellations } from './cancellations.js';
 import type { SessionQuestions } from './client-requests.js';
-import type { LogLevel } from './log-levels.js';
 import { SessionStreams } from './session-streams.js';
+import type { Standing } from './standing.js';
 
 /**
  * active: served here · reclaiming: the lease ran out or the record was lost, requests are held until the token is ours again ·
@@ -22,14 +23,27 @@ import { SessionStreams } from './session-streams.js';
  */
 export type SessionState = 'active' | 'reclaiming' | 'released' | 'ended';
 
-/** A request in flight, as notifications/cancelled finds it. */
+/** What the caller of a request gets, for those who end it from outside. */
+export interface CallerAnswer extends Pick<CallSink, 'message' | 'fail' | 'carriesRequests'> {
+  /** The caller wants no answer any more. @returns false where it is on its way already: then nothing happened */
+  cancel(): boolean;
+}
+
+/** A request that a backend has, as notifications/cancelled and progress find it. */
 export interface CallInFlight {
   readonly id: RequestId;
   readonly backend: string;
+  /** Under which its caller wants to hear of its progress. */
+  readonly progressToken: unknown;
   /** Undefined while the backend is being called. */
   readonly running: RunningCall | undefined;
-  /** Answers the caller when the session ends or is lost. */
-  fail(error: GatewayError): void;
+  readonly answer: CallerAnswer;
+}
+
+/** A request that waits here for lists, or that the gateway itself answers. */
+export interface RequestHere {
+  readonly id: RequestId;
+  readonly answer: CallerAnswer;
 }
 
 export interface SessionFacts {
@@ -69,6 +83,9 @@ export class Session {
   readonly facts: SessionFacts;
   readonly backends = new Map<string, BackendSession>();
   readonly calls = new Bag<CallInFlight>('session');
+  /** Made when the first one waits: calls of known tools never do. */
+  requestsHere: Set<RequestHere> | undefined;
+  readonly cancellations = new Cancellations();
   /** See listScopeOf. */
   readonly listScope: string;
   pins = new NamePins();
@@ -90,8 +107,10 @@ export class Session {
   standalone: ResumableStream | undefined;
   /** What backends have asked its client; most never do. */
   questions: SessionQuestions | undefined;
-  /** What its client has set with logging/setLevel. */
-  logLevel: LogLevel | undefined;
+  /** What its client has asked for that stands until it takes it back; most sessions have none. */
+  standing: Standing | undefined;
+  /** As an earlier owner has left it in the record, until it is needed. */
+  inheritedStanding: string | undefined;
   /** Client headers of the GET that reads it, or read it last. */
   listeningHeaders: Headers | undefined;
   #keeper: LeaseKeeper;
@@ -159,6 +178,11 @@ export class Session {
     return saved;
   }
 
+  /** What the record has, or is to have, of `standing`; '': nothing. */
+  get sealedStanding(): string {
+    return this.inheritedStanding ?? this.standing?.sealed ?? '';
+  }
+
   /** Whether the client's revision knows events that only carry an id (2025-11-25, "Sending Messages", priming event). */
   get isPrimed(): boolean {
     return this.facts.protocolVersion >= '2025-11-25';
@@ -187,15 +211,26 @@ export class Session {
     if (this.inFlight === 0) this.onQuiet?.();
   }
 
-  /** notifications/cancelled of the client: reaches the backend that has the call. Unknown ids are ignored (they race). */
-  cancel(notification: JsonRpcNotification, headers: Headers): void {
-    const id = notification.params?.requestId;
-    const reason = notification.params?.reason;
+  /**
+   * notifications/cancelled of the client: reaches the backend that has the call; a request that has not begun never does, also one
+   * that is still to come. Of one that was answered nothing remains to be done: the two race.
+   * @param nowMs monotonic
+   */
+  cancel({ params }: JsonRpcNotification, headers: Headers, nowMs: number): void {
+    const { requestId: id, reason } = params ?? {};
+    if (!isRequestId(id)) return;
     const call = this.calls.find((one) => one.id === id);
-    if (!call?.running) return;
-    call.running.cancel(typeof reason === 'string' ? reason : 'cancelled by the client', true, headers);
-    // Its backend tells nothing more: unanswered, its POST would stay open, and the session would never be quiet.
-    call.fail(new GatewayError('CANCELLED'));
+    if (call) {
+      if (!call.answer.cancel()) return;
+      call.running?.cancel(typeof reason === 'string' ? reason : 'cancelled by the client', true, headers);
+      return;
+    }
+    for (const request of this.requestsHere ?? []) {
+      if (request.id !== id) continue;
+      request.answer.cancel();
+      return;
+    }
+    this.cancellations.note(id, nowMs);
   }
 
   /**
@@ -208,7 +243,7 @@ export class Session {
       // Asked before it is cancelled; while the backend is being called it cannot be told.
       const mayHaveRun = call.running?.mayHaveRun ?? true;
       call.running?.cancel('the session ended', state === 'ended');
-      call.fail(mayHaveRun ? forBegunCall(error) : error);
+      call.answer.fail(mayHaveRun ? forBegunCall(error) : error);
     }
     this.calls.clear();
     this.streams.close(state === 'released' ? 'moved' : 'ended');

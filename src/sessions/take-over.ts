@@ -95,6 +95,7 @@ export class TakeOver {
     };
     const session = new Session(facts, { owner: claimant, epoch: outcome.epoch }, keeper, clock.wallMs(), table.eventBudget);
     session.pins = new NamePins(record.names);
+    session.inheritedStanding = record.standing;
     table.add(session);
     sessionBackends.restore(session, record.backends);
     onTakenOver(session, from);

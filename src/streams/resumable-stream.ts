@@ -140,6 +140,16 @@ export class ResumableStream implements KeptAlive, Forgettable {
     return !this.#reader?.isBlocked;
   }
 
+  /** Ends without another message: its reader gets what waits, and whoever resumes it after that is told that nothing more comes. */
+  finish(): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.onDrain = undefined;
+    if (this.#isForgotten) this.end();
+    else this.#pump();
+    if (!this.#isForgotten) this.#options.budget.noteEnded(this);
+  }
+
   /** See KeepAlive. */
   keepAlive(): void {
     const reader = this.#reader;

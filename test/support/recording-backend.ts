@@ -5,6 +5,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { CAPABILITIES, type Features, registerFeatures } from './fixtures/features.cjs';
 import { registerTools } from './fixtures/tools.cjs';
 import type { Endpoint } from './processes.js';
 
@@ -34,6 +35,8 @@ export interface RecordingBackendOptions {
   readonly lostSession?: 404 | 400 | 'text';
   /** False: 401 for this request, which is recorded all the same. */
   readonly authorize?: (request: RecordedRequest) => boolean;
+  /** With resources, prompts, completion and a call that hangs (features.cjs). */
+  readonly features?: boolean;
 }
 
 export interface RecordingBackend {
@@ -56,10 +59,17 @@ export interface RecordingBackend {
   /** On the standalone stream of each session. */
   sendToolListChanged(): void;
   sendLog(data: unknown): Promise<void>;
+  /** Of features: what it was told, `<kind> <what>`. */
+  readonly events: readonly string[];
+  /** A resource changes, in each session that subscribed to it. */
+  touch(uri: string): void;
+  /** Each session has a tool and a prompt more, and is told so. */
+  add(): void;
   close(): Promise<void>;
 }
 
 interface Live {
+  readonly features: Features | undefined;
   readonly server: McpServer;
   readonly transport: StreamableHTTPServerTransport;
 }
@@ -68,6 +78,7 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
   const requests: RecordedRequest[] = [];
   const calls: RecordedCall[] = [];
   const issued: string[] = [];
+  const events: string[] = [];
   const listening = new Set<string>();
   const sessions = new Map<string, Live>();
   const hung = new Set<{ matches: (request: RecordedRequest) => boolean; waiting: Array<() => void> }>();
@@ -76,7 +87,7 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
   const open = async (): Promise<Live> => {
     const server = new McpServer(
       { name: 'recording-backend', version: '1.0.0' },
-      { capabilities: { logging: {}, tools: { listChanged: true } } },
+      { capabilities: { logging: {}, tools: { listChanged: true }, ...(options.features && CAPABILITIES) } },
     );
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
@@ -87,7 +98,9 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
       },
       onsessionclosed: (id) => void sessions.delete(id),
     });
-    const live = { server, transport };
+    const onEvent = (kind: string, what: string) => void events.push(`${kind} ${what}`);
+    const features = options.features ? registerFeatures(server, { scheme: 'remote', onEvent }) : undefined;
+    const live = { server, transport, features };
     const session = () => transport.sessionId ?? '';
     registerTools(server, {
       session,
@@ -181,6 +194,13 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
     },
     sendToolListChanged() {
       for (const live of sessions.values()) live.server.sendToolListChanged();
+    },
+    events,
+    touch(uri) {
+      for (const live of sessions.values()) void live.features?.touch(uri);
+    },
+    add() {
+      for (const live of sessions.values()) live.features?.add();
     },
     async sendLog(data) {
       await Promise.all([...sessions.values()].map((live) => live.server.server.sendLoggingMessage({ level: 'warning', data })));

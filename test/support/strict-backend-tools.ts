@@ -4,7 +4,7 @@ import type { RecordedRequest, StrictBackend } from './strict-backend.js';
 
 /**
  * echo {text}: the text · count: calls of this tool in this backend session · whoami: session id and headers as seen ·
- * slow {ms}: answers late · progress {steps}: notifications before the result (SSE) · fail: isError · big {bytes}: a long text
+ * slow {ms}: answers late · progress {steps}: notifications before the result (SSE), under the token of the call or {token} · fail: isError · big {bytes}: a long text
  */
 export function runTool(
   backend: StrictBackend,
@@ -12,7 +12,11 @@ export function runTool(
   response: ServerResponse,
   session: { readonly id: string; count: number },
 ): void {
-  const { name, arguments: args = {} } = (request.message.params ?? {}) as { name?: string; arguments?: Record<string, unknown> };
+  const {
+    name,
+    arguments: args = {},
+    _meta,
+  } = (request.message.params ?? {}) as { name?: string; arguments?: Record<string, unknown>; _meta?: Record<string, unknown> };
   const reply = (text: string, more: object = {}) =>
     backend.reply(request, response, { content: [{ type: 'text', text }], ...more });
   switch (name) {
@@ -40,7 +44,7 @@ export function runTool(
       const steps = Array.from({ length: Number(args.steps ?? 3) }, (_, i) => ({
         jsonrpc: '2.0',
         method: 'notifications/progress',
-        params: { progressToken: 'p', progress: i + 1 },
+        params: { progressToken: args.token ?? _meta?.progressToken ?? 'p', progress: i + 1 },
       }));
       const result = { jsonrpc: '2.0', id: request.message.id, result: { content: [{ type: 'text', text: 'done' }] } };
       backend.send(response, [...steps, result]);

@@ -110,7 +110,7 @@ export class ChannelSession implements BackendSession {
     const begin = (mayRepeat: boolean) => {
       if (cancelled) return;
       const state = this.#state;
-      if (state.kind === 'open') {
+      if (state.kind === 'open' || (state.kind === 'opening' && call.isPreparation)) {
         const again = mayRepeat ? () => begin(false) : undefined;
         // Begun from a promise or an event, where nobody catches: what a client sent must not end the worker.
         try {
@@ -201,11 +201,16 @@ export class ChannelSession implements BackendSession {
       const refused = await channel.notify({ jsonrpc: '2.0', method: 'notifications/initialized' }, headers);
       const failure = channel.failure ?? refused;
       if (failure) throw failure;
-      this.#state = { kind: 'open', channel, info };
       this.#host.health?.opened();
       this.#info = info;
       this.#parts.onInfo(info);
-      this.#host.opened?.(info);
+      const prepared = this.#host.opened?.(info, headers);
+      if (prepared) {
+        await prepared;
+        // Closed, or dead, meanwhile.
+        if (channel.failure) throw channel.failure;
+      }
+      this.#state = { kind: 'open', channel, info };
       return info;
     } catch (error) {
       const known = toGatewayError(error);
@@ -230,8 +235,12 @@ export class ChannelSession implements BackendSession {
   #onLost(channel: Channel, reason: string): void {
     // During the opening nothing was lost yet: that attempt fails, the next call tries again.
     if (this.#state.kind !== 'open' || this.#state.channel !== channel) return;
-    if (this.#parts.onStateLoss === 'fail') this.#loseState(reason);
-    else this.#state = { kind: 'idle' };
+    if (this.#parts.onStateLoss === 'fail') {
+      this.#loseState(reason);
+      return;
+    }
+    this.#state = { kind: 'idle' };
+    this.#host.onChannelLost?.();
   }
 
   #loseState(reason: string): void {

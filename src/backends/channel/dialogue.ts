@@ -15,7 +15,7 @@ import type { BackendCall, BackendSessionHost, RunningCall } from '../backend.js
 import { timedOut, unavailable } from '../failures.js';
 import { type AskingCall, Questions } from '../questions.js';
 import type { Wire } from './channel.js';
-import { hasLineBreak, isOwnToken, requestLine, RunningCalls, type TrackedCall } from './running-calls.js';
+import { hasLineBreak, requestLine, RunningCalls, type TrackedCall } from './running-calls.js';
 
 /** To a question that rode on a call that was cancelled or timed out. */
 const GIVEN_UP = { code: -32603, message: 'The client is not asked any more: the call that carried the request is over' };
@@ -168,11 +168,8 @@ export class Dialogue {
     }
     const params = isObject(message) && isObject(message.params) ? message.params : {};
     const entry = this.#calls.byToken(params.progressToken);
-    if (!entry) {
-      // A task goes on reporting after its call was answered; but a token that we made says nothing to anybody else.
-      if (!isOwnToken(params.progressToken)) this.#tell(text);
-      return;
-    }
+    // Nobody gave that token, or its call has its answer, after which nothing more is told of it.
+    if (!entry) return;
     const isOwn = entry.progressToken !== entry.callerToken;
     const told = isOwn
       ? textOf({ ...(message as object), params: { ...params, progressToken: entry.callerToken } })

@@ -100,11 +100,6 @@ export class RunningCalls {
   }
 }
 
-/** Whether a token is one that only we know: progress with it must not get out once its call is over. */
-export function isOwnToken(token: unknown): boolean {
-  return typeof token === 'string' && token.startsWith(OWN_TOKEN);
-}
-
 /** What stands on one line must not have any. */
 export const hasLineBreak = (text: Buffer | string) => text.includes('\n') || text.includes('\r');
 

@@ -84,6 +84,10 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
     return this.call.sink;
   }
 
+  get isPreparation(): boolean {
+    return this.call.isPreparation === true;
+  }
+
   clientAsked(): void {
     if (!this.done) this.deadlineMs = this.call.deadlineMs;
   }

@@ -47,6 +47,8 @@ export interface HandshakePlan {
   readonly onSaved: (record: BackendSessionRecord) => void;
   /** Before the waiters hear of it. */
   readonly onEnd: (outcome: OpenState | GatewayError) => void;
+  /** Hands it to one who has waited for it. */
+  readonly give: (waiter: OpenWaiter, state: OpenState) => void;
 }
 
 export class Handshake {
@@ -67,7 +69,7 @@ export class Handshake {
       (state) => {
         this.#plan.host.health?.opened();
         this.#plan.onEnd(state);
-        for (const waiter of this.#takeWaiters()) waiter.opened(state);
+        for (const waiter of this.#takeWaiters()) this.#plan.give(waiter, state);
       },
       (error: unknown) => this.#fail(toGatewayError(error)),
     );

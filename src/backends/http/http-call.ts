@@ -2,6 +2,7 @@
 // handle in one (see call-life.ts), and a JSON answer passes through unparsed.
 import type { IncomingHttpHeaders } from 'node:http';
 import { isBatch, takeEach } from '../../protocol/batch.js';
+import { isObject, progressTokenIn } from '../../protocol/json-rpc.js';
 import { isJson, scanMessage } from '../../protocol/scan-json.js';
 import { SseEventTooLarge } from '../../protocol/sse.js';
 import { CallLife } from './call-life.js';
@@ -19,6 +20,9 @@ const RESUME_DELAY_MS = 1000;
 const MIN_RESUME_DELAY_MS = 50;
 /** Resumptions without any news before the outcome is called unknown. */
 const MAX_RESUMES = 3;
+
+const PROGRESS = 'notifications/progress';
+const LIST_CHANGED = '/list_changed';
 
 /** `relay`: a JSON body that passes unparsed; `array`: one that holds several messages; `gather`: an answer that is no plain success. */
 type Mode = 'relay' | 'array' | 'events' | 'gather' | 'skip';
@@ -136,6 +140,12 @@ export class HttpCall extends CallLife {
     const { sink } = this.call;
     switch (message.kind) {
       case 'notification':
+        // What concerns others as well is theirs before this caller hears of it: whoever is told of a new list gets a new list.
+        if (message.method.endsWith(LIST_CHANGED)) this.session.host.onNotification(json);
+        else if (message.method === PROGRESS && !this.#isMine(json)) {
+          this.session.host.onNotification(json);
+          return;
+        }
         if (!sink.message(this.session.translate(json), false)) this.#pauseReading();
         return;
       case 'request':
@@ -158,6 +168,15 @@ export class HttpCall extends CallLife {
           });
         return;
     }
+  }
+
+  /** Whether progress is told under the token of this call. Some servers answer to a number with its digits: nobody else is meant. */
+  #isMine(json: Buffer): boolean {
+    const { params } = this.call.message;
+    const given = isObject(params?._meta) ? params._meta.progressToken : undefined;
+    if (given === undefined) return false;
+    const told = progressTokenIn(json);
+    return told !== undefined && String(told) === String(given);
   }
 
   #pauseReading(): void {
@@ -240,8 +259,9 @@ export class HttpCall extends CallLife {
 
   #lost(state: OpenState, answer: string): void {
     const { transport } = this.session;
-    if (this.lostBy !== undefined) {
-      this.fail(unavailable(transport.name, 'session_lost', { answer, repeated: true }));
+    // What prepares a session is worth nothing in another one, which is prepared itself.
+    if (this.lostBy !== undefined || this.isPreparation) {
+      this.fail(unavailable(transport.name, 'session_lost', { answer, repeated: this.lostBy !== undefined }));
       return;
     }
     this.lostBy = answer;

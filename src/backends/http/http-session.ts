@@ -33,6 +33,8 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   /** Highest of any attempt to open it. */
   #generation: number;
   #handshake: Handshake | undefined;
+  /** Who waits until the session that has just been opened is as its client wants it. */
+  #unprepared: Set<OpenWaiter> | undefined;
   #closedWith: GatewayError | undefined;
   readonly #calls = new Bag<SessionCall>('call');
   readonly #listen: ListenStream;
@@ -112,6 +114,8 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     this.#closedWith = error;
     this.#listen.stop();
     this.#handshake?.close(error);
+    for (const waiter of this.#unprepared ?? []) waiter.openFailed(error);
+    this.#unprepared = undefined;
     for (const call of this.#calls.toArray()) call.shut(error);
   }
 
@@ -128,13 +132,14 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
       return;
     }
     if (this.current) {
-      waiter.opened(this.current);
+      this.#give(waiter, this.current);
       return;
     }
     this.#begin(waiter, this.transport.plan.withForwarded(headers), false);
   }
 
   leave(waiter: OpenWaiter): void {
+    this.#unprepared?.delete(waiter);
     this.#handshake?.leave(waiter);
   }
 
@@ -145,7 +150,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     }
     const { current, transport } = this;
     if (current && current.generation > generation) {
-      waiter.opened(current);
+      this.#give(waiter, current);
       return;
     }
     if (transport.config.onStateLoss === 'fail') {
@@ -225,6 +230,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
         this.#unconfirmed = undefined;
       },
       onEnd: (outcome) => this.#ended(outcome, generation),
+      give: (opened, state) => this.#give(opened, state),
     });
     this.#handshake = handshake;
     handshake.join(waiter);
@@ -247,7 +253,24 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     this.current = outcome;
     this.transport.lastInfo = outcome.info;
     this.#listen.sessionOpened();
-    this.host.opened?.(outcome.info);
+    const prepared = this.host.opened?.(outcome.info, outcome.headers);
+    if (prepared) this.#prepare(prepared);
+  }
+
+  #give(waiter: OpenWaiter, state: OpenState): void {
+    if (this.#unprepared && !waiter.isPreparation) this.#unprepared.add(waiter);
+    else waiter.opened(state);
+  }
+
+  #prepare(prepared: Promise<void>): void {
+    const waiters = this.#unprepared ?? new Set<OpenWaiter>();
+    this.#unprepared = waiters;
+    void prepared.then(() => {
+      const { current } = this;
+      if (this.#unprepared !== waiters || !current) return;
+      this.#unprepared = undefined;
+      for (const waiter of waiters) waiter.opened(current);
+    });
   }
 
   async #tell(state: OpenState, message: { readonly method: string }, client: Headers): Promise<void> {

@@ -30,6 +30,8 @@ export function makeOpenState(
 
 /** Hears exactly one of the two, unless it left before. */
 export interface OpenWaiter {
+  /** See BackendCall. */
+  readonly isPreparation?: boolean;
   opened(state: OpenState): void;
   openFailed(error: GatewayError): void;
 }

@@ -84,6 +84,12 @@ export class BatchAnswer implements KeptAlive {
     return this.#add(errorText(stream.id, new GatewayError('OUTCOME_UNKNOWN', { details: { reason } }).toJsonRpc()));
   }
 
+  /** A request that its caller took back: a stream says nothing of it, an array has to hold something. */
+  leaveOut(stream: BatchedStream): void {
+    if (this.#isStream) this.#open.delete(stream);
+    else this.respond(stream, errorText(stream.id, new GatewayError('REQUEST_CANCELLED').toJsonRpc()));
+  }
+
   /** @param errors for elements that are no requests, or have not begun @param isRefused nothing of the batch was taken */
   finish(errors: readonly string[], isRefused: boolean): void {
     const { answer } = this.#exchange;
@@ -148,6 +154,11 @@ export class BatchedStream implements CallStream {
 
   /** The whole answer is kept alive, not its parts. */
   keepAlive(): void {}
+
+  /** Cancelled. */
+  finish(): void {
+    this.#answer.leaveOut(this);
+  }
 
   /** The revision that has batches knows of no stream that goes on elsewhere. */
   sendAway(): void {}

@@ -2,6 +2,7 @@
 import type { CallSink } from '../../backends/backend.js';
 import { GatewayError, retryHeader, toGatewayError } from '../../errors/gateway-error.js';
 import { errorText, type RequestId } from '../../protocol/json-rpc.js';
+import { startEventStream } from '../../streams/event-stream.js';
 import type { Answer, Headers } from '../../streams/exchange.js';
 import type { KeptAlive } from '../../streams/keep-alive.js';
 import type { ResumableStream } from '../../streams/resumable-stream.js';
@@ -16,8 +17,10 @@ const MAX_COLLECTED_BYTES = 16 * 1024 * 1024;
 const TOOL_ERROR = '"isError":true';
 const TOOL_ERROR_BYTES = Buffer.from(TOOL_ERROR);
 
+const CANCELLED = new GatewayError('REQUEST_CANCELLED');
+
 /** The stream that carries the answer of a call. */
-export type CallStream = Pick<ResumableStream, 'push' | 'keepAlive' | 'onDrain' | 'sendAway'>;
+export type CallStream = Pick<ResumableStream, 'push' | 'keepAlive' | 'onDrain' | 'sendAway' | 'finish'>;
 
 export class LegacyCallAnswer implements CallSink, KeptAlive {
   nextCommentMs = 0;
@@ -157,6 +160,27 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
       this.#startStream(true).push(text, true);
     }
     this.#end(error.code, error);
+  }
+
+  /**
+   * The caller wants no answer any more, and what still comes is dropped. A stream ends without one, as the specification has it
+   * ("Cancellation"); whoever takes JSON alone has to be answered with something.
+   * @returns false where the answer is on its way already: it goes on
+   */
+  cancel(): boolean {
+    if (this.#ended || this.#body === 'relayed') return false;
+    const { code } = CANCELLED;
+    if (this.#stream || !this.#accepts.json) {
+      this.#startStream(true).finish();
+    } else if (this.#accepts.events) {
+      startEventStream(this.#answer, this.#headers);
+      this.#answer.end();
+    } else {
+      const text = errorText(this.#id, CANCELLED.toJsonRpc());
+      this.#answer.send(CANCELLED.status, { ...this.#headers, 'content-type': JSON_TYPE }, text);
+    }
+    this.#end(code);
+    return true;
   }
 
   /** A call that is still open gets a comment; one that has not answered yet becomes a stream, so that balancers do not cut it. */

@@ -34,6 +34,23 @@ export function describeWrites(use: () => Harness): void {
     });
   });
 
+  describe('saveStanding', () => {
+    it('saves, removes, and is fenced, closing, missing', async () => {
+      const opened = await use().openSession({ standing: 'before' });
+      expect(await directory().readSession(opened.ref)).toMatchObject({ record: { standing: 'before' } });
+      expect(await directory().saveStanding(opened.ref, opened.token, 'after')).toEqual({ kind: 'saved' });
+      expect(await directory().readSession(opened.ref)).toMatchObject({ record: { standing: 'after' } });
+      expect(await directory().saveStanding(opened.ref, opened.token, '')).toEqual({ kind: 'saved' });
+      const read = await directory().readSession(opened.ref);
+      expect(read.kind === 'found' && 'standing' in read.record).toBe(false);
+      const { ref, stale, token } = await takenOver();
+      expect(await directory().saveStanding(ref, stale, 'x')).toEqual({ kind: 'fenced' });
+      await directory().closeSession(ref, token);
+      expect(await directory().saveStanding(ref, token, 'x')).toEqual({ kind: 'closing' });
+      expect(await directory().saveStanding(newRef(), token, 'x')).toEqual({ kind: 'missing' });
+    });
+  });
+
   describe('saveBackendSession', () => {
     it('saves generation after generation', async () => {
       const { ref, token } = await use().openSession();
@@ -100,15 +117,20 @@ export function describeWrites(use: () => Harness): void {
       const { ref: closing, token: ending } = await use().openSession();
       await directory().closeSession(closing, ending);
       const { ref: behind, token: known } = await use().openSession({ backends });
+      await directory().saveStanding(behind, known, 'sealed');
       const verdicts = await directory().verifySessions([
-        { ref: newRef(), token, generations },
-        { ref: closing, token: ending, generations: {} },
-        { ref: valid, token, generations },
-        { ref: fenced, token: stale, generations: {} },
-        { ref: behind, token: known, generations: { a: 3 } },
-        { ref: behind, token: known, generations: { ...generations, b: 1 } },
+        { ref: newRef(), token, generations, standing: '' },
+        { ref: closing, token: ending, generations: {}, standing: '' },
+        { ref: valid, token, generations, standing: '' },
+        { ref: fenced, token: stale, generations: {}, standing: '' },
+        { ref: behind, token: known, generations: { a: 3 }, standing: 'sealed' },
+        { ref: behind, token: known, generations: { ...generations, b: 1 }, standing: 'sealed' },
+        { ref: behind, token: known, generations, standing: 'sealed' },
+        { ref: behind, token: known, generations, standing: 'other' },
+        { ref: behind, token: known, generations, standing: '' },
       ]);
-      expect(verdicts).toEqual(['missing', 'closing', 'valid', 'fenced', 'outdated', 'outdated']);
+      const [outdated, good] = ['outdated', 'valid'];
+      expect(verdicts).toEqual(['missing', 'closing', good, 'fenced', outdated, outdated, good, outdated, outdated]);
       expect(await directory().verifySessions([])).toEqual([]);
     });
   });

@@ -124,7 +124,7 @@ class Subject {
       case 'close':
         return withoutRecord(await directory.closeSession(ref, one.token));
       case 'verify':
-        return (await directory.verifySessions([{ ref, token: one.token, generations: {} }]))[0];
+        return (await directory.verifySessions([{ ref, token: one.token, generations: {}, standing: '' }]))[0];
       case 'save':
         return directory.saveBackendSession(ref, one.token, 'tickets', one.previous, one.value);
       case 'finish':

@@ -36,7 +36,8 @@ const until = (what: string, isSo: () => boolean | Promise<boolean>) =>
 const left = (session: Session) => until('the backend session to leave', () => session.former?.leaving.size === 0);
 
 function callOf(session: Session): CallInFlight {
-  const call = { id: 1, backend: 'tickets', running: undefined, fail: () => undefined };
+  const answer = { message: () => true, cancel: () => true, fail: () => undefined };
+  const call = { id: 1, backend: 'tickets', progressToken: undefined, running: undefined, answer };
   session.calls.add(call);
   return call;
 }

@@ -32,10 +32,15 @@ function begin(session: Session): { readonly told: string[] } {
   session.calls.add({
     id: 1,
     backend: 'tickets',
+    progressToken: undefined,
     running: { mayHaveRun: true, cancel: () => undefined },
-    fail: (error: GatewayError) => {
-      told.push(error.code);
-      session.inFlight--;
+    answer: {
+      message: () => true,
+      cancel: () => true,
+      fail: (error: GatewayError) => {
+        told.push(error.code);
+        session.inFlight--;
+      },
     },
   });
   return { told };

@@ -82,7 +82,14 @@ it('is tried again while Redis is silent, and given up when the session is anoth
 it('goes into the record before the session is released', async () => {
   const { worker, session, saver } = await begin();
   const { directory, table } = worker;
-  const parts = { directory, table, idleTimeoutMs: IDLE_MS, names: saver, onReleased: () => undefined, onLost: () => undefined };
+  const parts = {
+    directory,
+    table,
+    idleTimeoutMs: IDLE_MS,
+    savers: [saver],
+    onReleased: () => undefined,
+    onLost: () => undefined,
+  };
   session.pins.see(expose(['x'], ['y']), 'tools');
   await new SessionReleaser(parts).release([session]);
   expect(await savedOf(session)).toBe('{"a":["x"],"b":["y"]}');

@@ -230,7 +230,7 @@ export class TestWorker {
       belongs: (_session, backend, record) => this.backends.has(backend) && !this.former.has(record.sealed),
       leave: new BackendLeave({ directory, clock, queue, maxCallMs: () => 60_000 }),
       clientRequests: { ask: () => undefined, withdraw: () => undefined, forget: () => undefined },
-      onOpened: () => undefined,
+      standing: { opened: () => undefined, lost: () => undefined },
       onNotification: () => undefined,
       onStateLost: () => undefined,
       onDiscard: () => undefined,
@@ -270,7 +270,7 @@ export class TestWorker {
       directory,
       table,
       idleTimeoutMs: IDLE_MS,
-      names: new NameSaver({ directory, clock }),
+      savers: [new NameSaver({ directory, clock })],
       onReleased: () => undefined,
       onLost: (session, backends) => ender.abandon(session, backends),
     });

@@ -21,12 +21,47 @@ describe('answers of a backend', () => {
   const framings: Framing[] = ['lf', 'crlf', 'cr', 'no-space', 'id-first', 'id-last', 'multi-line', 'primed', 'comments', 'bom'];
   test.each(framings)('S55: events framed as %s give notifications and then the result', async (framing) => {
     const { session, strict } = await open({ reply: 'sse', framing });
-    const sink = await callTool(session, 'progress', { steps: 2 }, { id: 'text id' });
+    const sink = await callTool(session, 'progress', { steps: 2 }, { id: 'text id', progressToken: 'p' });
     expect(sink.messages).toHaveLength(3);
     expect(sink.messages.slice(0, 2).map((m) => JSON.parse(m).params.progress)).toEqual([1, 2]);
     expect(sink.response.id).toBe('text id');
     expect(sink.text).toBe('done');
     expect(strict.of('initialize')).toHaveLength(1);
+  });
+
+  test('progress under another token than that of the call is not for its caller; the session finds whose it is', async () => {
+    const { session, host } = await open({ reply: 'sse' });
+    const calls: Array<[object, string | number | undefined]> = [
+      [{}, undefined],
+      [{ token: 'foreign' }, 'own'],
+      [{ token: 'foreign' }, 1],
+    ];
+    for (const [args, progressToken] of calls) {
+      const options = progressToken === undefined ? {} : { progressToken };
+      const sink = await callTool(session, 'progress', { steps: 1, ...args }, options);
+      expect(sink.messages).toHaveLength(1);
+    }
+    expect(host.notifications.map((json) => JSON.parse(json).params.progressToken)).toEqual(['p', 'foreign', 'foreign']);
+    // What differs in type alone is meant for it.
+    expect((await callTool(session, 'progress', { steps: 1, token: '4' }, { progressToken: 4 })).messages).toHaveLength(2);
+  });
+
+  test('a changed list that is told in a call is known to the session before the caller hears of it', async () => {
+    const { session, host, strict } = await open();
+    strict.once('tools/call', (request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write('data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n');
+      response.end(`data: {"jsonrpc":"2.0","id":${request.message.id},"result":{}}\n\n`);
+    });
+    const knownAt: number[] = [];
+    const sink = new CollectingSink();
+    const message = sink.message.bind(sink);
+    sink.message = (json, final) => {
+      knownAt.push(host.notifications.length);
+      return message(json, final);
+    };
+    await callTool(session, 'x', {}, { sink });
+    expect(knownAt).toEqual([1, 1]);
   });
 
   test('S56: the backend sees our Accept, whatever the client accepts', async () => {
@@ -179,7 +214,7 @@ describe('answers of a backend', () => {
     strict.options.reply = 'sse';
     const events = new CollectingSink();
     events.readiness.push(true, false);
-    const eventsDone = callTool(session, 'progress', { steps: 5 }, { sink: events });
+    const eventsDone = callTool(session, 'progress', { steps: 5 }, { sink: events, progressToken: 7 });
     await waitFor('a pause', () => events.resume !== undefined);
     expect(events.messages).toHaveLength(2);
     events.resume?.();

@@ -187,9 +187,12 @@ export function callTool(
   session: BackendSession,
   name: string,
   args: object = {},
-  options: { withinMs?: number; headers?: Headers; id?: RequestId; sink?: CollectingSink } = {},
+  options: { withinMs?: number; headers?: Headers; id?: RequestId; sink?: CollectingSink; progressToken?: RequestId } = {},
 ): Promise<CollectingSink> {
   const sink = options.sink ?? new CollectingSink();
-  session.call(makeCall(toolCall(options.id ?? ++nextId, name, args), sink, options.withinMs, options.headers));
+  const message = toolCall(options.id ?? ++nextId, name, args);
+  const { progressToken } = options;
+  const params = progressToken === undefined ? {} : { params: { ...message.params, _meta: { progressToken } } };
+  session.call(makeCall({ ...message, ...params }, sink, options.withinMs, options.headers));
   return sink.done;
 }

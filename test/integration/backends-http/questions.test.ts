@@ -31,7 +31,7 @@ describe('questions of a backend', () => {
     const opened = await open();
     new AskedClient(opened.host);
     const tellsOpened: string[] = [];
-    Object.assign(opened.host, { opened: () => tellsOpened.push(...opened.strict.sequence.slice(-1)) });
+    Object.assign(opened.host, { opened: () => void tellsOpened.push(...opened.strict.sequence.slice(-1)) });
     await callTool(opened.session, 'echo');
     opened.strict.forget();
     await callTool(opened.session, 'echo');

@@ -17,6 +17,29 @@ afterEach(() => Promise.all(fixtures.splice(0).map(({ backend }) => backend.clos
 const seenBy = async (session: Parameters<typeof callTool>[0]): Promise<Answer[]> =>
   (await callTool(session, 'seen', 'seen').response).result.seen;
 
+test('what prepares a session that was opened is ahead of the calls that wait for it, and its end lets them go', async () => {
+  const fixture = new Fixture();
+  fixtures.push(fixture);
+  const { session, host } = fixture.session();
+  const order: string[] = [];
+  Object.assign(host, {
+    opened: () =>
+      callTool(session, 'first', 'echo', {}, { call: { isPreparation: true } }).response.then(() => void order.push('prepared')),
+  });
+  const calls = ['a', 'b'].map((id) => callTool(session, id, 'echo').response.then(() => void order.push(id)));
+  await Promise.all(calls);
+  expect(order[0]).toBe('prepared');
+  const seen = (await seenBy(session)).map(({ method }: Answer) => method);
+  expect(seen.slice(0, 4)).toEqual(['initialize', 'notifications/initialized', 'tools/call', 'tools/call']);
+
+  const crashing = fixture.session();
+  Object.assign(crashing.host, {
+    opened: () =>
+      callTool(crashing.session, 'first', 'crash', {}, { call: { isPreparation: true } }).response.catch(() => undefined),
+  });
+  await expect(callTool(crashing.session, 1, 'echo').response).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+});
+
 test('two calls of the same id run side by side, each gets its own answer under its own id', async () => {
   const { session } = await open();
   const callers = ['a', 'b'].map((text) => callTool(session, 7, 'echo', { text }));
@@ -89,13 +112,17 @@ test('progress goes to the call that asked for it, also when two calls use the s
   expect(host.notifications).toEqual([]);
 });
 
-test('notifications outside calls go to the session; progress of a task that outlives its call too', async () => {
+test('notifications outside calls go to the session; progress under a token that no running call gave goes nowhere', async () => {
   const { session, host } = await open();
   await callTool(session, 1, 'notify', { method: 'notifications/tools/list_changed' }).response;
-  const line = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"task","progress":1}}';
+  const line = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"nobody\'s","progress":1}}';
   callTool(session, 2, 'raw', { line });
+  await callTool(session, 3, 'notify', { method: 'notifications/prompts/list_changed' }).response;
   await waitFor('both notifications', () => host.notifications.length === 2);
-  expect(host.notifications.map(({ method }) => method)).toEqual(['notifications/tools/list_changed', 'notifications/progress']);
+  expect(host.notifications.map(({ method }) => method)).toEqual([
+    'notifications/tools/list_changed',
+    'notifications/prompts/list_changed',
+  ]);
 });
 
 test('the child gets an answer to its ping and a refusal of everything else', async () => {

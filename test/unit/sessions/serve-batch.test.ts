@@ -192,7 +192,7 @@ it.each(['by a later POST', 'in the same batch'])(
     expect(fixture.cancelled).toEqual([1]);
     fixture.reply(2);
     await served;
-    expect(JSON.parse(answer.text)).toMatchObject([{ id: 1, error: { code: -32000, message: 'Request cancelled' } }, result(2)]);
+    expect(JSON.parse(answer.text)).toMatchObject([{ id: 1, error: { code: -32800, message: 'Request cancelled' } }, result(2)]);
     expect(fixture.session.isIdle).toBe(true);
     expect(fixture.errors).toEqual([]);
   },
@@ -248,7 +248,7 @@ it('a caller that leaves ends nothing', async () => {
   expect(fixture.cancelled).toEqual([]);
 });
 
-it('a single request that is cancelled is answered too, and its session is quiet again', async () => {
+it('the stream of a single request that is cancelled ends without an answer, and its session is quiet again', async () => {
   const fixture = new Fixture();
   const message = call(9) as never;
   const answer = new RecordingAnswer();
@@ -257,7 +257,7 @@ it('a single request that is cancelled is answered too, and its session is quiet
   const served = fixture.serveAlone({ ...exchange, body, answer } as Exchange);
   await fixture.send([cancelled(9)]).served;
   await served;
-  expect(JSON.parse(answer.text)).toMatchObject({ id: 9, error: { message: 'Request cancelled' } });
+  expect(answer.text).toMatch(/^retry: \d+\n\n$/);
   await settle();
   expect(fixture.session.isIdle).toBe(true);
 });

@@ -37,6 +37,7 @@ function make() {
     ender: { end: () => ends.run() } as unknown as SessionEnder,
     requests: {} as RequestServer,
     clientRequests: new ClientRequests({ keyring: makeKeyring(['secret']), clock, count: () => undefined }),
+    standing: { listening: () => undefined },
     audit: (ref, { method, principal }) => audited.push(`${method} of ${ref} by ${principal.name}`),
   });
   return { clock, lease, keepAlive, ends, listening, session, sessions, audited };
@@ -92,6 +93,20 @@ it('a lapsed lease goes back to routing', async () => {
   const { sessions, session, lease } = make();
   lease.valid = false;
   expect(await sessions.serve(session, exchangeOf({ method: 'DELETE' }))).toBe('notOwner');
+});
+
+it('progress of a client reaches nobody under a token that no question gave; other notifications reach every open backend', async () => {
+  const { sessions, session } = make();
+  const heard: string[] = [];
+  const notify = async ({ method }: { method: string }) => void heard.push(method);
+  session.backends.set('open', { isOpen: true, notify } as never);
+  for (const method of ['notifications/progress', 'notifications/initialized', 'notifications/custom']) {
+    const message = { jsonrpc: '2.0' as const, method, params: { progressToken: 1, progress: 1 } };
+    const exchange = exchangeOf({ method: 'POST', body: { kind: 'notification', message, bytes: Buffer.alloc(0) } });
+    expect(await sessions.serve(session, exchange)).toBe('done');
+    expect(exchange.answer.status).toBe(202);
+  }
+  expect(heard).toEqual(['notifications/custom']);
 });
 
 describe('DELETE', () => {
@@ -169,6 +184,28 @@ describe('GET', () => {
     session.close('ended', new Error('gone') as never);
     expect(await served).toBe('done');
     expect(exchange.answer.log.filter((step) => step === 'end')).toHaveLength(1);
+  });
+});
+
+describe('a call that was cancelled', () => {
+  it('has nothing more to say to whoever comes again; what was missed before is given', async () => {
+    const { sessions, session } = make();
+    const caller = exchangeOf();
+    const stream = session.openCallStream(1, caller, {});
+    for (const n of [1, 2]) stream.push(`{"n":${n}}`);
+    stream.finish();
+    expect(caller.answer.log.at(-1)).toBe('end');
+    expect(caller.answer.events).toEqual(['{"n":1}', '{"n":2}']);
+    stream.push('{"late":true}', true);
+    const ids = [...caller.answer.text.matchAll(/^id: ?(.+)$/gm)].map(([, id]) => id as string);
+    const resume = async (id: string | undefined) => {
+      const exchange = exchangeOf({ headers: { 'last-event-id': id as string } });
+      expect(await sessions.serve(session, exchange)).toBe('done');
+      return exchange.answer;
+    };
+    expect((await resume(ids.at(-1))).status).toBe(204);
+    const rest = await resume(ids.at(-2));
+    expect([rest.events, rest.finished]).toEqual([['{"n":2}'], true]);
   });
 });
 
