@@ -26,7 +26,7 @@ export function makeExecution(
   sessions: Sessions,
   { keeper, takeOver, forwarder, endHere, teller, opener }: Ownership,
 ) {
-  const { table, backends, ender, ownRequests, sessionBackends, catalogs } = sessions;
+  const { table, backends, ender, ownRequests, sessionBackends, catalogs, clientRequests } = sessions;
   const keepAlive = new KeepAlive(clock);
   const requests = new RequestServer({
     clock,
@@ -34,10 +34,11 @@ export function makeExecution(
     sessionBackends,
     catalogs,
     ownRequests,
+    clientRequests,
     onBackendError: (backend, error) => metrics.backendErrors.inc(backend, String(error.details?.reason ?? error.code)),
   });
   const audit = makeAudit(log);
-  const sessionServer = new SessionServer({ clock, ender, keepAlive, requests, clientRequests: sessions.clientRequests, audit });
+  const sessionServer = new SessionServer({ clock, ender, keepAlive, requests, clientRequests, audit });
   const initializer = new InitializeServer({
     opener,
     findServer: (id) => live.servers.find(id),

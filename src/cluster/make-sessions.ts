@@ -72,7 +72,12 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   });
   const ownRequests = new OwnRequests();
   const logLevels = new LogLevels(ownRequests, clock);
-  const clientRequests = new ClientRequests({ keyring, clock, count: (outcome) => metrics.clientRequests.inc(outcome) });
+  const clientRequests = new ClientRequests({
+    keyring,
+    clock,
+    count: (outcome) => metrics.clientRequests.inc(outcome),
+    requestTimeoutMs: () => live.config.limits.requestTimeout,
+  });
   const sessionBackends: SessionBackends = new SessionBackends({
     directory,
     clock,

@@ -12,6 +12,7 @@ import { withoutServerId } from '../servers/inject-server-id.js';
 import { isUnfiltered } from '../servers/tool-filter.js';
 import type { Exchange, RequestBody } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
+import type { ClientRequests } from './client-requests.js';
 import type { ListKind, SessionCatalogs } from './session-catalogs.js';
 import type { CallInFlight, Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
@@ -24,6 +25,7 @@ export interface RequestServerParts {
   readonly sessionBackends: SessionBackends;
   readonly catalogs: SessionCatalogs;
   readonly ownRequests: OwnRequests;
+  readonly clientRequests: Pick<ClientRequests, 'deliverHeld'>;
   readonly onBackendError: (backend: string, error: GatewayError) => void;
 }
 
@@ -216,11 +218,13 @@ export class RequestServer {
       id: message.id,
       backend: destination.backend,
       running: undefined,
+      sink: answer,
       fail: (error) => answer.fail(error),
     };
     session.calls.add(call);
     answer.onEnded(() => session.calls.delete(call));
     call.running = backend.call({ message, bytes, headers: exchange.headers, deadlineMs: exchange.deadlineMs, sink: answer });
+    if (session.questions?.isHolding) this.#parts.clientRequests.deliverHeld(session);
   }
 }
 

@@ -33,7 +33,7 @@ export interface SessionServerParts {
   readonly ender: SessionEnder;
   readonly keepAlive: KeepAlive;
   readonly requests: RequestServer;
-  readonly clientRequests: Pick<ClientRequests, 'answer' | 'progress'>;
+  readonly clientRequests: Pick<ClientRequests, 'answer' | 'progress' | 'deliverHeld'>;
   /** Somebody sent the id of another principal's session (S85). */
   readonly audit: (ref: SessionRef, exchange: Exchange) => void;
 }
@@ -165,6 +165,7 @@ export class SessionServer {
       session.standalone = streams.standalone;
       session.listeningHeaders = exchange.headers;
       for (const backend of session.backends.values()) backend.setListening(true, exchange.headers);
+      this.#parts.clientRequests.deliverHeld(session);
     }
     return read;
   }

@@ -1,5 +1,5 @@
 // One session that this worker owns (or is claiming back): its token, its backend sessions, what is in flight. The guard is here.
-import type { BackendSession, RunningCall } from '../backends/backend.js';
+import type { BackendSession, CallSink, RunningCall } from '../backends/backend.js';
 import type { BackendSessionRecord, SessionRecord } from '../directory/directory.js';
 import { forBegunCall, GatewayError } from '../errors/gateway-error.js';
 import { Bag } from '../lifecycle/bag.js';
@@ -12,8 +12,8 @@ import type { Exchange, Headers } from '../streams/exchange.js';
 import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { listScopeOf } from './askable.js';
-import type { SessionQuestions } from './client-requests.js';
 import type { LogLevel } from './log-levels.js';
+import type { SessionQuestions } from './session-questions.js';
 import { SessionStreams } from './session-streams.js';
 
 /**
@@ -28,6 +28,8 @@ export interface CallInFlight {
   readonly backend: string;
   /** Undefined while the backend is being called. */
   readonly running: RunningCall | undefined;
+  /** Towards its caller. */
+  readonly sink?: CallSink;
   /** Answers the caller when the session ends or is lost. */
   fail(error: GatewayError): void;
 }
@@ -177,8 +179,9 @@ export class Session {
     return base === undefined ? record : { ...record, generation: record.generation + base };
   }
 
+  /** Nothing is under way that would be lost with this memory: no request, no question to its client that waits for a stream. */
   get isIdle(): boolean {
-    return this.inFlight === 0 && this.calls.size === 0;
+    return this.inFlight === 0 && this.calls.size === 0 && !this.questions?.isHolding;
   }
 
   /** One request less is being served. */
@@ -214,6 +217,7 @@ export class Session {
     this.streams.close(state === 'released' ? 'moved' : 'ended');
     for (const backend of [...this.backends.values(), ...(this.former?.retired ?? [])]) backend.close(error);
     this.backends.clear();
+    this.questions?.end();
     this.questions = undefined;
     this.former?.retired.clear();
   }
