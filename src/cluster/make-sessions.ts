@@ -77,6 +77,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     clock,
     count: (outcome) => metrics.clientRequests.inc(outcome),
     requestTimeoutMs: () => live.config.limits.requestTimeout,
+    noteAnswered: ({ facts, token }, mark) => void directory.noteAnswered(facts.ref, token, mark).catch(() => undefined),
   });
   const sessionBackends: SessionBackends = new SessionBackends({
     directory,

@@ -59,6 +59,8 @@ export interface SessionRecord {
   readonly backends: Readonly<Record<string, BackendSessionRecord>>;
   /** What names mean to its client, by kind: text that the directory does not read. Missing: nothing was saved. */
   readonly names?: SavedNames;
+  /** Marks of questions to its client whose answers were delivered, oldest first; only the last ones. */
+  readonly answered?: readonly string[];
 }
 
 export type NewSessionRecord = Omit<SessionRecord, 'state' | 'owner'> & {
@@ -150,6 +152,8 @@ export interface Directory {
   ): Promise<{ readonly kind: 'saved' } | { readonly kind: 'conflict' } | Refusal>;
   /** Saves what names mean to the session's client, all kinds at once. */
   saveNames(ref: SessionRef, token: OwnerToken, names: SavedNames): Promise<{ readonly kind: 'saved' } | Refusal>;
+  /** Remembers for the next owner that an answer of the client was delivered. @param mark a few characters, without a comma */
+  noteAnswered(ref: SessionRef, token: OwnerToken, mark: string): Promise<{ readonly kind: 'saved' } | Refusal>;
   /** Forgets a backend session whose teardown is queued. `conflict`: another generation is saved, nothing was done. Idempotent. */
   dropBackendSession(
     ref: SessionRef,

@@ -1,11 +1,12 @@
 // A session's record as the fields of a Redis hash, and back. Each backend has two fields of its own, so that opening one backend
 // session rewrites nothing of the others: `b:<backend>` (JSON) and `g:<backend>` (generation, compared by the script). `n:<kind>`: what
-// names mean to the client.
+// names mean to the client. `answered`: marks of delivered answers to questions, each followed by a comma.
 import type { Epoch, WorkerId } from '../protocol/ids.js';
 import type { BackendSessionRecord, NewSessionRecord, SessionRecord } from './directory.js';
 
 export const backendField = (backend: string) => `b:${backend}`;
 export const namesField = (kind: 'tools' | 'prompts') => `n:${kind}`;
+export const ANSWERED_FIELD = 'answered';
 export const generationField = (backend: string) => `g:${backend}`;
 
 /** Fields and values, flat; the nonce is not part of the record that others read. */
@@ -28,6 +29,7 @@ export function encodeRecord(record: NewSessionRecord, nonce: string): string[] 
     const text = record.names?.[kind];
     if (text !== undefined) fields.push([namesField(kind), text]);
   }
+  if (record.answered) fields.push([ANSWERED_FIELD, record.answered.map((mark) => `${mark},`).join('')]);
   return fields.flat();
 }
 
@@ -53,6 +55,7 @@ export function decodeRecord(flat: readonly string[]): SessionRecord {
   }
   const [tools, prompts] = [fields.get(namesField('tools')), fields.get(namesField('prompts'))];
   const names = { ...(tools === undefined ? {} : { tools }), ...(prompts === undefined ? {} : { prompts }) };
+  const answered = fields.get(ANSWERED_FIELD);
   return {
     owner: field('owner') as WorkerId | '',
     epoch: Number(field('epoch')) as Epoch,
@@ -64,5 +67,6 @@ export function decodeRecord(flat: readonly string[]): SessionRecord {
     createdMs: Number(field('created')),
     backends: Object.fromEntries(backends),
     ...(tools === undefined && prompts === undefined ? {} : { names }),
+    ...(answered === undefined ? {} : { answered: answered.split(',').filter((mark) => mark !== '') }),
   };
 }

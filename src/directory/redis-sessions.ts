@@ -13,17 +13,29 @@ import {
   UnreadableRecord,
   type Verdict,
 } from './directory.js';
-import { backendField, decodeRecord, encodeBackend, encodeRecord, generationField, namesField } from './record.js';
+import {
+  ANSWERED_FIELD,
+  backendField,
+  decodeRecord,
+  encodeBackend,
+  encodeRecord,
+  generationField,
+  namesField,
+} from './record.js';
 import { claimEnding } from './scripts/claim-ending.js';
 import { claimSession } from './scripts/claim-session.js';
 import { closeSession } from './scripts/close-session.js';
 import { createSession } from './scripts/create-session.js';
 import { dropBackendSession } from './scripts/drop-backend-session.js';
 import { extendRecord } from './scripts/extend-record.js';
+import { noteAnswered } from './scripts/note-answered.js';
 import { releaseSession } from './scripts/release-session.js';
 import { removeSession } from './scripts/remove-session.js';
 import { saveBackendSession } from './scripts/save-backend-session.js';
 import { saveNames } from './scripts/save-names.js';
+
+/** Characters of all marks of delivered answers: about 64 of them. */
+const MAX_ANSWERED_LENGTH = 1024;
 
 export class RedisSessions {
   constructor(
@@ -117,6 +129,12 @@ export class RedisSessions {
     const fields = (['tools', 'prompts'] as const).flatMap((kind) => [namesField(kind), names[kind] ?? '']);
     const [kind] = await this.connection.script(saveNames, [this.key(ref)], [token.owner, token.epoch, ...fields]);
     return kind === 'saved' ? { kind } : refusal('saveNames', kind);
+  }
+
+  async noteAnswered(ref: SessionRef, token: OwnerToken, mark: string): Promise<{ readonly kind: 'saved' } | Refusal> {
+    const args = [token.owner, token.epoch, ANSWERED_FIELD, mark, MAX_ANSWERED_LENGTH];
+    const [kind] = await this.connection.script(noteAnswered, [this.key(ref)], args);
+    return kind === 'saved' ? { kind } : refusal('noteAnswered', kind);
   }
 
   async dropBackend(

@@ -8,6 +8,7 @@
 // stream was cut comes again within seconds.
 import type { BackendAsk, BackendSession, CallSink } from '../backends/backend.js';
 import type { Clock } from '../lifecycle/clock.js';
+import { digestOf } from '../protocol/ids.js';
 import {
   errorText,
   isRequestId,
@@ -34,6 +35,8 @@ const LOOK_MS = 250;
 /** How long the client has for an answer, at least: longer than a person thinks, shorter than for ever. */
 const MIN_ANSWER_MS = 10 * 60_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Of the digest of our id; base64url. */
+const MARK_LENGTH = 15;
 
 const NOBODY = { code: -32603, message: 'The client is not asked: it has no stream open that could carry the request' };
 const BUSY = { code: -32603, message: 'The client is not asked: too many requests to it wait for an answer' };
@@ -72,6 +75,8 @@ export interface ClientRequestsParts {
   readonly count: (outcome: QuestionOutcome) => void;
   /** `limits.requestTimeout`, ms: a call that may run for longer than ten minutes may wait as long for an answer. */
   readonly requestTimeoutMs?: () => number;
+  /** Saves for the next owner that an answer is on its way; never rejects. */
+  readonly noteAnswered?: (session: Session, mark: string) => void;
 }
 
 /** What can take a question to the client. */
@@ -173,7 +178,7 @@ export class ClientRequests {
 
   /** The client's answer: to be delivered once, and only to whoever asked. */
   answer(session: Session, response: JsonRpcResponse, bytes: Buffer, headers: Headers): AnswerOutcome {
-    const { count } = this.#parts;
+    const { count, noteAnswered } = this.#parts;
     const { id: ours } = response;
     const asked = typeof ours === 'string' ? this.#find(session, ours) : undefined;
     if (!asked || typeof ours !== 'string') {
@@ -181,7 +186,8 @@ export class ClientRequests {
       return { kind: 'unknown' };
     }
     session.questions ??= new SessionQuestions(this.#heldTexts);
-    if (asked === 'over' || session.questions.closed.has(ours)) {
+    const mark = digestOf(ours).slice(0, MARK_LENGTH);
+    if (asked === 'over' || session.questions.closed.has(ours) || session.answeredBefore?.has(mark)) {
       count('dropped');
       return { kind: 'dropped' };
     }
@@ -190,7 +196,10 @@ export class ClientRequests {
     const json = answerText(response, bytes, id);
     session.questions.close(ours);
     count('answered');
-    return { kind: 'delivered', done: from.respond(id, json, headers) };
+    const done = from.respond(id, json, headers);
+    // Beside the answer, not before it: Redis may be away, and an answer that came twice does less harm than one that never came.
+    if (session.mayAct()) noteAnswered?.(session, mark);
+    return { kind: 'delivered', done };
   }
 
   #tell(session: Session, ours: string, entry: Question, text: Buffer | string, carrier: Carrier): void {

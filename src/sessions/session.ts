@@ -92,6 +92,8 @@ export class Session {
   standalone: ResumableStream | undefined;
   /** What backends have asked its client; most never do. */
   questions: SessionQuestions | undefined;
+  /** Marks of answers that owners before us have delivered, as far as they could say so. */
+  answeredBefore: ReadonlySet<string> | undefined;
   /** What its client has set with logging/setLevel. */
   logLevel: LogLevel | undefined;
   /** Client headers of the GET that reads it, or read it last. */

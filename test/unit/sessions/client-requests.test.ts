@@ -55,6 +55,23 @@ test('an owner who has not asked delivers the answer to the backend session that
   expect(late.delivered).toEqual([]);
 });
 
+test('what an owner has delivered its successor drops; an owner that may not act says nothing', () => {
+  const { ask, lastId, answer, session, marks } = make();
+  ask(1);
+  const first = lastId();
+  expect(answer(first)).toBe('delivered');
+  expect(answer(first)).toBe('dropped');
+  ask(2);
+  session.state = 'reclaiming';
+  expect(answer(lastId())).toBe('delivered');
+  expect(marks).toHaveLength(1);
+  expect(marks[0]).toMatch(/^[\w-]{15}$/);
+  const heir = makeSession(EVERYTHING, session.facts.id);
+  heir.session.answeredBefore = new Set(marks);
+  expect(answer(first, {}, heir.session)).toBe('dropped');
+  expect(answer(lastId(), {}, heir.session)).toBe('delivered');
+});
+
 test('who asked is closed by a reload: the answer goes to what carries its backend session on, if anything does', () => {
   const { ask, lastId, answer, session, open, delivered } = make();
   ask(1, 'roots/list', {}, { backend: 'b' });

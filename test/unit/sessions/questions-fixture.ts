@@ -31,7 +31,11 @@ export function makeSession(capabilities: unknown = EVERYTHING, id = mintSession
 export function make(capabilities?: unknown) {
   const clock = new FakeClock();
   const counts: QuestionOutcome[] = [];
-  const requests = new ClientRequests({ keyring: makeKeyring(['s']), clock, count: (outcome) => counts.push(outcome) });
+  const marks: string[] = [];
+  const requests = new ClientRequests({
+    ...{ keyring: makeKeyring(['s']), clock, count: (outcome) => counts.push(outcome) },
+    noteAnswered: (_session, mark) => void marks.push(mark),
+  });
   const made = makeSession(capabilities);
   const told: string[] = [];
   const sink = { message: (json: Buffer | string) => told.push(json.toString()) > 0 } as never;
@@ -51,5 +55,5 @@ export function make(capabilities?: unknown) {
     const response = { jsonrpc: '2.0' as const, id, result, ...more };
     return requests.answer(session, response, Buffer.from(JSON.stringify(response)), {}).kind;
   };
-  return { clock, counts, requests, told, ask, lastId, answer, ...made };
+  return { clock, counts, marks, requests, told, ask, lastId, answer, ...made };
 }
