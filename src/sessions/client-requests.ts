@@ -212,7 +212,10 @@ export class ClientRequests {
     carrier.message(text, false);
   }
 
-  /** For what came with no call that could carry it. Of a call only one that has begun: its answer cannot go back to routing any more. */
+  /**
+   * For what came with no call that could carry it. Of a call only one whose caller is still there, and that has begun: its answer cannot
+   * go back to routing any more.
+   */
   #carrierOf(session: Session): Carrier | undefined {
     const { streams, standalone, calls } = session;
     if (standalone) {
@@ -223,7 +226,11 @@ export class ClientRequests {
         },
       };
     }
-    return calls.find(({ sink, running }) => sink?.carriesRequests === true && running?.mayHaveRun === true)?.sink;
+    const call = calls.find(
+      ({ sink, running, exchange }) =>
+        sink?.carriesRequests === true && running?.mayHaveRun === true && exchange?.aborted !== true,
+    );
+    return call?.sink;
   }
 
   #lookLater(session: Session, ours: string, entry: Question): void {

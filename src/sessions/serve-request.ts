@@ -219,6 +219,7 @@ export class RequestServer {
       backend: destination.backend,
       running: undefined,
       sink: answer,
+      exchange,
       fail: (error) => answer.fail(error),
     };
     session.calls.add(call);

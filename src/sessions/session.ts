@@ -30,6 +30,8 @@ export interface CallInFlight {
   readonly running: RunningCall | undefined;
   /** Towards its caller. */
   readonly sink?: CallSink;
+  /** Of its caller, who may have left. */
+  readonly exchange?: Pick<Exchange, 'aborted'>;
   /** Answers the caller when the session ends or is lost. */
   fail(error: GatewayError): void;
 }

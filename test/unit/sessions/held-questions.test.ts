@@ -36,15 +36,20 @@ test('delivered in order on the standalone stream as soon as it is open, and ans
   expect(counts).toEqual(['held', 'held', 'asked', 'asked', 'answered']);
 });
 
-test('the stream of a call carries it once that call has begun: one that has not may go back to routing', () => {
+test('the stream of a call carries it once that has begun, since one that has not may go back to routing, and while its caller is there', () => {
   const { ask, session, told, requests, clock } = make();
   const running = { mayHaveRun: false, cancel: () => undefined };
+  const exchange = { aborted: true };
   const sink = { carriesRequests: true, message: (json: Buffer | string) => told.push(json.toString()) > 0 } as never;
-  session.calls.add({ id: 1, backend: 'c', running, sink, fail: () => undefined });
+  session.calls.add({ id: 1, backend: 'c', running, sink, exchange, fail: () => undefined });
   ask(1, 'roots/list', {}, NO_CALL);
   requests.deliverHeld(session);
   expect(told).toEqual([]);
   running.mayHaveRun = true;
+  clock.advance(250);
+  // And whose caller has left would perhaps never read it.
+  expect(told).toEqual([]);
+  exchange.aborted = false;
   clock.advance(250);
   expect(told).toHaveLength(1);
   // One that comes now need not wait.
