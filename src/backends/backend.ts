@@ -68,8 +68,10 @@ export interface BackendAsk {
   readonly json: Buffer;
   /** The call that it belongs to, or may belong to where the transport does not tell. */
   readonly sink: CallSink | undefined;
+  /** It belongs to a call, or one of several, whose caller takes JSON alone, so that no stream of that can carry it. */
+  readonly isUnheard?: boolean;
   /** Takes the answer. */
-  readonly from: Pick<BackendSession, 'respond' | 'isOpen'>;
+  readonly from: Pick<BackendSession, 'respond' | 'isOpen' | 'openedWith'>;
 }
 
 /** A running call. */
@@ -112,7 +114,8 @@ export interface BackendSessionHost {
   /** What backends are told that the client can be asked; default nothing. */
   readonly clientCapabilities?: Capabilities;
   /**
-   * Passes a request of the backend on to the client; the answer comes by `BackendSession.respond`. Default: -32601.
+   * Passes a request of the backend on to the client; the answer, or that none will come, is told by `BackendSession.respond`. Default:
+   * -32601.
    * @returns why the client is not asked: what the backend is to be told at once, so that it never waits in vain
    */
   ask?(ask: BackendAsk): JsonRpcErrorObject | undefined;

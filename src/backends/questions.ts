@@ -18,28 +18,41 @@ const MAX_PENDING = 128;
 export class Questions {
   readonly #host: BackendSessionHost;
   readonly #from: BackendAsk['from'];
-  /** By the backend's id. Made when it asks for the first time: most never do. */
-  #pending: Map<RequestId, AskingCall | undefined> | undefined;
+  /** By the backend's id: which calls may wait for the answer. Made when it asks for the first time: most never do. */
+  #pending: Map<RequestId, AskingCall[]> | undefined;
 
   constructor(host: BackendSessionHost, from: BackendAsk['from']) {
     this.#host = host;
     this.#from = from;
   }
 
-  /** @returns the answer for the backend where it is ours to give; undefined: the client has been asked */
-  take(id: RequestId, method: string, json: Buffer, call: AskingCall | undefined): string | undefined {
+  /**
+   * @param call on whose stream it goes to the client, if that can carry it
+   * @param waiting the calls that may wait for the answer; default `call` alone
+   * @returns the answer for the backend where it is ours to give; undefined: the client has been asked, or will be
+   */
+  take(
+    id: RequestId,
+    method: string,
+    json: Buffer,
+    call: AskingCall | undefined,
+    waiting: AskingCall[] = call ? [call] : [],
+  ): string | undefined {
     if (method === 'ping') return JSON.stringify({ jsonrpc: '2.0', id, result: {} });
+    // Told once more (a stream that was resumed), or two under one id: there can be only one answer, and the client is asked once.
+    if (this.#pending?.has(id)) return undefined;
     const host = this.#host;
-    const asker = call?.sink.carriesRequests ? call : undefined;
+    const carrier = call?.sink.carriesRequests ? call : undefined;
+    const isUnheard = waiting.length > 0 && !carrier;
     const error = host.ask
-      ? host.ask({ id, method, json, sink: asker?.sink, from: this.#from })
+      ? host.ask({ id, method, json, sink: carrier?.sink, isUnheard, from: this.#from })
       : { code: -32601, message: 'Method not found' };
     if (error) return errorText(id, error);
     this.#pending ??= new Map();
-    this.#pending.set(id, asker);
+    this.#pending.set(id, waiting);
     const [oldest] = this.#pending.keys();
     if (this.#pending.size > MAX_PENDING && oldest !== undefined) this.answered(oldest);
-    asker?.clientAsked();
+    for (const one of waiting) one.clientAsked();
     return undefined;
   }
 
@@ -57,12 +70,9 @@ export class Questions {
 
   /** The client has answered this one, or nobody wants that any more. */
   answered(id: RequestId): void {
-    const pending = this.#pending;
-    const call = pending?.get(id);
-    pending?.delete(id);
-    if (!pending || !call) return;
-    for (const other of pending.values()) if (other === call) return;
-    call.clientAnswered();
+    const waiting = this.#pending?.get(id) ?? [];
+    this.#pending?.delete(id);
+    for (const call of waiting) if (!this.#isWaiting(call)) call.clientAnswered();
   }
 
   /** The backend has forgotten all of them, as its session or its channel is gone. */
@@ -74,11 +84,12 @@ export class Questions {
   }
 
   /**
-   * The call is over: what was asked in it and nobody has answered needs no answer any more.
-   * @returns the backend's ids of what was asked
+   * The call is over: what nobody else may wait for needs no answer any more.
+   * @returns the backend's ids of that
    */
   ended(call: AskingCall): RequestId[] {
-    const ids = this.#of(call);
+    const ids: RequestId[] = [];
+    for (const [id, waiting] of this.#pending ?? []) if (remove(waiting, call) && waiting.length === 0) ids.push(id);
     for (const id of ids) {
       this.#pending?.delete(id);
       this.#host.forget?.(id);
@@ -86,14 +97,23 @@ export class Questions {
     return ids;
   }
 
-  /** The call that carried them has its answer, and may have had nothing to do with them: the backend waits on. */
+  /** The call has its answer, and perhaps never waited for one of the client: whoever asked waits on. */
   outlive(call: AskingCall): void {
-    for (const id of this.#of(call)) this.#pending?.set(id, undefined);
+    for (const waiting of this.#pending?.values() ?? []) remove(waiting, call);
   }
 
-  #of(call: AskingCall): RequestId[] {
-    return [...(this.#pending ?? [])].flatMap(([id, asker]) => (asker === call ? [id] : []));
+  #isWaiting(call: AskingCall): boolean {
+    for (const waiting of this.#pending?.values() ?? []) if (waiting.includes(call)) return true;
+    return false;
   }
+}
+
+/** @returns false if it was not among them */
+function remove(calls: AskingCall[], call: AskingCall): boolean {
+  const place = calls.indexOf(call);
+  if (place < 0) return false;
+  calls.splice(place, 1);
+  return true;
 }
 
 function parse(json: Buffer): unknown {

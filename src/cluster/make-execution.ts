@@ -27,7 +27,7 @@ export function makeExecution(
   sessions: Sessions,
   { keeper, takeOver, forwarder, endHere, teller, opener }: Ownership,
 ) {
-  const { table, backends, ender, ownRequests, sessionBackends, catalogs, standing } = sessions;
+  const { table, backends, ender, ownRequests, sessionBackends, catalogs, standing, clientRequests } = sessions;
   const keepAlive = new KeepAlive(clock);
   const requests = new RequestServer({
     clock,
@@ -35,6 +35,7 @@ export function makeExecution(
     sessionBackends,
     catalogs,
     standing: new StandingServer({ clock, sessionBackends, catalogs, ownRequests, standing }),
+    clientRequests,
     onBackendError: (backend, error) => metrics.backendErrors.inc(backend, String(error.details?.reason ?? error.code)),
   });
   const audit = makeAudit(log);
@@ -43,7 +44,7 @@ export function makeExecution(
     ender,
     keepAlive,
     requests,
-    clientRequests: sessions.clientRequests,
+    clientRequests,
     standing,
     audit,
   });

@@ -75,7 +75,13 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     ...{ ownRequests, clock, keyring, directory, warn },
     backendOf: (session, name) => sessionBackends.get(session, name),
   });
-  const clientRequests = new ClientRequests({ keyring, clock, count: (outcome) => metrics.clientRequests.inc(outcome) });
+  const clientRequests = new ClientRequests({
+    keyring,
+    clock,
+    count: (outcome) => metrics.clientRequests.inc(outcome),
+    requestTimeoutMs: () => live.config.limits.requestTimeout,
+    noteAnswered: ({ facts, token }, mark) => void directory.noteAnswered(facts.ref, token, mark).catch(() => undefined),
+  });
   const sessionBackends: SessionBackends = new SessionBackends({
     directory,
     clock,

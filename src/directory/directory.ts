@@ -61,6 +61,8 @@ export interface SessionRecord {
   readonly names?: SavedNames;
   /** Sealed: what its client has asked for that stands until it takes it back. Missing: nothing. */
   readonly standing?: string;
+  /** Marks of questions to its client whose answers were delivered, oldest first; only the last ones. */
+  readonly answered?: readonly string[];
 }
 
 export type NewSessionRecord = Omit<SessionRecord, 'state' | 'owner'> & {
@@ -156,6 +158,9 @@ export interface Directory {
   saveNames(ref: SessionRef, token: OwnerToken, names: SavedNames): Promise<{ readonly kind: 'saved' } | Refusal>;
   /** Saves what stands (sealed), '': nothing. */
   saveStanding(ref: SessionRef, token: OwnerToken, standing: string): Promise<{ readonly kind: 'saved' } | Refusal>;
+
+  /** Remembers for the next owner that an answer of the client was delivered. @param mark a few characters, without a comma */
+  noteAnswered(ref: SessionRef, token: OwnerToken, mark: string): Promise<{ readonly kind: 'saved' } | Refusal>;
   /** Forgets a backend session whose teardown is queued. `conflict`: another generation is saved, nothing was done. Idempotent. */
   dropBackendSession(
     ref: SessionRef,

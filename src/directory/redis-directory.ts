@@ -115,6 +115,10 @@ export class RedisDirectory implements Directory {
     return this.sessions.saveStanding(ref, token, standing);
   }
 
+  noteAnswered(ref: SessionRef, token: OwnerToken, mark: string) {
+    return this.sessions.noteAnswered(ref, token, mark);
+  }
+
   dropBackendSession(ref: SessionRef, token: OwnerToken, backend: string, generation: number) {
     return this.sessions.dropBackend(ref, token, backend, generation);
   }

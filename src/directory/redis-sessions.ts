@@ -14,6 +14,7 @@ import {
   type Verdict,
 } from './directory.js';
 import {
+  ANSWERED_FIELD,
   backendField,
   decodeRecord,
   encodeBackend,
@@ -28,10 +29,14 @@ import { closeSession } from './scripts/close-session.js';
 import { createSession } from './scripts/create-session.js';
 import { dropBackendSession } from './scripts/drop-backend-session.js';
 import { extendRecord } from './scripts/extend-record.js';
+import { noteAnswered } from './scripts/note-answered.js';
 import { releaseSession } from './scripts/release-session.js';
 import { removeSession } from './scripts/remove-session.js';
 import { saveBackendSession } from './scripts/save-backend-session.js';
 import { saveFields } from './scripts/save-fields.js';
+
+/** Characters of all marks of delivered answers: about 64 of them. */
+const MAX_ANSWERED_LENGTH = 1024;
 
 export class RedisSessions {
   constructor(
@@ -133,6 +138,12 @@ export class RedisSessions {
   async #saveFields(ref: SessionRef, token: OwnerToken, fields: string[]): Promise<{ readonly kind: 'saved' } | Refusal> {
     const [kind] = await this.connection.script(saveFields, [this.key(ref)], [token.owner, token.epoch, ...fields]);
     return kind === 'saved' ? { kind } : refusal('saveFields', kind);
+  }
+
+  async noteAnswered(ref: SessionRef, token: OwnerToken, mark: string): Promise<{ readonly kind: 'saved' } | Refusal> {
+    const args = [token.owner, token.epoch, ANSWERED_FIELD, mark, MAX_ANSWERED_LENGTH];
+    const [kind] = await this.connection.script(noteAnswered, [this.key(ref)], args);
+    return kind === 'saved' ? { kind } : refusal('noteAnswered', kind);
   }
 
   async dropBackend(

@@ -32,7 +32,7 @@ const families = {
   backend_sessions: byWorker('Backend sessions open in the worker.'),
   backend_reinitializations_total: counter('Backend sessions opened anew because the backend had lost them.'),
   client_requests_total: counter(
-    'Questions of backends to clients and their answers, by outcome: asked, undeclared, nobody (no stream), busy, withdrawn, answered, dropped, unknown.',
+    'Questions of backends to clients and their answers, by outcome: held (no stream yet), asked, undeclared, nobody (no stream), busy, withdrawn, unanswered, answered, dropped, unknown.',
     'outcome',
   ),
   backend_errors_total: counter('Errors of backends, by backend and reason.', 'backend', 'reason'),

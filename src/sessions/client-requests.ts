@@ -3,10 +3,14 @@
 //
 // The id is sealed for the session: it holds backend and original id, so that no two backends collide, none can be answered for another,
 // and nobody can make one up.
-import type { BackendAsk, BackendSession } from '../backends/backend.js';
+//
+// A question that no stream can carry now is held for a while: a client that has just initialized opens its stream next, and one whose
+// stream was cut comes again within seconds.
+import type { BackendAsk, BackendSession, CallSink } from '../backends/backend.js';
 import type { Clock } from '../lifecycle/clock.js';
+import { digestOf } from '../protocol/ids.js';
 import {
-  isObject,
+  errorText,
   isRequestId,
   type JsonRpcErrorObject,
   type JsonRpcNotification,
@@ -14,33 +18,50 @@ import {
   type RequestId,
   textOf,
 } from '../protocol/json-rpc.js';
-import { withId } from '../protocol/with-id.js';
 import { type Keyring, seal, unseal } from '../secrets/keyring.js';
 import type { Headers } from '../streams/exchange.js';
-import { askableCapabilities } from './askable.js';
+import { answerText, progressTokenOf, questionText, refuseUndeclared } from './question-text.js';
 import type { Session } from './session.js';
+import { type HeldTexts, type Question, SessionQuestions } from './session-questions.js';
 
-/** Capability of the client without which it is not asked. */
-const CAPABILITY: ReadonlyMap<string, string> = new Map([
-  ['sampling/createMessage', 'sampling'],
-  ['elicitation/create', 'elicitation'],
-  ['roots/list', 'roots'],
-]);
 /** Questions of one session that wait for an answer; beyond them a backend is told that nobody answers. */
 const MAX_PENDING = 64;
-/** One that waits longer, and belongs to no call that would end it, makes room for another. */
-const MAX_WAIT_MS = 10 * 60_000;
-/** Answered ones that are remembered, so that a second answer is dropped. */
-const MAX_ANSWERED = 256;
 /** A longer id of a backend is not carried to the client and back. */
 const MAX_ID_LENGTH = 256;
+/** How long a question waits for a stream: two attempts of a client that was told to try again after 4 to 5 s, and a lease. */
+const HOLD_MS = 20_000;
+/** How often it looks for a call that has begun meanwhile; streams and new calls tell of themselves. */
+const LOOK_MS = 250;
+/** How long the client has for an answer, at least: longer than a person thinks, shorter than for ever. */
+const MIN_ANSWER_MS = 10 * 60_000;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Of the digest of our id; base64url. */
+const MARK_LENGTH = 15;
+
+const NOBODY = { code: -32603, message: 'The client is not asked: it has no stream open that could carry the request' };
+const BUSY = { code: -32603, message: 'The client is not asked: too many requests to it wait for an answer' };
+const LONG_ID = {
+  code: -32600,
+  message: `The client is not asked: the id of the request has more than ${MAX_ID_LENGTH} characters`,
+};
+const UNANSWERED = { code: -32603, message: 'The client did not answer' };
 
 /**
- * asked · undeclared: the client did not say that it can be asked that · nobody: it has no stream open now · busy: too many wait ·
- * withdrawn: by the backend · answered: on its way to the backend · dropped: answered before, withdrawn, or nobody waits any more ·
- * unknown: an answer to nothing that this session was asked.
+ * held: until a stream can carry it · asked · undeclared: the client did not say that it can be asked that · nobody: no stream came that
+ * could carry it · busy: too many wait · withdrawn: by the backend · unanswered: the client took too long · answered: on its way to the
+ * backend · dropped: answered before, withdrawn, or nobody waits any more · unknown: an answer to nothing that this session was asked.
  */
-export type QuestionOutcome = 'asked' | 'undeclared' | 'nobody' | 'busy' | 'withdrawn' | 'answered' | 'dropped' | 'unknown';
+export type QuestionOutcome =
+  | 'held'
+  | 'asked'
+  | 'undeclared'
+  | 'nobody'
+  | 'busy'
+  | 'withdrawn'
+  | 'unanswered'
+  | 'answered'
+  | 'dropped'
+  | 'unknown';
 
 /** `delivered`: resolves when the backend has it, or it is lost; `dropped` and `unknown` as above. */
 export type AnswerOutcome =
@@ -48,73 +69,79 @@ export type AnswerOutcome =
   | { readonly kind: 'dropped' }
   | { readonly kind: 'unknown' };
 
-interface Pending {
-  readonly backend: string;
-  readonly id: RequestId;
-  readonly from: BackendAsk['from'];
-  readonly askedMs: number;
-}
-
-/** What one session was asked. */
-export class SessionQuestions {
-  /** By our id, oldest first. */
-  readonly pending = new Map<string, Pending>();
-  /** Our ids to which no answer is taken any more, oldest first. */
-  readonly closed = new Set<string>();
-
-  close(ours: string): void {
-    this.pending.delete(ours);
-    this.closed.add(ours);
-    const [oldest] = this.closed;
-    if (this.closed.size > MAX_ANSWERED && oldest !== undefined) this.closed.delete(oldest);
-  }
-}
-
 export interface ClientRequestsParts {
   readonly keyring: Keyring;
   readonly clock: Clock;
   readonly count: (outcome: QuestionOutcome) => void;
+  /** `limits.requestTimeout`, ms: a call that may run for longer than ten minutes may wait as long for an answer. */
+  readonly requestTimeoutMs?: () => number;
+  /** Saves for the next owner that an answer is on its way; never rejects. */
+  readonly noteAnswered?: (session: Session, mark: string) => void;
 }
+
+/** What can take a question to the client. */
+type Carrier = Pick<CallSink, 'message'>;
 
 export class ClientRequests {
   readonly #parts: ClientRequestsParts;
+  readonly #heldTexts: HeldTexts = { bytes: 0 };
 
   constructor(parts: ClientRequestsParts) {
     this.#parts = parts;
   }
 
   /**
-   * Passes a question of a backend on to the client: on the stream of the call it came with, else on the standalone one.
+   * Passes a question of a backend on to the client: on the stream of the call it came with, else on the standalone one, else on that of
+   * another call, else on the first of them that opens within `HOLD_MS`.
    * @returns why not, for the backend
    */
-  ask(session: Session, backend: string, { id, method, json, sink, from }: BackendAsk): JsonRpcErrorObject | undefined {
+  ask(session: Session, backend: string, question: BackendAsk): JsonRpcErrorObject | undefined {
     const { clock, keyring, count } = this.#parts;
-    const refusal = refuse(session.facts.client.capabilities, method, json);
+    const { id, method, json, sink, from } = question;
+    const refusal = refuseUndeclared(session.facts.client.capabilities, method, json);
     if (refusal) {
       count('undeclared');
       return refusal;
     }
-    session.questions ??= new SessionQuestions();
-    const { questions, streams, standalone } = session;
-    const nowMs = clock.monotonicMs();
-    if (!this.#hasRoom(questions, nowMs) || String(id).length > MAX_ID_LENGTH) {
+    session.questions ??= new SessionQuestions(this.#heldTexts);
+    const { questions } = session;
+    const isLong = String(id).length > MAX_ID_LENGTH;
+    if (isLong || questions.pending.size >= MAX_PENDING) {
       count('busy');
-      return { code: -32603, message: 'The client is not asked: too many requests to it wait for an answer' };
+      return isLong ? LONG_ID : BUSY;
     }
-    if (!sink && !standalone) {
-      count('nobody');
-      return { code: -32603, message: 'The client is not asked: it has no stream open that could carry the request' };
-    }
-    const token = json.includes('progressToken') ? tokenOf(json) : undefined;
+    const token = progressTokenOf(json);
     const asked = [backend, id, generationOf(session, backend), ...(token === undefined ? [] : [token])];
     const ours = seal(keyring, JSON.stringify(asked), contextOf(session));
-    const text = rename(json, ours, token !== undefined);
+    const text = questionText(json, ours, token !== undefined);
     if (text === undefined) return { code: -32700, message: 'Parse error' };
-    questions.pending.set(ours, { backend, id, from, askedMs: nowMs });
-    count('asked');
-    if (sink) sink.message(text, false);
-    else streams.tell(text, nowMs);
+    const entry: Question = { backend, id, from, held: undefined, timer: undefined };
+    const carrier = sink ?? this.#carrierOf(session);
+    if (carrier) {
+      questions.pending.set(ours, entry);
+      this.#tell(session, ours, entry, text, carrier);
+      return undefined;
+    }
+    // Who takes JSON alone and has never listened will not begin to while the call waits for this.
+    const isHopeless = question.isUnheard === true && session.listeningHeaders === undefined;
+    if (isHopeless || !questions.hold(entry, text, clock.monotonicMs() + HOLD_MS)) {
+      count('nobody');
+      return NOBODY;
+    }
+    questions.pending.set(ours, entry);
+    count('held');
+    this.#lookLater(session, ours, entry);
     return undefined;
+  }
+
+  /** A stream has opened that may carry what is held: the standalone one, or that of a call. */
+  deliverHeld(session: Session): void {
+    const { questions } = session;
+    if (!questions?.isHolding) return;
+    for (const [ours, entry] of questions.pending) {
+      const carrier = entry.held && this.#carrierOf(session);
+      if (entry.held && carrier) this.#tell(session, ours, entry, entry.held.text, carrier);
+    }
   }
 
   /** The backend no longer wants an answer. @returns its notification as the client knows the request; undefined if it was not asked */
@@ -151,46 +178,99 @@ export class ClientRequests {
 
   /** The client's answer: to be delivered once, and only to whoever asked. */
   answer(session: Session, response: JsonRpcResponse, bytes: Buffer, headers: Headers): AnswerOutcome {
-    const { count } = this.#parts;
+    const { count, noteAnswered } = this.#parts;
     const { id: ours } = response;
     const asked = typeof ours === 'string' ? this.#find(session, ours) : undefined;
     if (!asked || typeof ours !== 'string') {
       count('unknown');
       return { kind: 'unknown' };
     }
-    session.questions ??= new SessionQuestions();
-    if (asked === 'over' || session.questions.closed.has(ours)) {
+    session.questions ??= new SessionQuestions(this.#heldTexts);
+    const mark = digestOf(ours).slice(0, MARK_LENGTH);
+    if (asked === 'over' || session.questions.closed.has(ours) || session.answeredBefore?.has(mark)) {
       count('dropped');
       return { kind: 'dropped' };
     }
     const { id, from } = asked;
     // First: what is nested too deeply to be written throws, and the question is still open then.
-    const json = answerOf(response, bytes, id);
+    const json = answerText(response, bytes, id);
     session.questions.close(ours);
     count('answered');
-    return { kind: 'delivered', done: from.respond(id, json, headers) };
+    const done = from.respond(id, json, headers);
+    // Beside the answer, not before it: Redis may be away, and an answer that came twice does less harm than one that never came.
+    if (session.mayAct()) noteAnswered?.(session, mark);
+    return { kind: 'delivered', done };
   }
 
-  #hasRoom(questions: SessionQuestions, nowMs: number): boolean {
-    const { pending } = questions;
-    if (pending.size < MAX_PENDING) return true;
-    const [oldest] = pending;
-    if (!oldest || nowMs - oldest[1].askedMs < MAX_WAIT_MS) return false;
-    questions.close(oldest[0]);
-    return true;
+  #tell(session: Session, ours: string, entry: Question, text: Buffer | string, carrier: Carrier): void {
+    const { clock, count, requestTimeoutMs } = this.#parts;
+    session.questions?.letGo(entry);
+    entry.timer?.cancel();
+    const answerMs = Math.min(Math.max(MIN_ANSWER_MS, requestTimeoutMs?.() ?? 0), MAX_TIMER_MS);
+    entry.timer = clock.after(answerMs, () => this.#look(session, ours, entry));
+    count('asked');
+    carrier.message(text, false);
+  }
+
+  /**
+   * For what came with no call that could carry it. Of a call only one whose caller is still there, and that has begun: its answer cannot
+   * go back to routing any more.
+   */
+  #carrierOf(session: Session): Carrier | undefined {
+    const { streams, standalone, calls } = session;
+    if (standalone) {
+      return {
+        message: (text) => {
+          streams.tell(text, this.#parts.clock.monotonicMs());
+          return true;
+        },
+      };
+    }
+    const call = calls.find(
+      ({ answer, running, exchange }) =>
+        answer.carriesRequests === true && running?.mayHaveRun === true && exchange?.aborted !== true,
+    );
+    return call?.answer;
+  }
+
+  #lookLater(session: Session, ours: string, entry: Question): void {
+    entry.timer = this.#parts.clock.after(LOOK_MS, () => this.#look(session, ours, entry));
+  }
+
+  /** Carries it now, goes on waiting, or gives up and tells the backend so. */
+  #look(session: Session, ours: string, entry: Question): void {
+    // What the guard would refuse to tell the backend has to wait; a session that is not ours any more has ended its questions.
+    if (!session.mayAct()) {
+      this.#lookLater(session, ours, entry);
+      return;
+    }
+    const { held } = entry;
+    if (held) {
+      this.deliverHeld(session);
+      if (!entry.held) return;
+      if (this.#parts.clock.monotonicMs() < held.untilMs) {
+        this.#lookLater(session, ours, entry);
+        return;
+      }
+    }
+    session.questions?.close(ours);
+    this.#parts.count(held ? 'nobody' : 'unanswered');
+    const { id, from } = entry;
+    // In flight like a request: a session that is released meanwhile would lose it.
+    session.inFlight++;
+    void from
+      .respond(id, errorText(id, held ? NOBODY : UNANSWERED), from.openedWith ?? session.listeningHeaders ?? {})
+      .finally(() => session.leave());
   }
 
   #close({ questions }: Session, backend: string, id: RequestId): string | undefined {
-    for (const [ours, pending] of questions?.pending ?? []) {
-      if (pending.backend !== backend || pending.id !== id) continue;
-      questions?.close(ours);
-      return ours;
-    }
-    return undefined;
+    const ours = questions?.find(backend, id);
+    if (ours !== undefined) questions?.close(ours);
+    return ours;
   }
 
   /** Asked by us, or by an owner before us; `over`: what asked it is gone. Undefined: this session was never asked that. */
-  #find(session: Session, ours: string): Pick<Pending, 'id' | 'from'> | 'over' | undefined {
+  #find(session: Session, ours: string): Pick<Question, 'id' | 'from'> | 'over' | undefined {
     const pending = session.questions?.pending.get(ours);
     // Closed by a reload that changed settings alone, its backend session goes on in another object.
     if (pending?.from.isOpen) return pending;
@@ -213,62 +293,4 @@ function contextOf({ facts }: Session): string {
 function generationOf(session: Session, backend: string): number {
   const record = session.backends.get(backend)?.record;
   return record ? session.asSaved(backend, record).generation : 0;
-}
-
-function refuse(client: unknown, method: string, json: Buffer): JsonRpcErrorObject | undefined {
-  const name = CAPABILITY.get(method);
-  if (name === undefined) return { code: -32601, message: 'Method not found' };
-  const declared = askableCapabilities(client)[name];
-  if (!isObject(declared)) return { code: -32601, message: `Method not found: the client did not declare ${name}` };
-  if (name !== 'elicitation') return undefined;
-  // 2025-11-25, "Elicitation", capabilities: none named means form; a mode that was not declared is -32602.
-  const isUrl = modeOf(json) === 'url';
-  const mayAsk = isUrl ? isObject(declared.url) : isObject(declared.form) || declared.url === undefined;
-  return mayAsk ? undefined : { code: -32602, message: `the client did not declare elicitation.${isUrl ? 'url' : 'form'}` };
-}
-
-/** Undefined for what is not JSON after all (a large message was only looked through), or nested too deeply to be written. */
-function rename(json: Buffer, ours: string, hasToken: boolean): Buffer | string | undefined {
-  try {
-    return withId(hasToken ? withToken(json, ours) : json, ours);
-  } catch {
-    return undefined;
-  }
-}
-
-function modeOf(json: Buffer): unknown {
-  try {
-    const { params } = JSON.parse(json.toString()) as { params?: unknown };
-    return isObject(params) ? params.mode : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function tokenOf(json: Buffer): RequestId | undefined {
-  try {
-    const { params } = JSON.parse(json.toString()) as { params?: unknown };
-    const meta = isObject(params) ? params._meta : undefined;
-    return isObject(meta) && isRequestId(meta.progressToken) ? meta.progressToken : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function withToken(json: Buffer, progressToken: string): Buffer {
-  const message = JSON.parse(json.toString()) as { params: { _meta: object } };
-  const { params } = message;
-  return Buffer.from(JSON.stringify({ ...message, params: { ...params, _meta: { ...params._meta, progressToken } } }));
-}
-
-const RESPONSE_KEYS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'result', 'error']);
-
-/**
- * The client's own bytes, so that a number that JavaScript cannot hold stays what it is; but only where they are nothing but a response:
- * another key could make it another message to a backend that reads more laxly than we do (I4).
- */
-function answerOf(response: JsonRpcResponse, bytes: Buffer, id: RequestId): Buffer | string {
-  if (Object.keys(response).every((key) => RESPONSE_KEYS.has(key))) return withId(bytes, id);
-  const { result, error } = response;
-  return JSON.stringify(error === undefined ? { jsonrpc: '2.0', id, result } : { jsonrpc: '2.0', id, error });
 }

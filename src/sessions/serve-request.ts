@@ -9,6 +9,7 @@ import { withoutServerId } from '../servers/inject-server-id.js';
 import { isUnfiltered } from '../servers/tool-filter.js';
 import type { Exchange } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
+import type { ClientRequests } from './client-requests.js';
 import type { ListKind, SessionCatalogs } from './session-catalogs.js';
 import type { CallInFlight, RequestHere, Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
@@ -23,6 +24,7 @@ export interface RequestServerParts {
   readonly sessionBackends: SessionBackends;
   readonly catalogs: SessionCatalogs;
   readonly standing: Pick<StandingServer, 'setLevel' | 'subscribe' | 'unsubscribe'>;
+  readonly clientRequests: Pick<ClientRequests, 'deliverHeld'>;
   readonly onBackendError: (backend: string, error: GatewayError) => void;
 }
 
@@ -206,10 +208,12 @@ export class RequestServer {
       progressToken: progressTokenOf(message),
       running: undefined,
       answer,
+      exchange,
     };
     session.calls.add(call);
     answer.onEnded(() => session.calls.delete(call));
     call.running = backend.call({ message, bytes, headers: exchange.headers, deadlineMs: exchange.deadlineMs, sink: answer });
+    if (session.questions?.isHolding) this.#parts.clientRequests.deliverHeld(session);
   }
 }
 

@@ -34,7 +34,7 @@ export interface SessionServerParts {
   readonly ender: SessionEnder;
   readonly keepAlive: KeepAlive;
   readonly requests: RequestServer;
-  readonly clientRequests: Pick<ClientRequests, 'answer' | 'progress'>;
+  readonly clientRequests: Pick<ClientRequests, 'answer' | 'progress' | 'deliverHeld'>;
   readonly standing: Pick<StandingRequests, 'listening'>;
   /** Somebody sent the id of another principal's session (S85). */
   readonly audit: (ref: SessionRef, exchange: Exchange) => void;
@@ -168,6 +168,7 @@ export class SessionServer {
       session.listeningHeaders = exchange.headers;
       for (const backend of session.backends.values()) backend.setListening(true, exchange.headers);
       this.#parts.standing.listening(session);
+      this.#parts.clientRequests.deliverHeld(session);
     }
     return read;
   }

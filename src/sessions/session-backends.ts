@@ -126,6 +126,12 @@ export class SessionBackends {
     this.#links.set(made, link);
     session.backends.set(name, made);
     if (session.standalone) made.setListening(true, session.listeningHeaders);
+    else if (session.listScope !== '') {
+      // Many servers ask as soon as they are open, before the client's own stream is (or is again), and ask into the void if nobody
+      // listens: whoever can be asked is listened for, as for a client that has just left.
+      made.setListening(true);
+      made.setListening(false);
+    }
     return made;
   }
 

@@ -13,7 +13,7 @@ import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { listScopeOf } from './askable.js';
 import { Cancellations } from './cancellations.js';
-import type { SessionQuestions } from './client-requests.js';
+import type { SessionQuestions } from './session-questions.js';
 import { SessionStreams } from './session-streams.js';
 import type { Standing } from './standing.js';
 
@@ -38,6 +38,8 @@ export interface CallInFlight {
   /** Undefined while the backend is being called. */
   readonly running: RunningCall | undefined;
   readonly answer: CallerAnswer;
+  /** Of its caller, who may have left. */
+  readonly exchange?: Pick<Exchange, 'aborted'>;
 }
 
 /** A request that waits here for lists, or that the gateway itself answers. */
@@ -111,6 +113,8 @@ export class Session {
   standing: Standing | undefined;
   /** As an earlier owner has left it in the record, until it is needed. */
   inheritedStanding: string | undefined;
+  /** Marks of answers that owners before us have delivered, as far as they could say so. */
+  answeredBefore: ReadonlySet<string> | undefined;
   /** Client headers of the GET that reads it, or read it last. */
   listeningHeaders: Headers | undefined;
   #keeper: LeaseKeeper;
@@ -201,8 +205,9 @@ export class Session {
     return base === undefined ? record : { ...record, generation: record.generation + base };
   }
 
+  /** Nothing is under way that would be lost with this memory: no request, no question to its client that waits for a stream. */
   get isIdle(): boolean {
-    return this.inFlight === 0 && this.calls.size === 0;
+    return this.inFlight === 0 && this.calls.size === 0 && !this.questions?.isHolding;
   }
 
   /** One request less is being served. */
@@ -249,6 +254,7 @@ export class Session {
     this.streams.close(state === 'released' ? 'moved' : 'ended');
     for (const backend of [...this.backends.values(), ...(this.former?.retired ?? [])]) backend.close(error);
     this.backends.clear();
+    this.questions?.end();
     this.questions = undefined;
     this.former?.retired.clear();
   }

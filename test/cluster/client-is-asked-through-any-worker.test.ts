@@ -1,67 +1,48 @@
 // S107, S108: what a backend asks the client goes out through whichever worker holds the call, and the answer comes back through any other.
 import { ElicitRequestSchema, ListRootsRequestSchema, CreateMessageRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import { type Cluster, startCluster } from '../support/cluster.js';
-import { eventsOf, JSON_HEADERS, type RawAnswer, rpc, sendRaw, toolCall } from '../support/raw-request.js';
+import { type Cluster, startCluster, whenAllServe } from '../support/cluster.js';
+import { answersAt, answerTo, askThrough, respondThrough, ROOTS } from '../support/asking.js';
+import { eventsOf, openSession, responseOf, rpc, sendRaw, toolCall } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient, type SdkClient } from '../support/sdk-client.js';
+import { StrictBackend } from '../support/strict-backend.js';
 import { waitFor } from '../support/wait-for.js';
 
 const PATH = '/servers/recorder/mcp';
-const ROOTS = { method: 'roots/list', params: {} };
-
+const STRICT = '/servers/strict/mcp';
 let backend: RecordingBackend;
+let strict: StrictBackend;
 let cluster: Cluster;
 
 beforeAll(async () => {
   backend = await startRecordingBackend();
+  strict = await StrictBackend.start();
   const everything = { command: join(__dirname, '../../node_modules/.bin/mcp-server-everything'), args: ['stdio'] };
-  cluster = await startCluster({ config: { mcpServers: { recorder: { type: 'http', url: backend.url }, everything } } });
+  cluster = await startCluster({
+    config: {
+      mcpServers: { recorder: { type: 'http', url: backend.url }, strict: { type: 'http', url: strict.url }, everything },
+    },
+  });
 });
 afterAll(async () => {
   await cluster?.dispose();
   await backend?.close();
+  await strict?.close();
 });
 
-async function open(capabilities: object): Promise<string> {
-  const params = { protocolVersion: '2025-11-25', capabilities, clientInfo: { name: 'raw', version: '1' } };
-  const answer = await sendRaw(cluster.balancer.origin, rpc(PATH, undefined, 'initialize', params));
-  return answer.headers['mcp-session-id'] as string;
-}
-
-interface Asking {
-  readonly question: { id: string; method: string };
-  /** What came so far. */
-  readonly text: () => string;
-  readonly done: Promise<void>;
-}
-
-/** A call through this worker in which the backend asks. */
-async function ask(sessionId: string, pid: number, nonce: string): Promise<Asking> {
-  const pod = cluster.workers().find((one) => one.pid === pid)?.pod;
-  if (!pod) throw new Error(`no worker ${pid}`);
-  const { answer } = await pod.beginAt(pid, toolCall(PATH, sessionId, 'ask', { nonce, ...ROOTS }, nonce));
-  let text = '';
-  answer.setEncoding('utf8').on('data', (part: string) => {
-    text += part;
-  });
-  answer.on('error', () => undefined);
-  const done = new Promise<void>((resolve) => answer.once('close', () => resolve()));
-  const messages = () => eventsOf(text).flatMap(({ data }) => (data === '' ? [] : [JSON.parse(data)]));
-  const question = await waitFor(
-    () => `the question; so far: ${text}`,
-    () => messages().find(({ method }) => method === 'roots/list'),
-  );
-  return { question, text: () => text, done };
-}
-
-function respond(sessionId: string, id: unknown, worker: { pid: number; pod: Cluster['pods'][number] }): Promise<RawAnswer> {
-  const body = JSON.stringify({ jsonrpc: '2.0', id, result: { roots: [{ uri: 'file:///here' }] } });
-  return worker.pod.sendTo(worker.pid, { path: PATH, headers: { ...JSON_HEADERS, 'mcp-session-id': sessionId }, body });
-}
-
-const answers = (sessionId: string) =>
-  backend.requests.filter((one) => one.method === 'POST' && one.rpcMethod === undefined && one.sessionId === sessionId);
+const open = (capabilities: object) => openSession(cluster.balancer.origin, PATH, '2025-11-25', capabilities);
+const ask = (sessionId: string, pid: number, nonce: string) => {
+  const worker = cluster.workers().find((one) => one.pid === pid);
+  if (!worker) throw new Error(`no worker ${pid}`);
+  return askThrough(worker, PATH, sessionId, nonce);
+};
+const respond = (sessionId: string, id: unknown, worker: { pid: number; pod: Cluster['pods'][number] }) =>
+  respondThrough(worker, PATH, sessionId, id);
+const callThrough = async (sessionId: string) =>
+  (await sendRaw(cluster.balancer.origin, toolCall(PATH, sessionId, 'echo'))).status;
+const answers = (issued: string) => answersAt(backend, issued);
 
 test('the SDK client is asked for all three in forwarded calls, each by its own name', async () => {
   const session = await connectSdkClient(cluster.url(PATH), {
@@ -105,7 +86,7 @@ test('S107: asked in a forwarded call, answered through a third worker; a second
   const asked = backend.issued.at(-1) as string;
   expect((await respond(sessionId, question.id, edge)).status).toBe(202);
   expect((await respond(sessionId, question.id, { pid: owner.pid, pod: owner.pod })).status).toBe(202);
-  expect(answers(asked)).toHaveLength(1);
+  expect(answers(asked)).toBe(1);
 });
 
 test('S107: an answer forged, of another session, or under an id of the backend reaches nobody', async () => {
@@ -126,10 +107,10 @@ test('S107: an answer forged, of another session, or under an id of the backend 
     expect(refused.status).toBe(400);
     expect(JSON.parse(refused.body)).toMatchObject({ jsonrpc: '2.0', id: null, error: { code: -32600 } });
   }
-  expect(answers(asked)).toHaveLength(0);
+  expect(answers(asked)).toBe(0);
   expect((await respond(sessionId, question.id, worker)).status).toBe(202);
   await done;
-  expect(answers(asked)).toHaveLength(1);
+  expect(answers(asked)).toBe(1);
 });
 
 test('S108: what the client did not declare the backend learns at initialize, and is told at once when it asks all the same', async () => {
@@ -171,7 +152,161 @@ test('a caller that takes JSON alone cannot be asked: the backend hears so, and 
   expect(JSON.parse(answer.body).result.content[0].text).toMatch(/error -32603 .*no stream/);
 });
 
-test('the owner is killed while the question is open: the answer reaches the backend through the next one', async () => {
+/** Of a session at the strict backend: its id, that of its backend session, a worker that does not own it, and how to listen there. */
+async function openStrict(capabilities: object) {
+  const sessionId = await openSession(cluster.balancer.origin, STRICT, '2025-11-25', capabilities);
+  await sendRaw(cluster.balancer.origin, toolCall(STRICT, sessionId, 'echo'));
+  const issued = strict.issued.at(-1) as string;
+  await waitFor('the gateway to listen at the backend', () => strict.streams.has(issued));
+  const owner = await cluster.ownerOf(sessionId);
+  const edge = cluster.workers().find(({ pid }) => pid !== owner.pid);
+  if (!edge) throw new Error('too few workers');
+  const listen = async (at = edge, lastEventId?: string) => {
+    const resumed: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+    const headers = { accept: 'text/event-stream', 'mcp-session-id': sessionId, ...resumed };
+    const { call, answer } = await at.pod.beginAt(at.pid, { method: 'GET', path: STRICT, headers });
+    return { ...hear(answer), leave: () => void call.destroy() };
+  };
+  return { sessionId, issued, edge, listen };
+}
+
+/** Messages of a stream, as they come. */
+function hear(answer: IncomingMessage) {
+  const heard: Array<{ id?: string; method: string; params?: unknown }> = [];
+  let text = '';
+  answer.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+    heard.splice(0, heard.length, ...eventsOf(text).flatMap(({ data }) => (data === '' ? [] : [JSON.parse(data)])));
+  });
+  answer.on('error', () => undefined);
+  return { heard, lastId: () => eventsOf(text).at(-1)?.id };
+}
+
+/** Questions that wait, or have waited, for a stream: over all workers. */
+async function heldSoFar(): Promise<number> {
+  const texts = await Promise.all(cluster.pods.map(async (pod) => (await fetch(pod.adminUrl('/metrics'))).text()));
+  const counts = texts.flatMap((text) => [...text.matchAll(/^berth_client_requests_total\{[^}]*outcome="held"[^}]*\} (\d+)$/gm)]);
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+test('a server that asks once, as soon as it is open, is answered, although the client listens only then', async () => {
+  const before = await heldSoFar();
+  const path = '/servers/everything/mcp';
+  const sessionId = await openSession(cluster.balancer.origin, path, '2025-11-25', { roots: {} });
+  await sendRaw(cluster.balancer.origin, rpc(path, sessionId, 'tools/list'));
+  await waitFor('the question to be held', async () => (await heldSoFar()) > before);
+  const headers = { accept: 'text/event-stream', 'mcp-session-id': sessionId };
+  const [worker] = cluster.workers();
+  if (!worker) throw new Error('no worker');
+  const { call, answer } = await worker.pod.beginAt(worker.pid, { method: 'GET', path, headers });
+  const { heard } = hear(answer);
+  const question = await waitFor('the question', () => heard.find(({ method }) => method === 'roots/list'));
+  await respondThrough(worker, path, sessionId, question.id);
+  const told = (message: (typeof heard)[number]) => JSON.stringify(message).includes('Roots updated: 1 root');
+  await waitFor('the server to have them', () => heard.some(told));
+  call.destroy();
+});
+
+test('asked before the client listens: the question waits for its stream, at whatever worker that opens', async () => {
+  const plain = await openSession(cluster.balancer.origin, STRICT);
+  await sendRaw(cluster.balancer.origin, toolCall(STRICT, plain, 'echo'));
+  const unasked = strict.issued.at(-1);
+  const { sessionId, issued, edge, listen } = await openStrict({ roots: {} });
+  strict.streams.push({ jsonrpc: '2.0', id: 'early', method: 'roots/list' }, issued);
+  strict.streams.push({ jsonrpc: '2.0', id: 'ping', method: 'ping' }, issued);
+  const answered = () => strict.of('response').filter((one) => one.sessionId === issued);
+  // Whether anybody listens or not.
+  await waitFor('the answer to the ping', () => answered().length === 1);
+  expect(answered()[0]?.message).toMatchObject({ id: 'ping', result: {} });
+  const { heard, leave } = await listen();
+  await waitFor('the question', () => heard.length === 1);
+  await respondThrough(edge, STRICT, sessionId, heard[0]?.id);
+  await waitFor('the answer at the backend', () => answered().length === 2);
+  expect(answered()[1]?.message).toMatchObject({ id: 'early', result: { roots: [{ uri: 'file:///here' }] } });
+  leave();
+  // Nobody listens for a client that cannot be asked and does not listen.
+  expect(strict.of('GET').filter(({ sessionId }) => sessionId === unasked)).toEqual([]);
+});
+
+test('cut off while it is asked, the client gets the question when it comes again, once, at another worker', async () => {
+  const { issued, edge, listen } = await openStrict({ roots: {} });
+  const [another] = cluster.workers().filter(({ pid }) => pid !== edge.pid);
+  const first = await listen();
+  const lastId = await waitFor('the first id', () => first.lastId());
+  // The gateway learns of the end of the reader before, after or while it is told the questions.
+  for (const id of ['before', 'meanwhile', 'after']) {
+    strict.streams.push({ jsonrpc: '2.0', id, method: 'roots/list', params: { id } }, issued);
+    if (id === 'before') first.leave();
+  }
+  const { heard, leave } = await listen(another, lastId);
+  await waitFor('the questions', () => heard.length === 3);
+  expect(heard.map(({ params }) => params)).toEqual([{ id: 'before' }, { id: 'meanwhile' }, { id: 'after' }]);
+  expect(new Set(heard.map(({ id }) => id)).size).toBe(3);
+  leave();
+});
+
+test('elicitation by URL: its completion is told to the session that was asked, and -32042 passes through', async () => {
+  const [asked, other] = [await openStrict({ elicitation: { url: {} } }), await openStrict({ elicitation: { url: {} } })];
+  const [first, second] = [await asked.listen(), await other.listen()];
+  const complete = { method: 'notifications/elicitation/complete', params: { elicitationId: 'e-1' } };
+  strict.streams.push({ jsonrpc: '2.0', ...complete }, asked.issued);
+  strict.streams.push({ jsonrpc: '2.0', method: 'notifications/other' }, other.issued);
+  await waitFor('both notifications', () => first.heard.length === 1 && second.heard.length === 1);
+  expect(first.heard[0]).toMatchObject(complete);
+  expect(second.heard[0]?.method).toBe('notifications/other');
+  const data = { elicitations: [{ mode: 'url', elicitationId: 'e-2', url: 'https://example.com/', message: 'go' }] };
+  const error = { code: -32042, message: 'URL elicitation required', data };
+  for (const framed of [false, true]) {
+    strict.once('tools/call', ({ message: { id } }, response) => {
+      const text = JSON.stringify({ jsonrpc: '2.0', id, error });
+      response.writeHead(200, { 'content-type': framed ? 'text/event-stream' : 'application/json' });
+      response.end(framed ? `data: ${text}\n\n` : text);
+    });
+    const answer = await sendRaw(cluster.balancer.origin, toolCall(STRICT, asked.sessionId, 'echo', {}, 'u'));
+    expect(responseOf(answer)).toEqual({ jsonrpc: '2.0', id: 'u', error });
+  }
+  for (const { leave } of [first, second]) leave();
+});
+
+test('1 000 questions in one call: 64 are asked, the rest refused, and the session goes on as if nothing had been', async () => {
+  const { sessionId, issued } = await openStrict({ roots: {} });
+  /** A call in which that much is asked. @returns how many questions the client got */
+  const flood = async (count: number, refusals: number) => {
+    strict.once('tools/call', async ({ message: { id } }, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      const write = (message: object) => response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`);
+      for (let n = 0; n < count; n++) write({ id: `q${n}`, method: 'roots/list' });
+      await waitFor('refusals', () => strict.of('response').filter((one) => one.sessionId === issued).length >= refusals);
+      write({ id, result: { content: [] } });
+      response.end();
+    });
+    const answer = await sendRaw(cluster.balancer.origin, toolCall(STRICT, sessionId, 'echo', {}, `flood of ${count}`));
+    expect(responseOf(answer)).toEqual({ jsonrpc: '2.0', id: `flood of ${count}`, result: { content: [] } });
+    return answer.body.split('roots/list').length - 1;
+  };
+  expect(await flood(1000, 10)).toBe(64);
+  // The call is over, and so are its questions: there is room again.
+  expect(await flood(3, 0)).toBe(3);
+});
+
+test('answers that are none: refused, and the question is still open; of 4 MB: taken; after the end of the session: 404', async () => {
+  const sessionId = await open({ roots: {} });
+  const [worker] = cluster.workers();
+  if (!worker) throw new Error('no worker');
+  const { question, text, done } = await ask(sessionId, worker.pid, 'odd');
+  const send = async (more: object) => (await worker.pod.sendTo(worker.pid, answerTo(PATH, sessionId, question.id, more))).status;
+  expect(await send({ error: { code: 1, message: 'both' } })).toBe(400);
+  expect(await send({ result: undefined })).toBe(400);
+  expect(text()).not.toContain('result');
+  expect(await send({ result: { roots: [], pad: 'x'.repeat(4 * 1024 * 1024 - 1000) } })).toBe(202);
+  await done;
+  expect(text()).toContain('xxx');
+  const end = { method: 'DELETE', path: PATH, headers: { 'mcp-session-id': sessionId } };
+  expect((await worker.pod.sendTo(worker.pid, end)).status).toBe(202);
+  expect(await send({})).toBe(404);
+});
+
+test('the owner is killed while the question is open: the answer reaches the backend through the next one, once', async () => {
   const sessionId = await open({ roots: {} });
   const owner = await cluster.ownerOf(sessionId);
   const [edge] = cluster.workers().filter(({ pid }) => pid !== owner.pid);
@@ -184,6 +319,13 @@ test('the owner is killed while the question is open: the answer reaches the bac
   const heir = cluster.workers().find(({ pid }) => pid !== owner.pid && pid !== edge.pid);
   if (!heir) throw new Error('too few workers');
   expect((await respond(sessionId, question.id, heir)).status).toBe(202);
-  await waitFor('the answer at the backend', () => answers(asked).length === 1);
-  expect((await cluster.ownerOf(sessionId)).epoch).toBeGreaterThan(owner.epoch);
+  await waitFor('the answer at the backend', () => answers(asked) === 1);
+  const next = await cluster.ownerOf(sessionId);
+  expect(next.epoch).toBeGreaterThan(owner.epoch);
+  await whenAllServe(cluster);
+  process.kill(next.pid, 'SIGKILL');
+  expect((await respond(sessionId, question.id, edge)).status).toBe(202);
+  expect((await cluster.ownerOf(sessionId)).epoch).toBeGreaterThan(next.epoch);
+  expect(await callThrough(sessionId)).toBe(200);
+  expect(answers(asked)).toBe(1);
 });

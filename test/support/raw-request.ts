@@ -106,8 +106,13 @@ export function eventsOf(text: string): ServerSentEvent[] {
 }
 
 /** Opens a session by hand; @returns its id. */
-export async function openSession(origin: string, path: string, protocolVersion = '2025-11-25'): Promise<string> {
-  const params = { protocolVersion, capabilities: {}, clientInfo: { name: 'raw', version: '1.0.0' } };
+export async function openSession(
+  origin: string,
+  path: string,
+  protocolVersion = '2025-11-25',
+  capabilities: object = {},
+): Promise<string> {
+  const params = { protocolVersion, capabilities, clientInfo: { name: 'raw', version: '1.0.0' } };
   const answer = await sendRaw(origin, rpc(path, undefined, 'initialize', params));
   const sessionId = answer.headers[SESSION_HEADER];
   if (answer.status !== 200 || sessionId === undefined) throw new Error(`initialize: ${answer.status} ${answer.body}`);

@@ -17,7 +17,7 @@ import { type AskingCall, Questions } from '../questions.js';
 import type { Wire } from './channel.js';
 import { hasLineBreak, requestLine, RunningCalls, type TrackedCall } from './running-calls.js';
 
-/** To a question that rode on a call that was cancelled or timed out. */
+/** To a question of which all calls that may have waited for it were cancelled or timed out. */
 const GIVEN_UP = { code: -32603, message: 'The client is not asked any more: the call that carried the request is over' };
 /** Node runs a timer at once that is longer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -152,7 +152,7 @@ export class Dialogue {
       this.#options.onStray(text);
       return;
     }
-    // Race: what rode on this call was perhaps asked in another one, or in none: its answer is still to come.
+    // What was asked while it ran was perhaps asked in another one, or in none: its answer is still to come.
     if (entry.asking) this.#questions.outlive(entry.asking);
     this.#remove(entry);
     entry.call.sink.message(answer, true);
@@ -183,20 +183,26 @@ export class Dialogue {
     this.#options.wire.pause();
   }
 
-  /** Which call it belongs to is not told on a shared channel: the one that began last is the best guess. */
+  /**
+   * Which call it belongs to is not told on a shared channel: the one that began last is the best guess for the way to the client. Any of
+   * those that run may wait for the answer, and none of them can be blamed for the time that the client takes.
+   */
   #ask(id: RequestId, method: string, text: Buffer): void {
-    const entry = this.#calls.newestThatCarriesRequests();
-    if (entry) entry.asking ??= this.#makeAsking(entry);
-    const answer = this.#questions.take(id, method, text, entry?.asking);
+    const waiting = method === 'ping' ? [] : this.#calls.all().flatMap((entry) => this.#askingIn(entry));
+    const carrier = waiting.findLast(({ sink }) => sink.carriesRequests === true);
+    const answer = this.#questions.take(id, method, text, carrier, waiting);
     if (answer !== undefined) void this.#options.wire.say(answer, {}, 'answer');
   }
 
-  #makeAsking(entry: TrackedCall): AskingCall {
-    return {
+  /** None for what the gateway asks by itself, lists for example: no client waits in it, and it has short deadlines of its own. */
+  #askingIn(entry: TrackedCall): AskingCall[] {
+    if (entry.call.sink.carriesRequests === undefined) return [];
+    entry.asking ??= {
       sink: entry.call.sink,
-      clientAsked: () => this.#arm(entry, Number.POSITIVE_INFINITY),
-      clientAnswered: () => this.#arm(entry, entry.timeoutMs),
+      clientAsked: () => void this.#arm(entry, Number.POSITIVE_INFINITY),
+      clientAnswered: () => void this.#arm(entry, entry.timeoutMs),
     };
+    return [entry.asking];
   }
 
   /** From now on. @returns how long it has, ms */
@@ -236,7 +242,7 @@ export class Dialogue {
 
   #remove(entry: TrackedCall): boolean {
     if (!this.#calls.remove(entry)) return false;
-    // Given up: whoever waited for it hears so, since nobody can tell whether it was this call that asked.
+    // Given up, and nobody else may have asked: the backend hears so.
     for (const id of entry.asking ? this.#questions.ended(entry.asking) : [])
       void this.#options.wire.say(errorText(id, GIVEN_UP), {}, 'answer');
     this.#readOn(entry);

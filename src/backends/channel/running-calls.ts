@@ -90,11 +90,7 @@ export class RunningCalls {
     return undefined;
   }
 
-  /** Of those whose caller can be asked something, the one that began last. */
-  newestThatCarriesRequests(): TrackedCall | undefined {
-    return this.all().findLast(({ call }) => call.sink.carriesRequests === true);
-  }
-
+  /** Oldest first. */
   all(): TrackedCall[] {
     return [...this.#byId.values()];
   }

@@ -51,6 +51,28 @@ export function describeWrites(use: () => Harness): void {
     });
   });
 
+  describe('noteAnswered', () => {
+    it('keeps the last marks, whole ones, in their order', async () => {
+      const { ref, token } = await use().openSession();
+      const answered = async () => {
+        const read = await directory().readSession(ref);
+        return read.kind === 'found' ? read.record.answered : read;
+      };
+      expect(await answered()).toBeUndefined();
+      const marks = Array.from({ length: 70 }, (_, n) => `mark-of-15-char${String(n).padStart(2, '0')}`.slice(2));
+      for (const mark of marks) expect(await directory().noteAnswered(ref, token, mark)).toEqual({ kind: 'saved' });
+      expect(await answered()).toEqual(marks.slice(-64));
+    });
+
+    it('is fenced, closing, missing', async () => {
+      const { ref, stale, token } = await takenOver();
+      expect(await directory().noteAnswered(ref, stale, 'm')).toEqual({ kind: 'fenced' });
+      await directory().closeSession(ref, token);
+      expect(await directory().noteAnswered(ref, token, 'm')).toEqual({ kind: 'closing' });
+      expect(await directory().noteAnswered(newRef(), token, 'm')).toEqual({ kind: 'missing' });
+    });
+  });
+
   describe('saveBackendSession', () => {
     it('saves generation after generation', async () => {
       const { ref, token } = await use().openSession();

@@ -154,4 +154,21 @@ describe('questions of a backend', () => {
     await callTool(opened.session, 'echo');
     expect(client.forgotten).toEqual(['r']);
   });
+
+  test('what has no id that a request can have is dropped, and one told twice is asked once', async () => {
+    const opened = await open();
+    const client = new AskedClient(opened.host);
+    await callTool(opened.session, 'echo');
+    opened.session.setListening(true);
+    await waitFor('the stream', () => opened.strict.streams.size === 1);
+    const ask = (id: unknown) => opened.strict.streams.push({ jsonrpc: '2.0', id, method: 'roots/list' });
+    for (const id of [null, { a: 1 }, ['r'], true, 'r', 'r', 1, '1']) ask(id);
+    await waitFor('the questions', () => client.asked.at(-1)?.id === '1');
+    expect(client.asked.map(({ id }) => id)).toEqual(['r', 1, '1']);
+    await client.answer({ roots: [] });
+    // The first one is over: the same id asks something new.
+    ask('1');
+    await waitFor('the next question', () => client.asked.length === 4);
+    expect(opened.strict.of('response').map(({ message }) => message.id)).toEqual(['1']);
+  });
 });

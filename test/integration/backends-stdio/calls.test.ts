@@ -133,7 +133,7 @@ test('the child gets an answer to its ping and a refusal of everything else', as
   expect(roots.result.answer.error.code).toBe(-32601);
 });
 
-test('what the child asks is passed on with the newest call, and its time-out does not run meanwhile', async () => {
+test('what the child asks is passed on with the newest call; no time-out of those that may wait for it runs meanwhile', async () => {
   const fixture = new Fixture({ timeout: 300 });
   fixtures.push(fixture);
   const { session, host } = fixture.session();
@@ -144,9 +144,14 @@ test('what the child asks is passed on with the newest call, and its time-out do
   const asking = callTool(session, 2, 'ask', { method: 'sampling/createMessage' });
   await waitFor('the question', () => client.asked.length === 1);
   expect(client.asked[0]?.sink).toBe(asking);
-  await expect(older.response).rejects.toMatchObject({ code: 'BACKEND_TIMEOUT' });
+  // Began later: it cannot be what asks.
+  await expect(callTool(session, 4, 'hang').response).rejects.toMatchObject({ code: 'BACKEND_TIMEOUT' });
   await waitFor('three time-outs', () => performance.now() - begun > 900);
+  expect(older.ends).toBe(0);
+  const answeredMs = performance.now();
   await client.answer({ text: 'a\nb' });
+  await expect(older.response).rejects.toMatchObject({ code: 'BACKEND_TIMEOUT' });
+  expect(performance.now() - answeredMs).toBeGreaterThan(250);
   expect((await asking.response).result.answer).toMatchObject({ result: { text: 'a\nb' } });
   const seen = await seenBy(session);
   expect(seen[0]).toMatchObject({

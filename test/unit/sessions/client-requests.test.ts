@@ -1,57 +1,5 @@
 // Questions of backends to the client: who is asked, whose answer counts, what is bounded.
-import type { BackendAsk } from '../../../src/backends/backend.js';
-import { type Epoch, mintSessionId, type OwnerToken, referenceOf, type WorkerId } from '../../../src/protocol/ids.js';
-import type { RequestId } from '../../../src/protocol/json-rpc.js';
-import { makeKeyring } from '../../../src/secrets/keyring.js';
-import { ClientRequests, type QuestionOutcome } from '../../../src/sessions/client-requests.js';
-import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
-import { Session } from '../../../src/sessions/session.js';
-import { FakeClock } from '../../support/fake-clock.js';
-
-const EVERYTHING = { sampling: {}, elicitation: {}, roots: {}, experimental: { x: {} } };
-
-function makeSession(capabilities: unknown = EVERYTHING, id = mintSessionId()) {
-  const client = { clientInfo: {}, capabilities };
-  const server = { id: '', backends: ['b'] } as never;
-  const facts = { id, ref: referenceOf(id), server, principal: 'p', protocolVersion: '2025-11-25', client, createdMs: 0 };
-  const token: OwnerToken = { owner: 'w.1' as WorkerId, epoch: 1 as Epoch };
-  const session = new Session(facts, token, { id: 'w.1', isValid: () => true } as unknown as LeaseKeeper, 0);
-  const delivered: Array<{ backend: string; id: RequestId; json: string }> = [];
-  const open = (backend: string, generation: number) => {
-    const respond = async (asked: RequestId, json: Buffer | string) =>
-      void delivered.push({ backend, id: asked, json: json.toString() });
-    session.backends.set(backend, { respond, isOpen: true, record: { generation }, close: () => undefined } as never);
-  };
-  open('b', 1);
-  open('c', 1);
-  return { session, delivered, open };
-}
-
-function make(capabilities?: unknown) {
-  const clock = new FakeClock();
-  const counts: QuestionOutcome[] = [];
-  const requests = new ClientRequests({ keyring: makeKeyring(['s']), clock, count: (outcome) => counts.push(outcome) });
-  const made = makeSession(capabilities);
-  const told: string[] = [];
-  const sink = { message: (json: Buffer | string) => told.push(json.toString()) > 0 } as never;
-  const ask = (
-    id: RequestId,
-    method = 'sampling/createMessage',
-    params: object = {},
-    more: Partial<BackendAsk> & { backend?: string } = {},
-  ) => {
-    const { backend = 'b', ...rest } = more;
-    const from = made.session.backends.get(backend) as BackendAsk['from'];
-    const json = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
-    return requests.ask(made.session, backend, { id, method, json, sink, from, ...rest });
-  };
-  const lastId = () => JSON.parse(told.at(-1) as string).id as string;
-  const answer = (id: RequestId, result: object = { ok: true }, session = made.session, more: object = {}) => {
-    const response = { jsonrpc: '2.0' as const, id, result, ...more };
-    return requests.answer(session, response, Buffer.from(JSON.stringify(response)), {}).kind;
-  };
-  return { clock, counts, requests, told, ask, lastId, answer, ...made };
-}
+import { EVERYTHING, make, makeSession } from './questions-fixture.js';
 
 test('the client is asked under an id of ours, and its answer reaches who asked under the original one', () => {
   const { ask, told, lastId, answer, delivered, counts } = make();
@@ -107,6 +55,23 @@ test('an owner who has not asked delivers the answer to the backend session that
   expect(late.delivered).toEqual([]);
 });
 
+test('what an owner has delivered its successor drops; an owner that may not act says nothing', () => {
+  const { ask, lastId, answer, session, marks } = make();
+  ask(1);
+  const first = lastId();
+  expect(answer(first)).toBe('delivered');
+  expect(answer(first)).toBe('dropped');
+  ask(2);
+  session.state = 'reclaiming';
+  expect(answer(lastId())).toBe('delivered');
+  expect(marks).toHaveLength(1);
+  expect(marks[0]).toMatch(/^[\w-]{15}$/);
+  const heir = makeSession(EVERYTHING, session.facts.id);
+  heir.session.answeredBefore = new Set(marks);
+  expect(answer(first, {}, heir.session)).toBe('dropped');
+  expect(answer(lastId(), {}, heir.session)).toBe('delivered');
+});
+
 test('who asked is closed by a reload: the answer goes to what carries its backend session on, if anything does', () => {
   const { ask, lastId, answer, session, open, delivered } = make();
   ask(1, 'roots/list', {}, { backend: 'b' });
@@ -135,9 +100,9 @@ test('what the client did not declare is refused with the name of it', () => {
   for (const odd of [7, null, 'sampling', { sampling: true }]) expect(make(odd).ask(8)?.code).toBe(-32601);
 });
 
-test('without a call the standalone stream is asked; where there is none the backend hears it at once', () => {
+test('without a call the standalone stream is asked; whose caller takes JSON alone, and never listened, is refused at once', () => {
   const { ask, session, counts } = make();
-  expect(ask(1, 'roots/list', {}, { sink: undefined })).toMatchObject({ code: -32603 });
+  expect(ask(1, 'roots/list', {}, { sink: undefined, isUnheard: true })).toMatchObject({ code: -32603 });
   session.standalone = session.streams.standalone;
   expect(ask(2, 'roots/list', {}, { sink: undefined })).toBeUndefined();
   expect(session.streams.standalone.lastSeq).toBe(1);
@@ -177,16 +142,34 @@ test('progress of the client reaches who asked, under its own token', () => {
   expect(requests.progress(session, progress(id))).toBeUndefined();
 });
 
-test('so many wait and no more; one that has waited for very long makes room', () => {
-  const { ask, clock, lastId, answer } = make();
+test('so many wait and no more; of one that has waited for very long the backend is told that nobody answered', () => {
+  const { ask, clock, lastId, answer, delivered, counts } = make();
   for (let id = 1; id <= 64; id++) expect(ask(id)).toBeUndefined();
   expect(ask(65)).toMatchObject({ code: -32603 });
   expect(answer(lastId())).toBe('delivered');
   expect(ask(66)).toBeUndefined();
   expect(ask(67)).toMatchObject({ code: -32603 });
-  clock.advance(11 * 60_000);
+  clock.advance(10 * 60_000);
+  expect(delivered).toHaveLength(1 + 64);
+  expect(JSON.parse(delivered.at(-1)?.json as string)).toMatchObject({ id: 66, error: { code: -32603 } });
+  expect(counts.filter((outcome) => outcome === 'unanswered')).toHaveLength(64);
+  expect(answer(lastId())).toBe('dropped');
+  expect(clock.pendingTimers).toBe(0);
   expect(ask(68)).toBeUndefined();
-  expect(ask('x'.repeat(300))).toMatchObject({ code: -32603 });
+  expect(ask('x'.repeat(257))).toMatchObject({ code: -32600, message: expect.stringContaining('256') });
+});
+
+test('a question as a task is asked as an ordinary one: nobody declared tasks to the backend', () => {
+  const { ask, told, lastId } = make({ ...EVERYTHING, tasks: { requests: { elicitation: { create: {} } } } });
+  ask(1, 'elicitation/create', { message: 'm', task: { ttl: 60_000 } });
+  expect(JSON.parse(told[0] as string)).toEqual({
+    ...{ jsonrpc: '2.0', id: lastId(), method: 'elicitation/create' },
+    params: { message: 'm' },
+  });
+  ask(2, 'elicitation/create', { message: 'm', task: {}, _meta: { progressToken: 4 } });
+  expect(JSON.parse(told[1] as string).params).toEqual({ message: 'm', _meta: { progressToken: lastId() } });
+  ask(3, 'elicitation/create', { message: '"task"', n: 1 });
+  expect(JSON.parse(told[2] as string).params).toEqual({ message: '"task"', n: 1 });
 });
 
 test("numbers come through as they are, and a message is not more than a response to a backend's parser", async () => {

@@ -52,6 +52,10 @@ it.each(['__proto__', 'constructor', 'toString', 'nope'])(
   },
 );
 
+it('ping is answered here, whatever the backends do', async () => {
+  expect(await answerTo('ping')).toEqual({ status: 200, message: { jsonrpc: '2.0', id: 7, result: {} }, inFlight: 0 });
+});
+
 it.each(['released', 'ended'] as const)('a request that outlives its session, which is %s, is answered', async (state) => {
   const opening: Array<(error: GatewayError) => void> = [];
   const open = () => new Promise((_resolve, reject) => void opening.push(reject));
