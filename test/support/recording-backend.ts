@@ -5,8 +5,11 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { SubscribeRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { registerTools } from './fixtures/tools.cjs';
 import type { Endpoint } from './processes.js';
+
+export const NOTE_URI = 'memo://note';
 
 export interface RecordedRequest {
   readonly method: string;
@@ -27,6 +30,8 @@ export interface RecordedCall {
 export interface RecordingBackendOptions {
   /** Answers as JSON instead of SSE. */
   readonly json?: boolean;
+  /** Offers a prompt too, and the resource `NOTE_URI`, which can be subscribed to. */
+  readonly more?: boolean;
   /**
    * What an unknown session gets: 404 by the specification (default), the 400 of most servers in the field, or `text`: the 400 of the
    * Python SDK, which is no JSON.
@@ -56,11 +61,14 @@ export interface RecordingBackend {
   /** On the standalone stream of each session. */
   sendToolListChanged(): void;
   sendLog(data: unknown): Promise<void>;
+  /** To each session that has subscribed to the resource. */
+  sendNoteUpdated(): Promise<void>;
   close(): Promise<void>;
 }
 
 interface Live {
   readonly server: McpServer;
+  subscribed: boolean;
   readonly transport: StreamableHTTPServerTransport;
 }
 
@@ -76,7 +84,13 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
   const open = async (): Promise<Live> => {
     const server = new McpServer(
       { name: 'recording-backend', version: '1.0.0' },
-      { capabilities: { logging: {}, tools: { listChanged: true } } },
+      {
+        capabilities: {
+          logging: {},
+          tools: { listChanged: true },
+          ...(options.more && { resources: { subscribe: true }, prompts: {} }),
+        },
+      },
     );
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
@@ -87,13 +101,14 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
       },
       onsessionclosed: (id) => void sessions.delete(id),
     });
-    const live = { server, transport };
+    const live: Live = { server, transport, subscribed: false };
     const session = () => transport.sessionId ?? '';
     registerTools(server, {
       session,
       onCall: (tool, nonce) => calls.push({ sessionId: session(), tool, nonce }),
       gate: async () => gate?.(),
     });
+    if (options.more) offerMore(live);
     await server.connect(transport);
     return live;
   };
@@ -185,6 +200,10 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
     async sendLog(data) {
       await Promise.all([...sessions.values()].map((live) => live.server.server.sendLoggingMessage({ level: 'warning', data })));
     },
+    async sendNoteUpdated() {
+      const subscribers = [...sessions.values()].filter(({ subscribed }) => subscribed);
+      await Promise.all(subscribers.map(({ server }) => server.server.sendResourceUpdated({ uri: NOTE_URI })));
+    },
     async close() {
       for (const entry of hung) for (const wake of entry.waiting.splice(0)) wake();
       await Promise.all([...sessions.values()].map((live) => live.transport.close()));
@@ -200,6 +219,16 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
     backend.onConnection?.(peer, self);
   });
   return backend;
+}
+
+function offerMore(live: Live): void {
+  const { server } = live;
+  server.registerResource('note', NOTE_URI, {}, () => ({ contents: [{ uri: NOTE_URI, text: 'a note' }] }));
+  server.registerPrompt('greet', {}, () => ({ messages: [{ role: 'user', content: { type: 'text', text: 'hello' } }] }));
+  server.server.setRequestHandler(SubscribeRequestSchema, () => {
+    live.subscribed = true;
+    return {};
+  });
 }
 
 function refuseUnknown(
