@@ -9,6 +9,7 @@ import { whenUp } from '../redis/ready.js';
 import type { Reconnect } from '../sessions/reconnect.js';
 import type { Exchange } from '../streams/exchange.js';
 import { endGuarded } from './end-guarded.js';
+import { LastWord } from './last-word.js';
 import { makeAdmin } from './make-admin.js';
 import { makeGroupFiles } from './group-files.js';
 import { makeAuthentication } from './make-authentication.js';
@@ -22,7 +23,7 @@ import { SelfProbe } from './self-probe.js';
 import { makeWorkerBase } from './worker-base.js';
 import type { StartMessage, WorkerChannel } from './worker-channel.js';
 import { WorkerReload } from './worker-reload.js';
-import { closePublicly, hopLimits, listenPublicly } from './worker-listeners.js';
+import { hopLimits, listenPublicly } from './worker-listeners.js';
 
 /** Given to connections that the primary had accepted for us when we left: an exit at once leaves a few of them hanging. */
 const DISCONNECT_GRACE_MS = 500;
@@ -120,8 +121,8 @@ export async function startWorker(
   });
   log.info({ id: keeper.id, pid: process.pid }, 'worker ready');
 
-  let mayCome = () => true;
-  const drain = ownership.makeDrain(() => openExchanges() + (mayCome() ? 1 : 0));
+  let lastWord: LastWord | undefined;
+  const drain = ownership.makeDrain(() => openExchanges() + (lastWord?.mayCome() ? 1 : 0));
   const reload = new WorkerReload(base, sessions, server);
   return {
     metrics,
@@ -129,12 +130,14 @@ export async function startWorker(
     admin: makeAdmin(base, storage, sessions, ownership),
     leave: () => keeper.stop(),
     async drain() {
-      await keeper.setDraining();
+      const draining = keeper.setDraining();
+      lastWord = new LastWord(server, clock, endpoint.begunAnswers());
+      await draining;
       channel.reportReady(false, ['draining']);
       readyTicker.cancel();
       const { delay, timeout } = live.config.drain;
       await pause(clock, delay);
-      mayCome = closePublicly(server, clock, delay);
+      lastWord.stopAccepting();
       endpoint.endStreams();
       // Its own steps may wait for a Redis that is away.
       await Promise.race([drain.run(timeout), pause(clock, timeout + STEP_BUDGET_MS)]);

@@ -1,7 +1,6 @@
 // The two listeners of a worker: the internal one, which other workers reach, and its share of the public one.
 import { mkdirSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { Server as NetServer } from 'node:net';
 import { join } from 'node:path';
 import { addressOf } from '../config/address.js';
 import type { Config } from '../config/schema.js';
@@ -9,7 +8,7 @@ import { readMessage } from '../edge/read-message.js';
 import { EXIT, StartError } from '../errors/start-error.js';
 import type { ExchangeHandler, InternalListener } from '../forward/forward.js';
 import { listenInternally } from '../forward/listener.js';
-import { type Clock, systemClock } from '../lifecycle/clock.js';
+import { systemClock } from '../lifecycle/clock.js';
 import type { Logger } from '../observability/log.js';
 import type { Metrics } from '../observability/metrics.js';
 import type { Keyring } from '../secrets/keyring.js';
@@ -67,31 +66,4 @@ export function listenPublicly(server: Server, listen: string): Promise<void> {
     });
     server.listen({ host, port }, () => resolve());
   });
-}
-
-/** A connection that is used at least so often hears from its own answer that it is over. */
-const LAST_WORD_MS = 1000;
-
-/**
- * Accepts no more connections, but leaves idle ones open until `LAST_WORD_MS` after the drain began: a request that is sent in the
- * moment in which its connection is closed fails, and no client may send it again. Who sent one meanwhile was told by its answer
- * (`connection: close`).
- * @param sinceMs how long answers have said so already
- * @returns whether requests can still come over open connections
- */
-export function closePublicly(server: Server, clock: Clock, sinceMs: number): () => boolean {
-  // Not http's own close, which ends idle connections as well.
-  NetServer.prototype.close.call(server);
-  let open = true;
-  clock.after(Math.max(0, LAST_WORD_MS - sinceMs), () => {
-    // Right after the loop has read what had arrived: what is closed then has sent nothing that we could know of.
-    setImmediate(() => {
-      server.closeIdleConnections();
-      open = false;
-    });
-  });
-  server.getConnections((_error, count) => {
-    if (count === 0) open = false;
-  });
-  return () => open;
 }

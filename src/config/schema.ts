@@ -207,7 +207,7 @@ export const configSchema = z.strictObject({
         reason: '`8s` in Kubernetes, whose load balancing goes on sending for a while.',
       }),
       timeout: doc(duration('25s', { min: '100ms' }), {
-        text: 'After that: how long requests in flight may take to end. No call that is shorter fails in a rolling deploy.',
+        text: 'After that: how long requests in flight may take to end. No call that is shorter fails in a rolling deploy. Of a client that always has calls in flight, none fails that is shorter than half of this and than 0.8 × `limits.hold`.',
         reload: 'live',
         reason: 'The longest call, within the grace period of the platform (delay + timeout + 12 s).',
       }),

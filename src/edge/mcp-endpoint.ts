@@ -45,7 +45,7 @@ export class McpEndpoint {
   /** Made of these; a reload brings others. */
   #wanted: ReadonlySet<string> | undefined;
   #passed: readonly string[] = [];
-  readonly #streams = new Set<HttpExchange>();
+  readonly #open = new Set<HttpExchange>();
 
   constructor(parts: McpEndpointParts) {
     this.#parts = parts;
@@ -71,16 +71,20 @@ export class McpEndpoint {
    * @param of whose; default everybody's
    */
   endStreams(of: (principal: Principal) => boolean = () => true): void {
-    for (const stream of this.#streams) if (of(stream.principal)) stream.abandon();
+    for (const exchange of this.#open) if (exchange.method === 'GET' && of(exchange.principal)) exchange.abandon();
+  }
+
+  /** Those whose head has left, and that have not ended. */
+  begunAnswers(): HttpAnswer[] {
+    return [...this.#open].map(({ answer }) => answer).filter(({ started }) => started);
   }
 
   async #execute(exchange: HttpExchange): Promise<void> {
-    if (exchange.method !== 'GET') return this.#parts.execute(exchange);
-    this.#streams.add(exchange);
+    this.#open.add(exchange);
     try {
       await this.#parts.execute(exchange);
     } finally {
-      this.#streams.delete(exchange);
+      this.#open.delete(exchange);
     }
   }
 

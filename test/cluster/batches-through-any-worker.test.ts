@@ -185,10 +185,6 @@ test('progress of the calls passes as it happens, and one of them is cancelled t
   );
   expect(seen.text()).not.toMatch(/^id:/m);
   expect((await owner.pod.sendTo(owner.pid, post([note('notifications/cancelled', { requestId: 'a' })]))).status).toBe(202);
-  await waitFor(
-    () => `the end of the cancelled call; so far ${seen.text()}`,
-    () => byId(seen.messages(), 'a').length === 1,
-  );
   expect(seen.ended()).toBe(false);
   for (let step = 0; step < 4; step++) held.step();
   await waitFor(
@@ -198,7 +194,8 @@ test('progress of the calls passes as it happens, and one of them is cancelled t
       return seen.ended();
     },
   );
-  expect(only(seen.messages(), 'a').error?.message).toBe('Request cancelled');
+  // Whoever takes a request back gets no answer; the others do not wait for it.
+  expect(byId(seen.messages(), 'a')).toEqual([]);
   expect(only(seen.messages(), 'b').result?.content?.[0]?.text).toBe('live-b:emitted');
   expect(only(seen.messages(), 'c').result?.content?.[0]?.text).toBe('live-c:c');
 });

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { waitFor } from '../support/wait-for.js';
-import { Fleet } from './fleet.js';
+import { Fleet } from '../support/fleet.js';
 import { Load } from './load.js';
 
 const RECORDER = '/servers/recorder/mcp';

@@ -68,7 +68,6 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   // Tests kill what it is connected to; unheard, ioredis prints that.
   client.on('error', () => undefined);
   const prefix = `test-${randomBytes(6).toString('hex')}:`;
-  const keys = makeKeys(prefix);
   const secret = randomBytes(32).toString('hex');
   const pods: Pod[] = [];
   let balancer: Balancer | undefined;
@@ -115,19 +114,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     prefix,
     url: (path) => front.url(path),
     workers: () => pods.flatMap((pod) => pod.workers().map((pid) => ({ pid, pod }))),
-    ownerOf: (sessionId) =>
-      waitFor(`an owner of session ${referenceOf(sessionId as SessionId)}`, async () => {
-        const [owner, epoch] = await client.hmget(keys.session(referenceOf(sessionId as SessionId)), 'owner', 'epoch');
-        if (!owner) return undefined;
-        const lease = await client.get(keys.lease(owner as WorkerId));
-        if (lease === null) throw new Error(`owner ${owner} (epoch ${epoch}) has no lease`);
-        const { unixSocket } = JSON.parse(lease) as Lease;
-        for (const pod of pods) {
-          const pid = holderOfUnixSocket(unixSocket, pod.workers());
-          if (pid !== undefined) return { worker: owner as WorkerId, epoch: Number(epoch), pid, pod };
-        }
-        throw new Error(`nobody listens on ${unixSocket} of owner ${owner}`);
-      }),
+    ownerOf: (sessionId) => ownerAmong(pods, client, prefix, sessionId),
     keys: async () => {
       const servers = client instanceof Redis ? [client] : client.nodes('master');
       return (await Promise.all(servers.map((server) => server.keys(`${prefix}*`)))).flat();
@@ -136,8 +123,31 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   };
 }
 
+/** @param client to the data of these pods */
+export function ownerAmong(
+  pods: readonly Pod[],
+  client: Redis | RedisClusterClient,
+  prefix: string,
+  sessionId: string,
+): Promise<Ownership> {
+  const keys = makeKeys(prefix);
+  const reference = referenceOf(sessionId as SessionId);
+  return waitFor(`an owner of session ${reference}`, async () => {
+    const [owner, epoch] = await client.hmget(keys.session(reference), 'owner', 'epoch');
+    if (!owner) return undefined;
+    const lease = await client.get(keys.lease(owner as WorkerId));
+    if (lease === null) throw new Error(`owner ${owner} (epoch ${epoch}) has no lease`);
+    const { unixSocket } = JSON.parse(lease) as Lease;
+    for (const pod of pods) {
+      const pid = holderOfUnixSocket(unixSocket, pod.workers());
+      if (pid !== undefined) return { worker: owner as WorkerId, epoch: Number(epoch), pid, pod };
+    }
+    throw new Error(`nobody listens on ${unixSocket} of owner ${owner}`);
+  });
+}
+
 /** For tests that kill workers one after the other: two dead at once would leave a pod without a listener. */
-export function whenAllServe({ pods }: Cluster): Promise<boolean> {
+export function whenAllServe({ pods }: { readonly pods: readonly Pod[] }): Promise<boolean> {
   const serves = async (pod: Pod) => {
     const { workers } = (await (await fetch(pod.adminUrl('/readyz'))).json()) as {
       workers: { configured: number; ready: number };

@@ -61,7 +61,7 @@ export interface Pod {
 }
 
 /** On a busy machine the start of half a dozen processes at once takes most of it. */
-const READY_WITHIN_MS = 45_000;
+const READY_WITHIN_MS = 90_000;
 const STOP_WITHIN_MS = 40_000;
 const GONE_WITHIN_MS = 3_000;
 

@@ -1,13 +1,19 @@
 // Pods that come and go behind a balancer that learns of it as Kubernetes does: from readiness, some hundred milliseconds late.
 import { randomBytes } from 'node:crypto';
-import { type Balancer, startBalancer } from '../support/balancer.js';
-import { type Pod, type PodConfig, startPod } from '../support/pod.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
-import { waitFor } from '../support/wait-for.js';
+import { Redis } from 'ioredis';
+import { type Balancer, startBalancer } from './balancer.js';
+import { type Ownership, ownerAmong } from './cluster.js';
+import { type ConnectionBalancer, startConnectionBalancer } from './connection-balancer.js';
+import { type Pod, type PodConfig, startPod } from './pod.js';
+import { type RedisServer, startRedis } from './redis-server.js';
+import { waitFor } from './wait-for.js';
 
 const PROBE_MS = 100;
 /** Looks that have to fail before a pod gets no more requests. */
 const FAILURES = 4;
+
+/** The longest drain that a test asks for, and a busy machine. */
+const LEAVE_WITHIN_MS = 90_000;
 
 export interface FleetOptions {
   readonly config: PodConfig;
@@ -19,6 +25,7 @@ export class Fleet {
   readonly #options: FleetOptions;
   readonly #secret = randomBytes(32).toString('hex');
   readonly #prefix = `test-${randomBytes(6).toString('hex')}:`;
+  readonly #client: Redis;
   readonly #failures = new Map<Pod, number>();
   readonly #timer: NodeJS.Timeout;
   readonly #all = new Set<Pod>();
@@ -30,14 +37,21 @@ export class Fleet {
     readonly redis: RedisServer,
     readonly fresh: Balancer,
     readonly kept: Balancer,
+    readonly perConnection: ConnectionBalancer,
   ) {
     this.#options = options;
+    this.#client = new Redis(redis.url);
     this.#timer = setInterval(() => void this.#look(), PROBE_MS);
   }
 
   static async start(options: FleetOptions, pods: number): Promise<Fleet> {
     const redis = await startRedis({ host: '127.0.0.1' });
-    const fleet = new Fleet(options, redis, await startBalancer([]), await startBalancer([], { connections: 'kept' }));
+    const [fresh, kept, perConnection] = [
+      startBalancer([]),
+      startBalancer([], { connections: 'kept' }),
+      startConnectionBalancer([]),
+    ];
+    const fleet = new Fleet(options, redis, await fresh, await kept, await perConnection);
     await Promise.all(Array.from({ length: pods }, () => fleet.add()));
     return fleet;
   }
@@ -45,6 +59,10 @@ export class Fleet {
   /** Ready pods, and those that the balancer does not yet know to be leaving. */
   get pods(): Pod[] {
     return [...this.#failures.keys()];
+  }
+
+  ownerOf(sessionId: string): Promise<Ownership> {
+    return ownerAmong([...this.#all], this.#client, this.#prefix, sessionId);
   }
 
   /** @param host of a pod that has gone, to take its address; default a new one */
@@ -61,7 +79,7 @@ export class Fleet {
 
   /** SIGTERM; resolves when it has ended, which is later than that the balancer left it alone. */
   async remove(pod: Pod): Promise<void> {
-    const { code } = await pod.stop();
+    const { code } = await pod.stop('SIGTERM', LEAVE_WITHIN_MS);
     if (code !== 0) throw new Error(`pod ${pod.host} ended with ${code}`);
     await waitFor(`the balancer to forget ${pod.host}`, () => !this.#failures.has(pod));
     await pod.dispose();
@@ -71,7 +89,8 @@ export class Fleet {
   async dispose(): Promise<void> {
     clearInterval(this.#timer);
     const results = await Promise.allSettled([...this.#all].map((pod) => pod.dispose()));
-    await Promise.all([this.fresh.close(), this.kept.close()]);
+    await Promise.all([this.fresh.close(), this.kept.close(), this.perConnection.close()]);
+    this.#client.disconnect();
     await this.redis.stop();
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
@@ -96,6 +115,6 @@ export class Fleet {
   }
 
   #publish(): void {
-    for (const balancer of [this.fresh, this.kept]) balancer.setTargets(this.pods);
+    for (const balancer of [this.fresh, this.kept, this.perConnection]) balancer.setTargets(this.pods);
   }
 }
