@@ -144,7 +144,9 @@ export class ForwardedCall implements StreamReceiver {
 
   onLoss(loss: StreamLoss, reason: string): void {
     if (this.#done) return;
-    if (this.#exchange.method === 'GET' && this.#mode === 'stream' && !this.#passRest()) {
+    // Also to a caller that reads slowly: it came before what is told now.
+    const isWhole = this.#mode !== 'stream' || this.#passRest();
+    if (this.#exchange.method === 'GET' && !isWhole) {
       // Cut in the middle of an event: nothing may follow it. The clean end makes the client drop it and come again.
       this.#complete();
       return;
