@@ -60,6 +60,11 @@ export interface CallSink {
    * for others as well stops only then. Default true.
    */
   readonly isNearBound?: boolean;
+  /**
+   * After `false`: others wait for what the call holds. The caller is given up, the call goes on: `resume` runs, and nothing more is
+   * answered by `false` until somebody reads again.
+   */
+  letGo?(): void;
   /** Whether a `message` that is no end may now be a request to the caller, as a stream can carry it. Default false. */
   readonly carriesRequests?: boolean;
 }

@@ -79,6 +79,15 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     return this.#stream?.isNearBound ?? false;
   }
 
+  letGo(): void {
+    if (this.#stream) this.#stream.giveUp();
+    else if (this.#body === 'relayed') {
+      // Nobody can come back for the rest of a JSON body.
+      this.#answer.destroy();
+      this.resume?.();
+    }
+  }
+
   message(json: Buffer | string, final: boolean): boolean {
     if (this.#ended) return true;
     if (final) {

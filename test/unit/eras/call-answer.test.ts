@@ -98,6 +98,17 @@ describe('notifications before the response', () => {
     expect(made.answer.text).toBe(RESULT);
   });
 
+  it('end for a slow reader where others wait for what the call holds', () => {
+    const { answer, call, ends } = make(BOTH);
+    let resumed = 0;
+    call.resume = () => void resumed++;
+    answer.takes = false;
+    call.message(PROGRESS, false);
+    call.letGo();
+    expect([answer.ends, resumed, ends.length]).toEqual([1, 1, 0]);
+    expect(call.message(PROGRESS, false)).toBe(true);
+  });
+
   it('make the backend wait for a slow reader, and go on when it reads', () => {
     const { answer, call } = make(BOTH);
     let resumed = 0;
@@ -110,6 +121,17 @@ describe('notifications before the response', () => {
 });
 
 describe('a JSON body of the backend', () => {
+  it('is broken off where others wait for what it holds', () => {
+    const made = make(BOTH);
+    let resumed = 0;
+    made.call.resume = () => void resumed++;
+    made.call.bodyStart(LONG.length);
+    made.answer.takes = false;
+    made.call.bodyChunk(Buffer.from(LONG.slice(0, 10)));
+    made.call.letGo();
+    expect([made.answer.log.at(-1), resumed]).toEqual(['destroy', 1]);
+  });
+
   it('is read on when its caller leaves, who would never drain', () => {
     const { answer, call, leave } = make(BOTH);
     let resumed = 0;
