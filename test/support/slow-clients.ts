@@ -76,7 +76,9 @@ export async function readAll(answer: IncomingMessage) {
     text += part;
   });
   await once(answer, 'end');
-  const events = eventsOf(text);
+  // As clients do: of another type than `message` nothing is read.
+  const blocks = text.split('\n\n').filter((block) => !/^event: (?!message$)/m.test(block));
+  const events = eventsOf(blocks.join('\n\n'));
   const messages = events.filter(({ data }) => data !== '').map(({ data }) => JSON.parse(data));
   return {
     lastId: events.at(-1)?.id as string,

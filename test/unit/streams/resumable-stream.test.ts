@@ -187,7 +187,7 @@ describe('a reader that is sent away', () => {
     const first = read(stream, { isPrimed: true });
     stream.push('{"n":1}');
     stream.sendAway(300);
-    expect(first.ends).toEqual(['ended']);
+    expect(first.ends).toEqual(['away']);
     expect(first.answer.text.match(/^retry: .*/gm)?.at(-1)).toBe('retry: 300');
     expect([away, stream.isAwaited]).toEqual([[true], true]);
     stream.push('{"n":2}');
