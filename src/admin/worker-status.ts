@@ -23,7 +23,7 @@ export interface BackendReport {
 export interface WorkerStatus {
   /** Sessions it owns. */
   readonly sessions: number;
-  /** Standalone streams of its sessions that clients hold open. */
+  /** Event streams of its sessions that clients hold open. */
   readonly streams: number;
   readonly backendSessions: number;
   readonly backends: readonly BackendReport[];

@@ -55,8 +55,18 @@ export interface CallSink {
   delayed?(retryMs: number | undefined): void;
   /** The call ended without a response of the backend; or, after bodyStart, broke off. */
   fail(error: GatewayError): void;
-  /** Set by the backend: run when the caller reads again after `false`. */
+  /** Set by the backend: run when the caller reads again after `false`, or has left. */
   resume: (() => void) | undefined;
+  /**
+   * After `false`: so much waits for the caller that whoever goes on may lose him his stream (never the answer itself). Whoever reads
+   * for others as well stops only then. Default true.
+   */
+  readonly isNearBound?: boolean;
+  /**
+   * After `false`: others wait for what the call holds. The caller is given up, the call goes on: `resume` runs, and nothing more is
+   * answered by `false` until somebody reads again.
+   */
+  letGo?(): void;
   /** Whether a `message` that is no end may now be a request to the caller, as a stream can carry it. Default false. */
   readonly carriesRequests?: boolean;
 }

@@ -2,6 +2,7 @@
 import type { Server } from 'node:http';
 import { McpEndpoint } from '../edge/mcp-endpoint.js';
 import { makePublicServer } from '../edge/public-server.js';
+import { UnreadBytes } from '../edge/unread-bytes.js';
 import type { LeaseKeeper } from '../sessions/lease-keeper.js';
 import type { Exchange } from '../streams/exchange.js';
 import type { Authentication } from './make-authentication.js';
@@ -14,10 +15,12 @@ export interface Public {
   readonly readiness: Readiness;
 }
 
+/** As long again as a stream has before it ends in order: so long its end may take. */
+const STALLS = 2;
 const CLOSED_PATHS = ['/mcp', '/servers/<id>/mcp'];
 
 export function makePublic(
-  { config, live, clock, metrics }: WorkerBase,
+  { config, live, clock, log, metrics }: WorkerBase,
   keeper: LeaseKeeper,
   execute: (exchange: Exchange) => Promise<void>,
   authentication: Authentication,
@@ -50,6 +53,14 @@ export function makePublic(
       authentication.isOpen ? live.servers.servers.map(({ id }) => (id === '' ? '/mcp' : `/servers/${id}/mcp`)) : CLOSED_PATHS,
     isReady: () => readiness.read(),
     keepAliveTimeoutMs: config.limits.keepAliveTimeout,
+    unreadBytes: new UnreadBytes({
+      clock,
+      maxStallMs: () => STALLS * live.config.limits.slowReader,
+      onCut: (reason, bytes) => {
+        metrics.connectionsCut.inc(reason);
+        log.warn({ reason, bytes }, 'a connection was closed whose client does not read');
+      },
+    }),
   });
   authentication.onKeysChanged((knows) => endpoint.endStreams((principal) => !knows(principal)));
   return { server, endpoint, readiness };

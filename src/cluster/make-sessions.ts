@@ -23,6 +23,7 @@ import { FormerBackends } from './former-backends.js';
 import { makeBackends, makeCredentialsOf } from './make-backends.js';
 import { makeBelongs } from './make-belongs.js';
 import { makeHealth } from './make-health.js';
+import { makeReaders } from './make-readers.js';
 import type { Storage } from './make-storage.js';
 import { makeTokens } from './make-tokens.js';
 import { makeTeardown } from './make-teardown.js';
@@ -35,7 +36,7 @@ export type Sessions = ReturnType<typeof makeSessions>;
 export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group: StdioGroup, alive: boolean) => void) {
   const { start, config, live, clock, log, metrics, keyring, warn, onCommand } = base;
   const { redis, subscriber, directory } = storage;
-  const table = new SessionTable();
+  const table = new SessionTable(makeReaders(base));
   const common = { keyring, clock, log, version: VERSION };
   const health = makeHealth(base, storage, () => ({ cache, listChanges, teardown }));
   const own = { gatewayEnvironment: readEnvironment(), onGroup, watch: health.watch, tokens: makeTokens(base, storage) };
@@ -137,7 +138,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   });
 
   metrics.sessions.measure(() => table.size);
-  metrics.streams.measure(() => [...table].filter((session) => session.standalone).length);
+  metrics.streams.measure(() => table.readers?.open ?? 0);
   metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
   return {
     ...{ table, backends, makeBackendsOf, health, former, teardown, ender },

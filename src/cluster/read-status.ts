@@ -12,7 +12,7 @@ export function readStatus({ table, catalogs, health }: Sessions, live: LiveConf
   }
   return {
     sessions: table.size,
-    streams: sessions.filter(({ standalone }) => standalone).length,
+    streams: table.readers?.open ?? 0,
     backendSessions: sessions.reduce((sum, { backends }) => sum + backends.size, 0),
     backends: health.list(),
     tools,

@@ -192,6 +192,11 @@ export const configSchema = z.strictObject({
         reload: 'live',
         reason: 'Raise it together with the lease.',
       }),
+      slowReader: doc(duration('30s', { min: '500ms' }), {
+        text: 'How long a client may take nothing of what waits for it before its stream ends in order; its connection is closed after twice that. Calls run on, and their answers can be fetched (docs/streams.md).',
+        reload: 'live',
+        reason: 'Shorter: slow clients hold connections to backends for less time. Longer: clients that sleep.',
+      }),
       keepAliveTimeout: doc(duration('75s', { min: '1s' }), {
         text: 'How long an idle connection of a client stays open.',
         reload: 'live',

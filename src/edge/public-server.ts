@@ -6,6 +6,7 @@ import { errorText } from '../protocol/json-rpc.js';
 import type { HostGuard } from './host-guard.js';
 import { matchPath } from './match-path.js';
 import type { McpEndpoint } from './mcp-endpoint.js';
+import type { UnreadBytes, WatchedSocket } from './unread-bytes.js';
 
 export interface PublicServerParts {
   readonly endpoint: McpEndpoint;
@@ -16,6 +17,8 @@ export interface PublicServerParts {
   readonly isReady: () => { readonly ready: boolean; readonly reasons: readonly string[] };
   /** `limits.keepAliveTimeout`, ms: above the balancer's idle time. */
   readonly keepAliveTimeoutMs: number;
+  /** Closes connections whose clients do not read. */
+  readonly unreadBytes: UnreadBytes;
 }
 
 /** Whole headers have to be there within this time; bodies are bounded by the request's own deadline. */
@@ -37,6 +40,7 @@ export function makePublicServer(parts: PublicServerParts): Server {
       else void parts.endpoint.handle(request, response, match.kind === 'mcp' ? match.serverId : undefined);
     },
   );
+  server.on('connection', (socket: WatchedSocket) => parts.unreadBytes.watch(socket));
   return server;
 }
 

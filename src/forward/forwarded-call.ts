@@ -19,6 +19,11 @@ import { MAX_DATA_BYTES } from './limits.js';
 import type { HopStream, StreamLoss, StreamReceiver } from './stream.js';
 
 const LF = 0x0a;
+/**
+ * Ends an event that was cut off as one of a type that no client of the protocol reads: a blank line alone would hand them the
+ * beginning of a message.
+ */
+const BROKEN = 'event: broken\n\n';
 
 export class ForwardedCall implements StreamReceiver {
   readonly #exchange: Exchange;
@@ -35,6 +40,7 @@ export class ForwardedCall implements StreamReceiver {
   #stalled = false;
   /** What was passed on so far ends where an event ends. */
   #atBoundary = true;
+  #endsInLf = true;
   /** Of a stream that another owner could go on with. */
   #lastId: LastEventId | undefined;
   #ended = false;
@@ -144,11 +150,14 @@ export class ForwardedCall implements StreamReceiver {
 
   onLoss(loss: StreamLoss, reason: string): void {
     if (this.#done) return;
-    if (this.#exchange.method === 'GET' && this.#mode === 'stream' && !this.#passRest()) {
+    // Also to a caller that reads slowly: it came before what is told now.
+    const isWhole = this.#mode !== 'stream' || this.#passRest();
+    if (this.#exchange.method === 'GET' && !isWhole) {
       // Cut in the middle of an event: nothing may follow it. The clean end makes the client drop it and come again.
       this.#complete();
       return;
     }
+    if (!isWhole && this.#exchange.answer.startedAsEvents) this.#exchange.answer.write(this.#endsInLf ? BROKEN : `\n${BROKEN}`);
     // Race: the connection may be lost while the request still waits in this tick's outbox, or for credit. An owner begins nothing
     // before it has END, so what we still hold has not begun.
     const begun = loss !== 'unserved' && this.#stream?.isHandedOver !== false;
@@ -167,6 +176,7 @@ export class ForwardedCall implements StreamReceiver {
       if (this.#lastId.value !== undefined) this.#exchange.resumeAfter = this.#lastId.value;
     }
     this.#exchange.unanswered?.push(part);
+    this.#endsInLf = part.at(-1) === LF;
     this.#atBoundary = part.length > 1 ? part.at(-1) === LF && part.at(-2) === LF : this.#atBoundary && part[0] === LF;
     if (this.#exchange.answer.write(part)) {
       this.#stream?.giveBack(part.length);

@@ -37,7 +37,15 @@ const families = {
   ),
   backend_errors_total: counter('Errors of backends, by backend and reason.', 'backend', 'reason'),
   backend_up: gauge('min', '0 while a worker of the pod takes the backend for down, else 1.', 'backend'),
-  streams: byWorker('Event streams open to clients.'),
+  streams: byWorker('Event streams open to clients, also through other workers, of the sessions that the worker owns.'),
+  stream_ends_total: counter(
+    'Readers of event streams that left, by reason: complete, left (closed by the client), replaced, slow, moved, away, ended (the session).',
+    'reason',
+  ),
+  connections_cut_total: counter(
+    'Connections closed because their clients did not read, by reason: stalled, memory (too much waited in all together).',
+    'reason',
+  ),
   refused_total: counter('Requests refused before anything was executed, by HTTP status and reason.', 'status', 'reason'),
   internal_refused_total: counter('Connections and requests that the internal listener refused.'),
   teardown_jobs: gauge(

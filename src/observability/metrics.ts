@@ -41,6 +41,8 @@ export class Metrics {
   readonly backendErrors = new CounterFamily<[backend: string, reason: string]>(metricDoc('backend_errors_total'));
   readonly backendUp = new GaugeFamily<[backend: string]>(metricDoc('backend_up'), {});
   readonly refused = new CounterFamily<[status: string, reason: string]>(metricDoc('refused_total'));
+  readonly streamEnds = new CounterFamily<[reason: string]>(metricDoc('stream_ends_total'));
+  readonly connectionsCut = new CounterFamily<[reason: string]>(metricDoc('connections_cut_total'));
   readonly internalRefused = new CounterFamily(metricDoc('internal_refused_total'));
   readonly teardownJobs = new GaugeFamily<[state: string]>(metricDoc('teardown_jobs'), {});
   readonly teardowns = new CounterFamily<[result: string]>(metricDoc('teardown_total'));
@@ -85,6 +87,8 @@ export class Metrics {
       this.backendErrors,
       this.backendUp,
       this.streams,
+      this.streamEnds,
+      this.connectionsCut,
       this.refused,
       this.internalRefused,
       this.teardownJobs,

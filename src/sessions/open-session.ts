@@ -66,7 +66,7 @@ export class SessionOpener {
       client: params.client,
       createdMs: this.#parts.clock.wallMs(),
     };
-    const session = new Session(facts, token, keeper, facts.createdMs, table.eventBudget);
+    const session = new Session(facts, token, keeper, facts.createdMs, table);
     let mayHaveRecord = false;
     try {
       await this.#reserve(session, principal);

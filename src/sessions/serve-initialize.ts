@@ -38,7 +38,7 @@ export class InitializeServer {
    */
   async serve(exchange: Exchange): Promise<'done' | 'unavailable'> {
     const { opener, findServer, infoOf, version, onStarted } = this.#parts;
-    const { body, answer, note } = exchange;
+    const { body, note } = exchange;
     if (body?.kind !== 'request') throw new GatewayError('INVALID_REQUEST');
     const server = findServer(exchange.serverId);
     if (!server) throw new GatewayError('SERVER_NOT_FOUND');
@@ -67,7 +67,7 @@ export class InitializeServer {
     const headers = { ...versionHeader(session), [SESSION_HEADER]: session.facts.id };
     const { id } = body.message;
     const openStream = () => session.openCallStream(id, exchange, headers);
-    new LegacyCallAnswer(answer, accepts, headers, id, openStream, () => undefined).message(
+    new LegacyCallAnswer(exchange, accepts, headers, id, openStream, () => undefined).message(
       resultText(id, JSON.stringify(result)),
       true,
     );

@@ -73,7 +73,7 @@ export class RequestServer {
       const headers = versionHeader(session);
       const openStream = (isFinal: boolean) =>
         shared ? shared.openStream(isFinal) : session.openCallStream(id, exchange, headers);
-      const answer = new LegacyCallAnswer(exchange.answer, accepts, headers, id, openStream, (outcome, error) => {
+      const answer = new LegacyCallAnswer(exchange, accepts, headers, id, openStream, (outcome, error) => {
         if (outcome === 'NOT_OWNER') session.cancellations.left(id);
         session.leave();
         session.lastUsedMs = clock.wallMs();

@@ -1,7 +1,8 @@
 // The streams of one session in its owner's memory: the standalone one and those of calls, also for a while after they ended.
 import type { RequestId } from '../protocol/json-rpc.js';
 import { EventBudget } from '../streams/event-budget.js';
-import { ResumableStream } from '../streams/resumable-stream.js';
+import type { Readers } from '../streams/readers.js';
+import { ResumableStream, type ResumableStreamOptions } from '../streams/resumable-stream.js';
 
 /** A client tries a broken stream again within seconds; this is what it may take with all its back-off. */
 const KEEP_MS = 60_000;
@@ -16,6 +17,8 @@ export interface SessionStreamsOptions {
   readonly budget?: EventBudget;
   /** See ResumableStreamOptions; of any call. */
   readonly onAway?: (isAway: boolean) => void;
+  /** See ResumableStreamOptions. */
+  readonly readers?: Readers | undefined;
 }
 
 interface CallStream {
@@ -25,15 +28,15 @@ interface CallStream {
 }
 
 export class SessionStreams {
-  readonly #options: SessionStreamsOptions & { readonly budget: EventBudget };
+  readonly #options: Pick<ResumableStreamOptions, 'session' | 'epoch' | 'budget' | 'readers' | 'onAway'>;
   // Made when a call streams for the first time: most sessions never do.
   #calls: Map<RequestId, CallStream> | undefined;
   readonly standalone: ResumableStream;
   /** Monotonic, when it last had a reader; undefined: it never had one. */
   #listenedMs: number | undefined;
 
-  constructor(options: SessionStreamsOptions) {
-    this.#options = { ...options, budget: options.budget ?? new EventBudget() };
+  constructor({ session, epoch, budget = new EventBudget(), readers, onAway }: SessionStreamsOptions) {
+    this.#options = { session, epoch, budget, ...(readers && { readers }), ...(onAway && { onAway }) };
     this.standalone = new ResumableStream({ ...this.#options, name: { kind: 'standalone' } });
   }
 

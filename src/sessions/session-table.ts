@@ -1,6 +1,7 @@
 // The sessions of this worker, by id (requests) and by reference (claims, sweep). Nothing else holds a Session.
 import type { SessionId, SessionRef } from '../protocol/ids.js';
 import { EventBudget } from '../streams/event-budget.js';
+import type { Readers } from '../streams/readers.js';
 import type { Session } from './session.js';
 
 export class SessionTable {
@@ -9,6 +10,13 @@ export class SessionTable {
   readonly #claiming = new Set<SessionRef>();
   /** What the streams of all of them may remember. */
   readonly eventBudget = new EventBudget();
+  /** Who reads them. */
+  readonly readers: Readers | undefined;
+
+  /** @param readers default: nobody counts them or ends those that stall */
+  constructor(readers?: Readers) {
+    this.readers = readers;
+  }
 
   get(id: SessionId): Session | undefined {
     return this.#byId.get(id);

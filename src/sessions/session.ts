@@ -7,7 +7,6 @@ import type { OwnerToken, SessionId, SessionRef } from '../protocol/ids.js';
 import { isRequestId, type JsonRpcNotification, type RequestId } from '../protocol/json-rpc.js';
 import { NamePins } from '../servers/name-pins.js';
 import type { VirtualServer } from '../servers/virtual-server.js';
-import type { EventBudget } from '../streams/event-budget.js';
 import type { Exchange, Headers } from '../streams/exchange.js';
 import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
@@ -15,6 +14,7 @@ import { listScopeOf } from './askable.js';
 import { Cancellations } from './cancellations.js';
 import type { SessionQuestions } from './session-questions.js';
 import { SessionStreams } from './session-streams.js';
+import type { SessionTable } from './session-table.js';
 import type { Standing } from './standing.js';
 
 /**
@@ -120,13 +120,22 @@ export class Session {
   #keeper: LeaseKeeper;
   readonly #settled = new Set<() => void>();
 
-  /** @param budget what the streams of all sessions may remember; default one of its own */
-  constructor(facts: SessionFacts, token: OwnerToken, keeper: LeaseKeeper, nowMs: number, budget?: EventBudget) {
+  /** @param shared what the streams of all sessions of this worker may remember, and who reads them; default its own */
+  constructor(
+    facts: SessionFacts,
+    token: OwnerToken,
+    keeper: LeaseKeeper,
+    nowMs: number,
+    shared?: Pick<SessionTable, 'eventBudget' | 'readers'>,
+  ) {
     this.facts = facts;
     this.listScope = listScopeOf(facts.client.capabilities);
     // An answer that its caller is to come for is in flight: a session that is released meanwhile would lose it.
     const onAway = (isAway: boolean) => (isAway ? void this.inFlight++ : this.leave());
-    this.streams = new SessionStreams({ session: facts.ref, epoch: token.epoch, ...(budget && { budget }), onAway });
+    this.streams = new SessionStreams({
+      ...{ session: facts.ref, epoch: token.epoch, onAway },
+      ...(shared && { budget: shared.eventBudget, readers: shared.readers }),
+    });
     this.token = token;
     this.#keeper = keeper;
     this.lastUsedMs = nowMs;

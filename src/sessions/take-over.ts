@@ -93,7 +93,7 @@ export class TakeOver {
       client: record.client,
       createdMs: record.createdMs,
     };
-    const session = new Session(facts, { owner: claimant, epoch: outcome.epoch }, keeper, clock.wallMs(), table.eventBudget);
+    const session = new Session(facts, { owner: claimant, epoch: outcome.epoch }, keeper, clock.wallMs(), table);
     session.pins = new NamePins(record.names);
     session.inheritedStanding = record.standing;
     if (record.answered) session.answeredBefore = new Set(record.answered);

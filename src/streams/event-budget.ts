@@ -1,7 +1,8 @@
 // What all streams of a worker remember together: bounded, whatever the sessions are worth (I10).
 
 export interface Forgettable {
-  forget(): void;
+  /** All that is remembered goes, also what a reader that takes nothing has not got. */
+  makeRoom(): void;
 }
 
 export class EventBudget {
@@ -31,7 +32,7 @@ export class EventBudget {
   makeRoom(): void {
     for (const oldest of this.#ended) {
       if (!this.isExceeded) return;
-      oldest.forget();
+      oldest.makeRoom();
     }
   }
 

@@ -22,6 +22,9 @@ export class LineSplitter {
   #parts: Buffer[] = [];
   #bytes = 0;
   #stopped = false;
+  #isPaused = false;
+  /** What came and was not looked at, since it is paused. */
+  #rest: Buffer | undefined;
   #skipped: { readonly head: Buffer; tail: Buffer } | undefined;
 
   /** @param onLine gets each line without its end; empty lines too */
@@ -31,8 +34,16 @@ export class LineSplitter {
   }
 
   push(chunk: Buffer): void {
+    if (this.#rest) {
+      this.#rest = Buffer.concat([this.#rest, chunk]);
+      return;
+    }
     let start = 0;
     while (!this.#stopped) {
+      if (this.#isPaused) {
+        this.#rest = chunk.subarray(start);
+        return;
+      }
       const end = chunk.indexOf(NEWLINE, start);
       if (end === -1) break;
       this.#keep(chunk.subarray(start, end));
@@ -41,6 +52,20 @@ export class LineSplitter {
       start = end + 1;
     }
     if (!this.#stopped && start < chunk.length) this.#keep(chunk.subarray(start));
+  }
+
+  /** No further line until `resume`, also none of the chunk under way. Whoever pushes stops as well: what comes is kept. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /** Gives what it has, unless it is paused again on the way. @returns whether it takes more */
+  resume(): boolean {
+    this.#isPaused = false;
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (rest) this.push(rest);
+    return !this.#isPaused;
   }
 
   /** The stream has ended: what stands behind the last newline is a line too. */

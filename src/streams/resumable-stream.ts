@@ -1,15 +1,14 @@
 // The one stream pump towards a client: what happens goes into a bounded ring, and one reader at a time is given what it has not got,
 // as fast as it reads. A reader that leaves comes again with the last id it saw and misses nothing that the ring still holds; what the
-// ring has lost is told, never passed over in silence (S100–S103).
+// ring has lost is told, never passed over in silence (S100–S103). A reader that takes nothing for too long, or falls behind the ring, is
+// ended in order: it holds up neither the call nor our memory.
 import { formatEvent } from '../protocol/sse.js';
 import type { EventBudget, Forgettable } from './event-budget.js';
 import { encodeEventId, type EventId, type StreamName } from './event-id.js';
 import { startEventStream, writeComment, writeRetry } from './event-stream.js';
 import type { Exchange, Headers } from './exchange.js';
 import type { KeptAlive } from './keep-alive.js';
-
-/** `moved`: its session has another owner from now on, and whoever holds the stream goes on there. */
-export type ReaderEnd = 'ended' | 'moved';
+import type { ReaderEnd, ReaderFacts, Readers, Stallable } from './readers.js';
 
 /** Who reads from now on; the one before ends cleanly (newest wins). */
 export interface NewReader {
@@ -30,6 +29,8 @@ export interface ResumableStreamOptions {
   readonly name: StreamName;
   readonly epoch: number;
   readonly budget: EventBudget;
+  /** Ends readers that stall; default nobody does. */
+  readonly readers?: Readers;
   /** Most that is remembered, default 1 MiB; the last event always is while the stream runs. */
   readonly maxBytes?: number;
   /** Default 1 000. */
@@ -38,7 +39,14 @@ export interface ResumableStreamOptions {
   readonly onAway?: (isAway: boolean) => void;
 }
 
-type Reader = NewReader & { position: number; isBlocked: boolean };
+type Reader = NewReader & {
+  position: number;
+  isBlocked: boolean;
+  /** Bytes that it has not got: of the ring, or, once the stream is forgotten, written while it took nothing. */
+  waitingBytes: number;
+  readonly facts: ReaderFacts;
+  readonly openedMs: number;
+};
 
 const MAX_BYTES = 1024 * 1024;
 const MAX_EVENTS = 1000;
@@ -52,7 +60,10 @@ const GAP = JSON.stringify({
   params: { level: 'warning', logger: 'berth', data: { gap: true } },
 });
 
-export class ResumableStream implements KeptAlive, Forgettable {
+/** What a reader may have waiting before others should wait for it, as a part of what the ring holds at most. */
+const NEAR_BOUND = 1 / 4;
+
+export class ResumableStream implements KeptAlive, Forgettable, Stallable {
   nextCommentMs = 0;
   /** Run when the reader takes more after `push` said false, or has left. */
   onDrain: (() => void) | undefined;
@@ -102,18 +113,37 @@ export class ResumableStream implements KeptAlive, Forgettable {
     return !this.#isFinished || seq < this.lastSeq;
   }
 
+  /** So much waits for a slow reader that it may be ended soon: whoever pushes should let it read first, if he can. */
+  get isNearBound(): boolean {
+    const reader = this.#reader;
+    if (!reader?.isBlocked) return false;
+    const { maxBytes = MAX_BYTES, maxEvents = MAX_EVENTS } = this.#options;
+    return reader.waitingBytes > maxBytes * NEAR_BOUND || this.lastSeq - reader.position > maxEvents * NEAR_BOUND;
+  }
+
   attach(reader: NewReader): void {
-    this.end();
+    this.end('replaced');
     this.#setAwaited(false);
     const { exchange, headers, isPrimed, after } = reader;
     const { answer } = exchange;
     const position = Math.min(after ?? this.lastSeq, this.lastSeq);
-    const current = { ...reader, position, isBlocked: false };
+    const { session, name, readers } = this.#options;
+    const facts = { session, name, isGet: reader.onEnd !== undefined };
+    const missed = this.#events.slice(Math.max(0, position + 1 - this.#firstSeq));
+    const current: Reader = {
+      ...reader,
+      position,
+      isBlocked: false,
+      waitingBytes: missed.reduce((sum, { length }) => sum + length, 0),
+      facts,
+      openedMs: readers?.opened(facts) ?? 0,
+    };
     this.#reader = current;
     startEventStream(answer, headers);
     answer.onDrain(() => {
       if (this.#reader !== current) return;
-      current.isBlocked = false;
+      this.#noteTakes(current, true);
+      if (this.#isForgotten) current.waitingBytes = 0;
       this.#pump();
       if (!current.isBlocked) this.onDrain?.();
     });
@@ -121,7 +151,7 @@ export class ResumableStream implements KeptAlive, Forgettable {
     if (isPrimed) answer.write(formatEvent({ id: this.#idOf(position), data: '' }));
     if (reader.hasGap || position + 1 < this.#firstSeq) this.#tellGap();
     exchange.onAbort(() => {
-      if (this.#reader === current) this.#leave('ended');
+      if (this.#reader === current) this.#leave('left');
     });
     if (this.#reader === current) this.#pump();
   }
@@ -153,14 +183,19 @@ export class ResumableStream implements KeptAlive, Forgettable {
   /** See KeepAlive. */
   keepAlive(): void {
     const reader = this.#reader;
-    if (reader && !reader.isBlocked) reader.isBlocked = !writeComment(reader.exchange.answer);
+    if (reader && !reader.isBlocked) this.#noteTakes(reader, writeComment(reader.exchange.answer));
   }
 
   /** The clean end of the reader; what is remembered stays. */
-  end(): void {
+  end(how: ReaderEnd = 'ended'): void {
     if (!this.#reader) return;
     this.#reader.exchange.answer.end();
-    this.#leave('ended');
+    this.#leave(how);
+  }
+
+  /** See Stallable. The stream goes on without its reader, which comes again with its last id. */
+  giveUp(): void {
+    this.end('slow');
   }
 
   /**
@@ -173,7 +208,7 @@ export class ResumableStream implements KeptAlive, Forgettable {
     if (!reader?.isPrimed || this.#isFinished || this.#isForgotten || this.#options.budget.isHalfUsed) return;
     writeRetry(reader.exchange.answer, Math.min(retryMs, MAX_AWAY_MS));
     this.#setAwaited(true);
-    this.end();
+    this.end('away');
   }
 
   /** Leaves the reader's answer open: it goes on elsewhere, after all that waits here. */
@@ -203,6 +238,15 @@ export class ResumableStream implements KeptAlive, Forgettable {
     this.#setAwaited(false);
     this.clear();
     this.#options.budget.noteForgotten(this);
+    if (reader) reader.waitingBytes = 0;
+    if (this.#isFinished) this.end('complete');
+  }
+
+  /** See Forgettable. */
+  makeRoom(): void {
+    // Written to a reader that takes nothing, it would stay in memory where nobody counts it.
+    if (this.#reader?.isBlocked) this.end('slow');
+    this.forget();
   }
 
   /** Empties the memory: whoever resumes from before is told. */
@@ -218,6 +262,7 @@ export class ResumableStream implements KeptAlive, Forgettable {
     const kept = typeof json === 'string' || json.length * 2 > json.buffer.byteLength ? json : Buffer.from(json);
     this.#events.push(kept);
     this.#count(kept.length);
+    if (this.#reader) this.#reader.waitingBytes += kept.length;
     this.#pump();
     budget.makeRoom();
     this.#trim();
@@ -228,33 +273,47 @@ export class ResumableStream implements KeptAlive, Forgettable {
     this.#firstSeq++;
     const reader = this.#reader;
     if (!reader) return;
+    if (reader.isBlocked) reader.waitingBytes += json.length;
+    if (reader.waitingBytes > (this.#options.maxBytes ?? MAX_BYTES)) {
+      // Nobody can make whoever pushes wait, and nothing is kept: it comes again and is told that the outcome is unknown.
+      this.end('slow');
+      return;
+    }
     this.#write(reader, this.lastSeq, json);
-    if (this.#isFinished) this.end();
+    if (this.#isFinished) this.end('complete');
   }
 
   #pump(): void {
     const reader = this.#reader;
     if (!reader) return;
-    // What ends the stream is given to the connection at once: nobody would ask for the rest later.
-    while (reader.position < this.lastSeq && (!reader.isBlocked || this.#isFinished)) {
+    while (reader.position < this.lastSeq && !reader.isBlocked) {
       if (reader.position + 1 < this.#firstSeq) {
         // It read too slowly: it comes again with its last id, and is told that something is missing.
-        this.end();
+        this.end('slow');
         return;
       }
       this.#writeNext(reader);
     }
-    if (this.#isFinished && reader.position === this.lastSeq) this.end();
+    if (this.#isFinished && reader.position === this.lastSeq) this.end('complete');
   }
 
   #writeNext(reader: Reader): void {
     const seq = Math.max(reader.position + 1, this.#firstSeq);
-    this.#write(reader, seq, this.#events[seq - this.#firstSeq] as Buffer | string);
+    const json = this.#events[seq - this.#firstSeq] as Buffer | string;
+    reader.waitingBytes -= json.length;
+    this.#write(reader, seq, json);
   }
 
   #write(reader: Reader, seq: number, json: Buffer | string): void {
     reader.position = seq;
-    reader.isBlocked = !reader.exchange.answer.write(formatEvent({ id: this.#idOf(seq), data: json }));
+    this.#noteTakes(reader, reader.exchange.answer.write(formatEvent({ id: this.#idOf(seq), data: json })));
+  }
+
+  #noteTakes(reader: Reader, takes: boolean): void {
+    if (reader.isBlocked === !takes) return;
+    reader.isBlocked = !takes;
+    if (takes) this.#options.readers?.noteReads(this);
+    else this.#options.readers?.noteBlocked(this);
   }
 
   /** As an event of its own: its id says that everything before what the ring holds has been dealt with. */
@@ -267,14 +326,18 @@ export class ResumableStream implements KeptAlive, Forgettable {
 
   #trim(): void {
     const { maxBytes = MAX_BYTES, maxEvents = MAX_EVENTS, budget } = this.#options;
-    while (this.#events.length > 1 && (this.#bytes > maxBytes || this.#events.length > maxEvents || budget.isExceeded)) {
+    // Nothing follows the end: what its reader has yet to take is as much as it will ever be.
+    const unread = this.#isFinished && this.#reader ? this.#reader.position + 1 : Number.POSITIVE_INFINITY;
+    const isOver = () =>
+      budget.isExceeded || (this.#firstSeq < unread && (this.#bytes > maxBytes || this.#events.length > maxEvents));
+    while (this.#events.length > 1 && isOver()) {
       const first = this.#events.shift() as Buffer | string;
       this.#firstSeq++;
       this.#count(-first.length);
     }
     const reader = this.#reader;
     // A reader that is blocked would notice only when it drains, perhaps never.
-    if (reader && reader.position + 1 < this.#firstSeq) this.end();
+    if (reader && reader.position + 1 < this.#firstSeq) this.end('slow');
   }
 
   #setAwaited(isAwaited: boolean): void {
@@ -285,10 +348,14 @@ export class ResumableStream implements KeptAlive, Forgettable {
 
   #leave(how: ReaderEnd): void {
     const reader = this.#reader;
+    if (!reader) return;
     this.#reader = undefined;
-    reader?.onEnd?.(how);
+    const { readers } = this.#options;
+    if (reader.isBlocked) readers?.noteReads(this);
+    readers?.ended(reader.facts, how, reader.openedMs);
+    reader.onEnd?.(how);
     // Nobody holds it up any more.
-    if (reader?.isBlocked) this.onDrain?.();
+    if (reader.isBlocked) this.onDrain?.();
   }
 
   #idOf(seq: number): string {

@@ -15,6 +15,7 @@ import {
   watchProbes,
   type World,
 } from '../support/trouble.js';
+import { getStream, readMetric, type Worker } from '../support/slow-clients.js';
 import { waitFor } from '../support/wait-for.js';
 
 jest.setTimeout(120_000);
@@ -94,6 +95,9 @@ test('it is away for 20 s: owned sessions go on while the lease holds, then requ
   const load = startLoad(sessions);
   await load.untilAllServed(5000);
 
+  const connections = await Promise.all(
+    world.cluster.workers().map(async ({ pid, pod }) => ({ pod, socket: await pod.connectTo(pid) })),
+  );
   await redis.kill();
   const away = { over: passed(AWAY_MS), lapsed: passed(LEASE_MS), guarded: passed(LEASE_MS / 2 - 500) };
   // The lease was renewed at most a third of it ago, and a sixth is its margin: half of it is left at least.
@@ -108,7 +112,11 @@ test('it is away for 20 s: owned sessions go on while the lease holds, then requ
   ]);
   await waitFor('the leases to run out', away.lapsed, LEASE_MS);
   const ranAtLapse = world.ran().length;
-  for (const { answer, ms } of await needsRecord) {
+  // S105: also through the worker that owned the session a moment ago.
+  const streams = Promise.all(
+    connections.map(({ pod, socket }) => timed(() => sendRaw(pod.origin, getStream(HTTP, session.id), socket))),
+  );
+  for (const { answer, ms } of [...(await needsRecord), ...(await streams)]) {
     expect(answer.status).toBe(503);
     expect(answer.headers['retry-after']).toMatch(/^\d+$/);
     expect(ms).toBeLessThan(HOLD_MS + 3000);
@@ -127,6 +135,14 @@ test('it is away for 20 s: owned sessions go on while the lease holds, then requ
   expect({ owners: await ownerPids(), backends: await backendPids() }).toEqual(before);
   expect(report.notLive).toEqual([]);
   for (const ms of report.notReadyMs) expect(ms).toBeGreaterThan(3 * LEASE_MS);
+  const [one, other] = world.cluster.workers() as [Worker, Worker];
+  const first = await one.pod.beginAt(one.pid, getStream(HTTP, session.id));
+  const second = await other.pod.beginAt(other.pid, getStream(HTTP, session.id));
+  expect([first.answer.statusCode, second.answer.statusCode]).toEqual([200, 200]);
+  for await (const _part of first.answer);
+  expect(await readMetric(world.cluster, 'berth_streams')).toBe(1);
+  second.call.destroy();
+  await waitFor('no stream to be counted', async () => (await readMetric(world.cluster, 'berth_streams')) === 0);
   // A new session, too.
   await openSession(world.cluster.balancer.origin, HTTP);
 });

@@ -21,6 +21,11 @@ export class EventStreams {
     return this.#open.size;
   }
 
+  /** Bytes that nobody has taken. */
+  get waiting(): number {
+    return [...this.#open.values()].reduce((sum, { writableLength }) => sum + writableLength, 0);
+  }
+
   has(sessionId: string): boolean {
     return this.#open.has(sessionId);
   }

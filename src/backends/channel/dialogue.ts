@@ -1,9 +1,10 @@
 // JSON-RPC on one shared channel: calls go out under ids of ours, what the backend says goes where it belongs. Lives as long as the
 // channel.
 //
-// One slow reader: a caller that does not take its messages stops the reading of the channel, and with it every other call of the same
-// session to the same backend, until it reads on or its call ends. Holding the messages back in memory instead would have no bound,
-// and each session has a channel of its own: nobody else is slowed.
+// One slow reader: what his call says waits in the ring of his stream, and the channel is read on. Only when the ring fills is the
+// channel not read for a moment, in which a reader that merely got a burst catches up; other calls of the same session wait with it.
+// After that moment he is on his own: falling behind the ring ends his stream in order (resumable-stream.ts), not his call. Each session
+// has a channel of its own: nobody else is slowed.
 import { GatewayError } from '../../errors/gateway-error.js';
 import type { Clock } from '../../lifecycle/clock.js';
 import { errorText, isObject, type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
@@ -19,6 +20,8 @@ import { hasLineBreak, requestLine, RunningCalls, type TrackedCall } from './run
 
 /** To a question of which all calls that may have waited for it were cancelled or timed out. */
 const GIVEN_UP = { code: -32603, message: 'The client is not asked any more: the call that carried the request is over' };
+/** How long all calls of a channel wait for one caller, until he has taken everything. */
+const MAX_STALL_MS = 500;
 /** Node runs a timer at once that is longer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -57,7 +60,10 @@ export class Dialogue {
     const entry = this.#calls.make(call, timeoutMs, onNotRun);
     const text = requestLine(entry);
     this.#calls.add(entry);
-    call.sink.resume = () => this.#readOn(entry);
+    call.sink.resume = () => {
+      entry.isTooSlow = false;
+      this.#readOn(entry);
+    };
     const deadlineMs = clock.monotonicMs() + this.#arm(entry, timeoutMs);
     const taken = wire.send({
       id: entry.id,
@@ -178,9 +184,19 @@ export class Dialogue {
       this.#options.onStray(text);
       return;
     }
-    if (entry.call.sink.message(told, false) || !this.#calls.has(entry)) return;
+    if (!entry.call.sink.message(told, false) && this.#calls.has(entry)) this.#waitFor(entry);
+  }
+
+  /** Its caller takes nothing for now. */
+  #waitFor(entry: TrackedCall): void {
+    if (entry.isTooSlow || entry.call.sink.isNearBound === false || this.#slow.has(entry)) return;
+    const { clock, wire } = this.#options;
     this.#slow.add(entry);
-    this.#options.wire.pause();
+    entry.stall = clock.after(MAX_STALL_MS, () => {
+      entry.isTooSlow = true;
+      this.#readOn(entry);
+    });
+    wire.pause();
   }
 
   /**
@@ -221,6 +237,7 @@ export class Dialogue {
   }
 
   #readOn(entry: TrackedCall): void {
+    entry.stall?.cancel();
     if (this.#slow.delete(entry) && this.#slow.size === 0) this.#options.wire.resume();
   }
 

@@ -21,6 +21,10 @@ export interface TrackedCall {
   /** How long the backend may take, ms. */
   readonly timeoutMs: number;
   timer: Timer | undefined;
+  /** While the channel is not read for its sake. */
+  stall: Timer | undefined;
+  /** The channel has waited for its caller in vain, and does so no more until he has taken everything. */
+  isTooSlow: boolean;
   /** Once the client was asked something that may belong to it. */
   asking: AskingCall | undefined;
 }
@@ -50,6 +54,8 @@ export class RunningCalls {
       onNotRun,
       timeoutMs,
       timer: undefined,
+      stall: undefined,
+      isTooSlow: false,
       asking: undefined,
     };
   }
@@ -65,6 +71,7 @@ export class RunningCalls {
     if (!this.#byId.delete(entry.id)) return false;
     if (entry.progressToken !== undefined) this.#byToken.delete(keyOf(entry.progressToken));
     entry.timer?.cancel();
+    entry.stall?.cancel();
     return true;
   }
 

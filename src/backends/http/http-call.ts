@@ -11,6 +11,7 @@ import { EventReader } from './event-reader.js';
 import { streamHeaders } from './headers.js';
 import { judgeAnswer } from './judge-answer.js';
 import type { OpenState } from './open-state.js';
+import type { PausedCall } from './paused-calls.js';
 import { outcomeUnknown, reasonOf, transportError, unavailable } from './transport-error.js';
 
 /** How long the rest of an answer may take whose caller needs no more of it. */
@@ -30,7 +31,7 @@ type Mode = 'relay' | 'array' | 'events' | 'gather' | 'skip';
 /** An array of messages is kept whole until its end. */
 const MAX_ARRAY_BYTES = 16 * 1024 * 1024;
 
-export class HttpCall extends CallLife {
+export class HttpCall extends CallLife implements PausedCall {
   #mode: Mode = 'skip';
   #status = 0;
   #length: number | undefined;
@@ -44,10 +45,17 @@ export class HttpCall extends CallLife {
 
   protected skipRest(): void {
     this.#mode = 'skip';
-    if (this.#paused) {
-      this.#paused = false;
-      this.resumeReading();
-    }
+    if (this.#unpause()) this.resumeReading();
+  }
+
+  protected override finish(): void {
+    this.session.transport.paused.delete(this);
+    super.finish();
+  }
+
+  /** See PausedCall. */
+  letGo(): void {
+    this.call.sink.letGo?.();
   }
 
   protected onHead(status: number, headers: IncomingHttpHeaders): void {
@@ -183,12 +191,20 @@ export class HttpCall extends CallLife {
     if (this.#paused || this.done) return;
     this.#paused = true;
     this.pause();
+    this.session.transport.paused.add(this);
     this.call.sink.resume = () => {
-      if (!this.#paused) return;
-      this.#paused = false;
+      if (!this.#unpause()) return;
       this.#pump();
       if (!this.#paused) this.resumeReading();
     };
+  }
+
+  /** @returns whether it was paused */
+  #unpause(): boolean {
+    if (!this.#paused) return false;
+    this.#paused = false;
+    this.session.transport.paused.delete(this);
+    return true;
   }
 
   protected onEnd(): void {

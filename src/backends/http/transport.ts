@@ -10,6 +10,7 @@ import { type Credentials, NO_CREDENTIALS } from '../credentials/credentials.js'
 import { makeConnector } from './address-guard.js';
 import { Deadlines } from './deadlines.js';
 import { HeaderPlan } from './headers.js';
+import { PausedCalls } from './paused-calls.js';
 import { placeOf } from './sealed-session.js';
 import type { ReplyHandler, WaitingCount } from './reply-handler.js';
 
@@ -66,6 +67,7 @@ export class HttpTransport {
   readonly plan: HeaderPlan;
   readonly credentials: Credentials;
   readonly deadlines: Deadlines;
+  readonly paused: PausedCalls;
   readonly lostPattern: RegExp | undefined;
   readonly control: Pool;
   lastInfo: BackendInfo | undefined;
@@ -90,6 +92,7 @@ export class HttpTransport {
     this.plan = new HeaderPlan(options.name, options.config, url);
     this.credentials = options.credentials ?? NO_CREDENTIALS;
     this.deadlines = new Deadlines(options.clock);
+    this.paused = new PausedCalls(options.clock, () => this.#count.waiting);
     const pattern = options.config.type === 'http' ? options.config.lostSessionPattern : undefined;
     this.lostPattern = pattern ? new RegExp(pattern, 'i') : undefined;
     this.#origin = url.origin;
@@ -104,6 +107,7 @@ export class HttpTransport {
     this.#count.waiting++;
     handler.queue = this.#count;
     this.#calls.dispatch(options, handler);
+    if (this.#count.waiting > 0) this.paused.relieve();
     return true;
   }
 
@@ -116,6 +120,7 @@ export class HttpTransport {
 
   async close(): Promise<void> {
     this.deadlines.close();
+    this.paused.close();
     this.credentials.close();
     await Promise.all([this.#calls.destroy(), this.control.destroy()]);
   }

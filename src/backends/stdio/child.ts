@@ -51,6 +51,7 @@ export class Child {
   readonly #process: ChildProcessWithoutNullStreams | undefined;
   #group: ProcessGroup | undefined;
   #resolveGone!: () => void;
+  #lines: LineSplitter | undefined;
   #failure: ChildFailure | undefined;
   #ending = false;
   #exited = false;
@@ -97,14 +98,16 @@ export class Child {
     return stdin?.writable && !this.#ending && !this.#exited ? stdin : undefined;
   }
 
-  /** Stops reading stdout: the pipe fills and the child waits. */
+  /** Stops reading stdout behind this line: the pipe fills and the child waits. */
   pause(): void {
     // What a dead child left in the pipe is little, and holding it back would lose answers that were given.
-    if (!this.#exited) this.#process?.stdout.pause();
+    if (this.#exited) return;
+    this.#lines?.pause();
+    this.#process?.stdout.pause();
   }
 
   resume(): void {
-    this.#process?.stdout.resume();
+    if (this.#lines?.resume()) this.#process?.stdout.resume();
   }
 
   /** Ends the whole group: stdin closed, SIGTERM, SIGKILL. `failure`: why, if it did not end by itself. Repeating it does nothing. */
@@ -126,6 +129,7 @@ export class Child {
     const lines = new LineSplitter({ maxBytes: MAX_LINE_BYTES, onTooLong: () => this.#kill('line_too_long') }, (line) =>
       this.#listener.onLine(line),
     );
+    this.#lines = lines;
     child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
     child.stdout.on('end', () => lines.finish());
     child.stderr.on('data', (chunk: Buffer) => this.#listener.onStderr(chunk));
@@ -159,7 +163,7 @@ export class Child {
     };
     child.once('close', finish);
     this.#later(DRAIN_MS, finish);
-    child.stdout.resume();
+    this.resume();
   }
 
   /** The leader is dead; grandchildren may live on in its group. */

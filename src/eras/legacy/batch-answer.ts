@@ -16,6 +16,9 @@ const OPEN = Buffer.from('[');
 const COMMA = Buffer.from(',');
 const CLOSE = Buffer.from(']');
 
+/** Beside responses, what a slow reader may have waiting. */
+const MAX_UNREAD_BYTES = 1024 * 1024;
+
 export class BatchAnswer implements KeptAlive {
   nextCommentMs = 0;
   readonly #exchange: Exchange;
@@ -34,12 +37,19 @@ export class BatchAnswer implements KeptAlive {
     this.#exchange = exchange;
     this.#accepts = accepts;
     this.#headers = headers;
-    exchange.onAbort(() => {
-      this.#hasLeft = true;
-      this.#waiting = [];
-      this.#waitingBytes = 0;
-      this.#unblock();
-    });
+    exchange.onAbort(() => this.#leave());
+  }
+
+  /** See CallSink. */
+  get isNearBound(): boolean {
+    return this.#waitingBytes > MAX_UNREAD_BYTES / 4;
+  }
+
+  /** Its reader takes nothing, and nobody can come again for a batch: it is broken off. The calls go on. */
+  giveUp(): void {
+    if (!this.#isStream || this.#hasLeft) return;
+    this.#exchange.answer.destroy();
+    this.#leave();
   }
 
   /** As the stream of one of its requests: what is pushed there goes into the common answer. */
@@ -68,6 +78,7 @@ export class BatchAnswer implements KeptAlive {
   /** Something said during a call. @returns false when the reader takes no more for now */
   say(json: Buffer | string): boolean {
     this.begin();
+    if (this.#isBlocked && this.#waitingBytes > MAX_UNREAD_BYTES) this.giveUp();
     return this.#add(json);
   }
 
@@ -130,6 +141,13 @@ export class BatchAnswer implements KeptAlive {
     }
   }
 
+  #leave(): void {
+    this.#hasLeft = true;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#unblock();
+  }
+
   #unblock(): void {
     this.#isBlocked = false;
     if (this.#isStream) this.#pump();
@@ -150,6 +168,14 @@ export class BatchedStream implements CallStream {
 
   push(json: Buffer | string, isFinal = false): boolean {
     return isFinal ? this.#answer.respond(this, json) : this.#answer.say(json);
+  }
+
+  get isNearBound(): boolean {
+    return this.#answer.isNearBound;
+  }
+
+  giveUp(): void {
+    this.#answer.giveUp();
   }
 
   /** The whole answer is kept alive, not its parts. */

@@ -3,7 +3,7 @@ import type { CallSink } from '../../backends/backend.js';
 import { GatewayError, retryHeader, toGatewayError } from '../../errors/gateway-error.js';
 import { errorText, type RequestId } from '../../protocol/json-rpc.js';
 import { startEventStream } from '../../streams/event-stream.js';
-import type { Answer, Headers } from '../../streams/exchange.js';
+import type { Answer, Exchange, Headers } from '../../streams/exchange.js';
 import type { KeptAlive } from '../../streams/keep-alive.js';
 import type { ResumableStream } from '../../streams/resumable-stream.js';
 import type { AcceptedTypes } from './accept.js';
@@ -20,11 +20,15 @@ const TOOL_ERROR_BYTES = Buffer.from(TOOL_ERROR);
 const CANCELLED = new GatewayError('REQUEST_CANCELLED');
 
 /** The stream that carries the answer of a call. */
-export type CallStream = Pick<ResumableStream, 'push' | 'keepAlive' | 'onDrain' | 'sendAway' | 'finish'>;
+export type CallStream = Pick<
+  ResumableStream,
+  'push' | 'keepAlive' | 'onDrain' | 'sendAway' | 'finish' | 'isNearBound' | 'giveUp'
+>;
 
 export class LegacyCallAnswer implements CallSink, KeptAlive {
   nextCommentMs = 0;
   resume: (() => void) | undefined;
+  readonly #exchange: Pick<Exchange, 'answer' | 'onAbort'>;
   readonly #answer: Answer;
   readonly #accepts: AcceptedTypes;
   readonly #headers: Headers;
@@ -46,14 +50,15 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
    * @param onEnd once, with `ok`, `tool_error`, or the code of the error; NOT_OWNER is not written but told here: nothing had begun
    */
   constructor(
-    answer: Answer,
+    exchange: Pick<Exchange, 'answer' | 'onAbort'>,
     accepts: AcceptedTypes,
     headers: Headers,
     id: RequestId,
     openStream: (isFinal: boolean) => CallStream,
     onEnd: (outcome: string, error: GatewayError | undefined) => void,
   ) {
-    this.#answer = answer;
+    this.#exchange = exchange;
+    this.#answer = exchange.answer;
     this.#accepts = accepts;
     this.#headers = headers;
     this.#id = id;
@@ -74,6 +79,19 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
   /** As a stream has to carry them. */
   get carriesRequests(): boolean {
     return this.#accepts.events && !this.#ended && this.#body === 'none';
+  }
+
+  get isNearBound(): boolean {
+    return this.#stream?.isNearBound ?? false;
+  }
+
+  letGo(): void {
+    if (this.#stream) this.#stream.giveUp();
+    else if (this.#body === 'relayed') {
+      // Nobody can come back for the rest of a JSON body.
+      this.#answer.destroy();
+      this.resume?.();
+    }
   }
 
   message(json: Buffer | string, final: boolean): boolean {
@@ -107,6 +125,8 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     const length: Headers = contentLength === undefined ? {} : { 'content-length': String(contentLength) };
     this.#answer.start(200, { ...this.#headers, 'content-type': JSON_TYPE, ...length });
     this.#answer.onDrain(() => this.resume?.());
+    // A connection that is closed never drains: the rest of the body is read into nothing, so that the backend gets its connection back.
+    this.#exchange.onAbort(() => this.resume?.());
   }
 
   bodyChunk(chunk: Buffer): boolean {

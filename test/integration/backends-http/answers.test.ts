@@ -221,6 +221,30 @@ describe('answers of a backend', () => {
     expect((await eventsDone).messages).toHaveLength(6);
   });
 
+  test('slow callers that hold every connection are given up where others wait for one, not before', async () => {
+    const { session } = await open({}, {}, { connections: 2 });
+    const letGo: number[] = [];
+    const slow = [0, 1].map((n) => {
+      const sink = new CollectingSink();
+      sink.readiness.push(false);
+      const goOn = () => {
+        letGo.push(n);
+        sink.resume?.();
+      };
+      void callTool(session, 'big', { bytes: 20_000_000 }, { sink: Object.assign(sink, { letGo: goOn }) });
+      return sink;
+    });
+    await waitFor('both to be paused', () => slow.every(({ resume }) => resume !== undefined));
+    const begun = performance.now();
+    await waitFor('more time than anybody has while others wait', () => performance.now() - begun > 1500);
+    expect(letGo).toEqual([]);
+    expect((await callTool(session, 'echo', { text: 'quick' })).text).toContain('quick');
+    // One for each that waits: the other one is let alone.
+    expect(letGo).toHaveLength(1);
+    for (const { resume } of slow) resume?.();
+    for (const { done } of slow) expect((await done).text).toHaveLength(20_000_000);
+  });
+
   test('a stream that ends without the response leaves the outcome unknown', async () => {
     const { session, strict } = await open();
     strict.once('tools/call', (_request, response) => {

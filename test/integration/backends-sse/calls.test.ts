@@ -215,17 +215,26 @@ test('an event without end, and one that is too large, end the stream', async ()
   expect(raw.streams).toHaveLength(2);
 });
 
-test('a caller that reads slowly stops the reading of its stream until it reads on', async () => {
+test('a caller that reads slowly stops the reading of its stream for a moment, in which it may read on', async () => {
   const { session, raw } = await open();
   const pad = 'p'.repeat(64 * 1024);
   const slow = callTool(session, 1, 'progress', { steps: 400, pad }, { progressToken: 't', slow: true });
   await waitFor('the first message', () => slow.progress.length === 1);
   await waitFor('the server to be held back', () => raw.last.response.writableLength > 0);
-  expect(slow.progress).toHaveLength(1);
   slow.isSlow = false;
   slow.resume?.();
   await slow.response;
   expect(slow.progress).toHaveLength(400);
+});
+
+test('a caller that does not read holds up the other calls of his stream for a moment only', async () => {
+  const { session, raw } = await open();
+  const pad = 'p'.repeat(64 * 1024);
+  const slow = callTool(session, 1, 'progress', { steps: 100, pad }, { progressToken: 't', slow: true });
+  await waitFor('the server to be held back', () => raw.last.response.writableLength > 0);
+  for (let id = 2; id < 6; id++) expect((await callTool(session, id, 'echo').response).id).toBe(id);
+  expect(slow.progress).toHaveLength(100);
+  await slow.response;
 });
 
 test('what came before the end of a stream is given to a slow caller too', async () => {

@@ -300,21 +300,42 @@ test('what waits for a child that does not read is asked again at its write, and
   expect(asked[0]?.ends).toBe(0);
 });
 
-test('a caller that reads slowly stops the reading of its child until it reads on', async () => {
+test('a caller that does not read holds up the other calls of his child for a moment only', async () => {
   const { session } = await open();
   const pad = 'p'.repeat(1024);
-  const slow = callTool(session, 1, 'progress', { steps: 3000, pad }, { progressToken: 1, slow: true });
-  const other = callTool(session, 2, 'counter');
-  await waitFor('the first messages', () => slow.progress.length > 0);
-  const idle = new Fixture();
-  fixtures.push(idle);
-  // Another session has a child of its own: it is not slowed.
-  await callTool(idle.session().session, 1, 'counter').response;
-  expect(slow.progress.length).toBeLessThan(500);
-  expect(other.ends).toBe(0);
+  const slow = callTool(session, 1, 'progress', { steps: 3000, pad, hold: 'slow' }, { progressToken: 1, slow: true });
+  // Behind three megabytes of the slow one's, while that still takes nothing.
+  expect((await callTool(session, 2, 'counter').response).result.count).toBe(1);
+  expect(slow.progress).toHaveLength(3000);
+  const begun = performance.now();
+  for (let n = 2; n < 12; n++) expect((await callTool(session, n, 'counter').response).result.count).toBe(n);
+  // They would take five seconds if each of them waited for him once more.
+  expect(performance.now() - begun).toBeLessThan(2500);
+  await callTool(session, 20, 'release', { hold: 'slow' }).response;
+  expect((await slow.response).result).toEqual({ released: 'slow' });
+});
+
+test('a caller who catches up in that moment gets everything from the line on at which it was paused', async () => {
+  const { session } = await open();
+  const progress = (n: number) =>
+    JSON.stringify({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 1, progress: n } });
+  // All of it is one write of the child.
+  const line = [...[1, 2, 3].map(progress), '{"jsonrpc":"2.0","id":$ID,"result":{}}'].join('\n');
+  const slow = callTool(session, 1, 'raw', { line }, { progressToken: 1, slow: true });
+  let inOneTurn = 0;
+  const take = slow.message.bind(slow);
+  slow.message = (json, final) => {
+    if (slow.progress.length === 0) {
+      setImmediate(() => {
+        inOneTurn = slow.progress.length;
+      });
+    }
+    return take(json, final);
+  };
+  await waitFor('the first message', () => inOneTurn > 0);
+  expect(inOneTurn).toBe(1);
   slow.isSlow = false;
   slow.resume?.();
   await slow.response;
-  expect(slow.progress).toHaveLength(3000);
-  await other.response;
+  expect(slow.progress.map(({ params }) => (params as Answer).progress)).toEqual([1, 2, 3]);
 });

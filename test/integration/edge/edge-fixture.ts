@@ -5,6 +5,7 @@ import type { Authenticate } from '../../../src/auth/principals.js';
 import { makeHostGuard } from '../../../src/edge/host-guard.js';
 import { McpEndpoint } from '../../../src/edge/mcp-endpoint.js';
 import { makePublicServer } from '../../../src/edge/public-server.js';
+import { UnreadBytes, type UnreadBytesOptions } from '../../../src/edge/unread-bytes.js';
 import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { systemClock } from '../../../src/lifecycle/clock.js';
 import { digestOf } from '../../../src/protocol/ids.js';
@@ -17,11 +18,14 @@ export interface EdgeOptions {
   readonly authenticate?: Authenticate;
   /** What backends want besides the usual. */
   readonly forwardHeaders?: readonly string[];
+  readonly unread?: Partial<UnreadBytesOptions>;
 }
 
 export class Edge {
   readonly seen: Exchange[] = [];
   readonly refused: string[] = [];
+  /** Why connections were closed whose clients did not read. */
+  readonly cut: string[] = [];
   readonly guard = makeHostGuard({ hosts: ['gateway.test'], origins: ['https://app.test'] }, '127.0.0.1:0');
   draining = false;
   locked = false;
@@ -30,7 +34,7 @@ export class Edge {
   readonly endpoint: McpEndpoint;
   readonly #server: Server;
 
-  constructor({ authenticate, forwardHeaders = [] }: EdgeOptions = {}) {
+  constructor({ authenticate, forwardHeaders = [], unread }: EdgeOptions = {}) {
     this.endpoint = new McpEndpoint({
       hostGuard: this.guard,
       hasServer: (id) => id === '' || id === 'support',
@@ -56,6 +60,12 @@ export class Edge {
       endpointPaths: () => ['/mcp', '/servers/support/mcp'],
       isReady: () => ({ ready: !this.draining, reasons: this.draining ? ['draining'] : [] }),
       keepAliveTimeoutMs: 5000,
+      unreadBytes: new UnreadBytes({
+        clock: systemClock,
+        maxStallMs: () => 60_000,
+        onCut: (reason) => this.cut.push(reason),
+        ...unread,
+      }),
     });
   }
 

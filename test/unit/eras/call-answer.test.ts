@@ -19,6 +19,11 @@ const unavailable = () => new GatewayError('BACKEND_UNAVAILABLE', { details: { b
 
 function make(accepts: AcceptedTypes, isPrimed = false) {
   const answer = new RecordingAnswer();
+  const left: Array<() => void> = [];
+  const exchange = { answer, onAbort: (listener: () => void) => void left.push(listener) } as unknown as Exchange;
+  const leave = () => {
+    for (const listener of left) listener();
+  };
   const ends: Array<{ outcome: string; error: string | undefined }> = [];
   const openStream = () => {
     const stream = new ResumableStream({
@@ -27,13 +32,13 @@ function make(accepts: AcceptedTypes, isPrimed = false) {
       epoch: 1,
       budget: new EventBudget(),
     });
-    stream.attach({ exchange: { answer, onAbort: () => undefined } as unknown as Exchange, headers: VERSION, isPrimed });
+    stream.attach({ exchange, headers: VERSION, isPrimed });
     return stream;
   };
-  const call = new LegacyCallAnswer(answer, accepts, VERSION, 'call', openStream, (outcome, error) => {
+  const call = new LegacyCallAnswer(exchange, accepts, VERSION, 'call', openStream, (outcome, error) => {
     ends.push({ outcome, error: error?.code });
   });
-  return { answer, call, ends };
+  return { answer, call, ends, leave };
 }
 
 function expectOneAnswer({ answer, ends }: ReturnType<typeof make>, outcome: string) {
@@ -93,6 +98,17 @@ describe('notifications before the response', () => {
     expect(made.answer.text).toBe(RESULT);
   });
 
+  it('end for a slow reader where others wait for what the call holds', () => {
+    const { answer, call, ends } = make(BOTH);
+    let resumed = 0;
+    call.resume = () => void resumed++;
+    answer.takes = false;
+    call.message(PROGRESS, false);
+    call.letGo();
+    expect([answer.ends, resumed, ends.length]).toEqual([1, 1, 0]);
+    expect(call.message(PROGRESS, false)).toBe(true);
+  });
+
   it('make the backend wait for a slow reader, and go on when it reads', () => {
     const { answer, call } = make(BOTH);
     let resumed = 0;
@@ -105,6 +121,28 @@ describe('notifications before the response', () => {
 });
 
 describe('a JSON body of the backend', () => {
+  it('is broken off where others wait for what it holds', () => {
+    const made = make(BOTH);
+    let resumed = 0;
+    made.call.resume = () => void resumed++;
+    made.call.bodyStart(LONG.length);
+    made.answer.takes = false;
+    made.call.bodyChunk(Buffer.from(LONG.slice(0, 10)));
+    made.call.letGo();
+    expect([made.answer.log.at(-1), resumed]).toEqual(['destroy', 1]);
+  });
+
+  it('is read on when its caller leaves, who would never drain', () => {
+    const { answer, call, leave } = make(BOTH);
+    let resumed = 0;
+    call.resume = () => void resumed++;
+    call.bodyStart(LONG.length);
+    answer.takes = false;
+    expect(call.bodyChunk(Buffer.from(LONG.slice(0, 10)))).toBe(false);
+    leave();
+    expect(resumed).toBe(1);
+  });
+
   it.each([
     ['both', BOTH],
     ['JSON only', JSON_ONLY],

@@ -92,7 +92,7 @@ describe.each(['moved', 'ended'] as const)('a session that has %s', (how) => {
 it('sends whoever resumed a call to the next owner, and keeps him when there is none', () => {
   for (const [how, ends, data] of [
     ['moved', ['moved'], []],
-    ['ended', ['ended'], ['"result"']],
+    ['ended', ['complete'], ['"result"']],
   ] as const) {
     const { streams } = make();
     const call = streams.openCall(1);

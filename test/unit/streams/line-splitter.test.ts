@@ -55,3 +55,21 @@ test('a longer line can be skipped: its ends are told in its place, the next one
   }
   expect(told).toEqual(Array.from({ length: 4 }, () => ['a', '1024:1 1024:2', 'b', '1024:1 1024:2']).flat());
 });
+
+test('it can be paused within a chunk, and goes on where it was', () => {
+  const lines: string[] = [];
+  const splitter: LineSplitter = new LineSplitter({ maxBytes: 1000, onTooLong: 'cut' }, (line) => {
+    lines.push(line.toString());
+    if (lines.length % 2 === 0) splitter.pause();
+  });
+  splitter.push(Buffer.from('1\n2\n3\n4\n5'));
+  expect(lines).toEqual(['1', '2']);
+  splitter.push(Buffer.from('5\n6'));
+  expect(lines).toHaveLength(2);
+  expect(splitter.resume()).toBe(false);
+  expect(lines).toEqual(['1', '2', '3', '4']);
+  expect(splitter.resume()).toBe(true);
+  splitter.push(Buffer.from('6\n'));
+  expect(lines).toEqual(['1', '2', '3', '4', '55', '66']);
+  expect(splitter.resume()).toBe(true);
+});

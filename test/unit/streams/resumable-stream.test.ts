@@ -6,6 +6,8 @@ import type { Exchange } from '../../../src/streams/exchange.js';
 import { LastEventId } from '../../../src/streams/last-event-id.js';
 import { type NewReader, ResumableStream, type ResumableStreamOptions } from '../../../src/streams/resumable-stream.js';
 import { eventsOf } from '../../support/raw-request.js';
+import { Readers } from '../../../src/streams/readers.js';
+import { FakeClock } from '../../support/fake-clock.js';
 import { RecordingAnswer } from './recording-answer.js';
 
 const SESSION = 'abcdefghijklmnopqrstuv';
@@ -52,7 +54,7 @@ test('every event carries an id, and the last one is marked', () => {
     { session: SESSION, stream: { kind: 'call', id: 7 }, epoch: 3, seq: 2, isFinal: true },
   ]);
   expect(reader.answer.ends).toBe(1);
-  expect(reader.ends).toEqual(['ended']);
+  expect(reader.ends).toEqual(['complete']);
 });
 
 test('a reader that left gets exactly what it missed, however often it drops', () => {
@@ -141,7 +143,7 @@ test('a stream that is forgotten gives its reader the rest and what comes, and k
   expect(reader.seqs()).toEqual([1, 2, 3, 4, 5]);
   expect(decodeEventId(reader.events().at(-1)?.id ?? '', SESSION)).toMatchObject({ isFinal: true });
   expect(reader.answer.ends).toBe(1);
-  expect(reader.ends).toEqual(['ended']);
+  expect(reader.ends).toEqual(['complete']);
   expect(budget.bytes).toBe(0);
 });
 
@@ -171,7 +173,7 @@ test('a slow reader gets the rest as it reads; one that falls behind the ring is
   slow.answer.takes = false;
   for (let n = 3; n <= 20; n++) stream.push(String(n));
   expect(slow.answer.ends).toBe(1);
-  expect(slow.ends).toEqual(['ended']);
+  expect(slow.ends).toEqual(['slow']);
   expect(drains).toBe(2);
   const again = read(stream, { after: 3 });
   expect(isGap(again.events()[0]?.data ?? '')).toBe(true);
@@ -185,7 +187,7 @@ describe('a reader that is sent away', () => {
     const first = read(stream, { isPrimed: true });
     stream.push('{"n":1}');
     stream.sendAway(300);
-    expect(first.ends).toEqual(['ended']);
+    expect(first.ends).toEqual(['away']);
     expect(first.answer.text.match(/^retry: .*/gm)?.at(-1)).toBe('retry: 300');
     expect([away, stream.isAwaited]).toEqual([[true], true]);
     stream.push('{"n":2}');
@@ -226,6 +228,151 @@ describe('a reader that is sent away', () => {
     stream.push('{"n":1}', true);
     expect(reader.events().at(-1)?.data).toBe('{"n":1}');
   });
+});
+
+describe('a reader that takes nothing', () => {
+  const STALL_MS = 30_000;
+
+  function blocked(options: Partial<ResumableStreamOptions> = {}) {
+    const clock = new FakeClock();
+    const told: string[] = [];
+    const readers = new Readers({ clock, onEnded: (_facts, how) => void told.push(how) });
+    const stream = makeStream({ readers, ...options });
+    const reader = read(stream);
+    reader.answer.takes = false;
+    stream.push('1');
+    return { clock, readers, told, stream, reader };
+  }
+
+  test('for 30 s is ended in order; the stream goes on without it and gives it everything when it comes again', () => {
+    const { clock, readers, told, stream, reader } = blocked();
+    let drains = 0;
+    stream.onDrain = () => void drains++;
+    stream.push('2');
+    clock.advance(STALL_MS - 1000);
+    expect([reader.answer.ends, drains]).toEqual([0, 0]);
+    clock.advance(1500);
+    expect([reader.answer.ends, drains]).toEqual([1, 1]);
+    expect(reader.ends).toEqual(['slow']);
+    // Whoever pushes is held up no more.
+    expect(stream.push('3', true)).toBe(true);
+    const again = read(stream, { after: 1 });
+    expect(again.events().map(({ data }) => data)).toEqual(['2', '3']);
+    expect(told).toEqual(['slow', 'complete']);
+    expect([readers.open, readers.blocked, clock.pendingTimers]).toEqual([0, 0, 0]);
+  });
+
+  test('for a while, again and again, is left alone', () => {
+    const { clock, stream, reader } = blocked();
+    for (let n = 2; n < 10; n++) {
+      clock.advance(STALL_MS - 1000);
+      reader.answer.drain();
+      reader.answer.takes = false;
+      stream.push(String(n));
+    }
+    expect(reader.answer.ends).toBe(0);
+    expect(reader.events()).toHaveLength(9);
+  });
+
+  test('has its end waiting for it as well, and then no longer', () => {
+    const { clock, stream, reader } = blocked();
+    stream.push('2', true);
+    expect(reader.events().map(({ data }) => data)).toEqual(['1']);
+    reader.answer.drain();
+    expect(reader.events().map(({ data }) => data)).toEqual(['1', '2']);
+    expect(reader.ends).toEqual(['complete']);
+
+    const late = blocked();
+    late.stream.push('2', true);
+    late.clock.advance(STALL_MS + 1000);
+    expect(late.reader.ends).toEqual(['slow']);
+    expect(late.stream.hasMoreAfter(1)).toBe(true);
+    expect(clock.pendingTimers).toBeLessThanOrEqual(1);
+  });
+
+  test('loses nothing to the end of its stream, however large that is', () => {
+    const { stream, reader } = blocked({ maxBytes: 1000 });
+    stream.push('2'.repeat(900));
+    stream.push('3'.repeat(5000), true);
+    reader.answer.drain();
+    expect(reader.events().map(({ data }) => data.length)).toEqual([1, 900, 5000]);
+    expect(reader.ends).toEqual(['complete']);
+  });
+
+  test('is not waited for where memory runs out', () => {
+    const budget = new EventBudget(1000);
+    const { stream, reader } = blocked({ budget });
+    stream.push('2'.repeat(800), true);
+    const other = makeStream({ budget });
+    other.push('x'.repeat(900));
+    expect(reader.ends).toEqual(['slow']);
+    // Nothing of it was put where nobody counts it.
+    expect(reader.answer.text).not.toContain('222');
+    expect(stream.isForgotten).toBe(true);
+    expect(budget.bytes).toBe(900);
+  });
+
+  test('tells whoever reads for others as well that he should wait, before it is too late', () => {
+    const { stream, reader } = blocked({ maxEvents: 100 });
+    expect(stream.isNearBound).toBe(false);
+    for (let n = 0; n < 26; n++) stream.push('x');
+    expect(stream.isNearBound).toBe(true);
+    reader.answer.drain();
+    expect(stream.isNearBound).toBe(false);
+    // What it has read already may fill the ring.
+    for (let n = 0; n < 200; n++) stream.push('x');
+    reader.answer.takes = false;
+    stream.push('y');
+    expect(stream.isNearBound).toBe(false);
+    stream.push('y'.repeat(300_000));
+    expect(stream.isNearBound).toBe(true);
+  });
+
+  test('of a stream that is forgotten gets what comes up to a bound, then its end', () => {
+    const { stream, reader } = blocked({ maxBytes: 1000 });
+    stream.forget();
+    for (let n = 0; n < 9; n++) stream.push('x'.repeat(100));
+    expect(reader.answer.ends).toBe(0);
+    reader.answer.drain();
+    reader.answer.takes = false;
+    for (let n = 0; n < 20; n++) stream.push('y'.repeat(100));
+    expect(reader.ends).toEqual(['slow']);
+    expect(reader.events().length).toBeLessThan(25);
+  });
+
+  test('is not blamed for the time in which this process was stopped', () => {
+    const { clock, reader } = blocked();
+    clock.jump(10 * STALL_MS);
+    clock.advance(1000);
+    expect(reader.answer.ends).toBe(0);
+    clock.advance(STALL_MS);
+    expect(reader.answer.ends).toBe(1);
+  });
+});
+
+test('who reads is counted, and each end told once with its reason', () => {
+  const told: string[] = [];
+  const readers = new Readers({
+    clock: new FakeClock(),
+    onOpened: ({ isGet }) => void told.push(isGet ? 'GET' : 'POST'),
+    onEnded: (_facts, how) => void told.push(how),
+  });
+  const stream = makeStream({ readers });
+  const gone = read(stream);
+  expect(readers.open).toBe(1);
+  gone.leave();
+  gone.leave();
+  read(stream);
+  const last = read(stream);
+  expect(readers.open).toBe(1);
+  stream.move();
+  stream.end();
+  last.leave();
+  read(stream);
+  stream.push('1', true);
+  stream.end();
+  expect(told).toEqual(['GET', 'left', 'GET', 'replaced', 'GET', 'moved', 'GET', 'complete']);
+  expect(readers.open).toBe(0);
 });
 
 test('the newest reader wins, and the one before ends cleanly', () => {
