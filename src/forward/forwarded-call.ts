@@ -35,6 +35,7 @@ export class ForwardedCall implements StreamReceiver {
   #stalled = false;
   /** What was passed on so far ends where an event ends. */
   #atBoundary = true;
+  #endsInLf = true;
   /** Of a stream that another owner could go on with. */
   #lastId: LastEventId | undefined;
   #ended = false;
@@ -85,10 +86,11 @@ export class ForwardedCall implements StreamReceiver {
       this.#mode = 'stream';
       const headers = withoutInternal(head.headers);
       if (wholeBytes !== undefined) headers['content-length'] = String(wholeBytes);
-      if (this.#exchange.method === 'GET') this.#lastId = new LastEventId();
       const { body } = this.#exchange;
-      if (body?.kind === 'batch' && headers['content-type'] === 'text/event-stream')
-        this.#exchange.unanswered = new UnansweredIds(body.ids);
+      if (headers['content-type'] === 'text/event-stream') {
+        this.#lastId = new LastEventId();
+        if (body?.kind === 'batch') this.#exchange.unanswered = new UnansweredIds(body.ids);
+      }
       this.#exchange.answer.onDrain(() => this.#onDrain());
       this.#exchange.answer.start(status, headers);
     }
@@ -132,7 +134,7 @@ export class ForwardedCall implements StreamReceiver {
       const parts = this.#parts;
       const body = parts.length > 1 ? Buffer.concat(parts) : parts[0] && detachSmall(parts[0]);
       // A stream that was attached again, and whose session has ended: its client asks anew and is told then.
-      if (this.#exchange.answer.started) this.#exchange.answer.end();
+      if (this.#exchange.answer.started) this.#endStarted();
       else this.#exchange.answer.send(head.status, withoutInternal(head.headers), body);
       this.#finish({ kind: 'answered', status: head.status });
     } else {
@@ -144,7 +146,10 @@ export class ForwardedCall implements StreamReceiver {
 
   onLoss(loss: StreamLoss, reason: string): void {
     if (this.#done) return;
-    if (this.#exchange.method === 'GET' && this.#mode === 'stream' && !this.#passRest()) {
+    const isStream = this.#mode === 'stream' && this.#lastId !== undefined;
+    if (isStream && (this.#exchange.method === 'POST' || this.#exchange.awaits !== undefined)) {
+      this.#closePart();
+    } else if (this.#exchange.method === 'GET' && isStream && !this.#passRest()) {
       // Cut in the middle of an event: nothing may follow it. The clean end makes the client drop it and come again.
       this.#complete();
       return;
@@ -153,6 +158,21 @@ export class ForwardedCall implements StreamReceiver {
     // before it has END, so what we still hold has not begun.
     const begun = loss !== 'unserved' && this.#stream?.isHandedOver !== false;
     this.#finish(begun ? { kind: 'broken', reason } : { kind: 'notBegun', reason });
+  }
+
+  /** A stream of which nothing follows; who waits for an answer is still given one. */
+  #endStarted(): void {
+    if (this.#exchange.awaits === undefined) this.#exchange.answer.end();
+  }
+
+  /**
+   * An event that was passed on in part becomes one of a type that nobody listens for, so that it is not taken for a whole one and what
+   * comes next is not taken for its end.
+   */
+  #closePart(): void {
+    if (this.#atBoundary) return;
+    this.#exchange.answer.write(this.#endsInLf ? 'event: cut\n\n' : '\nevent: cut\n\n');
+    this.#atBoundary = true;
   }
 
   /** @returns whether it ends where an event ends, so that another owner can go on */
@@ -167,7 +187,9 @@ export class ForwardedCall implements StreamReceiver {
       if (this.#lastId.value !== undefined) this.#exchange.resumeAfter = this.#lastId.value;
     }
     this.#exchange.unanswered?.push(part);
-    this.#atBoundary = part.length > 1 ? part.at(-1) === LF && part.at(-2) === LF : this.#atBoundary && part[0] === LF;
+    const wasInLf = this.#endsInLf;
+    this.#endsInLf = part.at(-1) === LF;
+    this.#atBoundary = this.#endsInLf && (part.length > 1 ? part.at(-2) === LF : wasInLf);
     if (this.#exchange.answer.write(part)) {
       this.#stream?.giveBack(part.length);
     } else {

@@ -16,6 +16,7 @@ import type { ListKind, SessionCatalogs } from './session-catalogs.js';
 import type { CallInFlight, Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
 import type { ServeOutcome } from './serve-session.js';
+import { CallStreams } from './call-streams.js';
 import { versionHeader } from './version-header.js';
 
 export interface RequestServerParts {
@@ -79,9 +80,8 @@ export class RequestServer {
     return new Promise((resolve) => {
       const { id } = body.message;
       const headers = versionHeader(session);
-      const openStream = (isFinal: boolean) =>
-        shared ? shared.openStream(isFinal) : session.openCallStream(id, exchange, headers);
-      const answer = new LegacyCallAnswer(exchange.answer, accepts, headers, id, openStream, (outcome, error) => {
+      const opener = new CallStreams(session, exchange, id, headers, shared);
+      const answer = new LegacyCallAnswer(exchange.answer, accepts, headers, id, opener, (outcome, error) => {
         session.leave();
         session.lastUsedMs = clock.wallMs();
         keepAlive.remove(answer);
