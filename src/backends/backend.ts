@@ -7,6 +7,12 @@ import type { JsonRpcErrorObject, JsonRpcNotification, JsonRpcRequest, RequestId
 import type { Capabilities, Implementation } from '../protocol/mcp.js';
 import type { Headers } from '../streams/exchange.js';
 
+/** Where the stream outside calls begins, unless it runs already. */
+export interface ListenFrom extends ResumePoint {
+  /** Also if it runs: what it brought is wanted once more. */
+  readonly again: boolean;
+}
+
 /** What a backend told of itself at initialize. */
 export interface BackendInfo {
   readonly protocolVersion: string;
@@ -29,6 +35,16 @@ export interface BackendCall {
   readonly sink: CallSink;
   /** Of what prepares an open session (`BackendSessionHost.opened`): ahead of those who wait for that, and no reason to open it anew. */
   readonly isPreparation?: boolean;
+  /** Begun by an earlier owner: nothing is sent again, the stream of its answer goes on. Only where `resumesStreams`. */
+  readonly resume?: ResumePoint;
+}
+
+/** Where an event stream of a backend goes on. */
+export interface ResumePoint {
+  /** The backend's own id of the last event that was passed on; checked by whoever makes it. */
+  readonly eventId: string;
+  /** Of the backend session that issued it. */
+  readonly generation: number;
 }
 
 /**
@@ -41,6 +57,11 @@ export interface CallSink {
    * @returns false: the caller reads slowly; send no more until `resume` is called.
    */
   message(json: Buffer | string, final: boolean): boolean;
+  /**
+   * The backend's own id of the event whose message follows; undefined: it has none. `isAlone`: the event has no message, and everything
+   * before it has been handed on.
+   */
+  mark?(eventId: string | undefined, isAlone?: boolean): void;
   /** The response comes as the bytes of one JSON body, relayed unparsed (HTTP backends, application/json, status 200). */
   bodyStart(contentLength: number | undefined): void;
   /** @returns as for `message`. */
@@ -96,6 +117,9 @@ export interface RunningCall {
   cancel(reason: string, notify: boolean, headers?: Headers): void;
 }
 
+/** Of a call that failed before anything of it began. */
+export const NOTHING_RUNS: RunningCall = { mayHaveRun: false, cancel: () => undefined };
+
 /** What a backend session may use of the session it belongs to. */
 export interface BackendSessionHost {
   /** For logs: the session's reference. */
@@ -135,6 +159,13 @@ export interface BackendSessionHost {
   forget?(id: RequestId): void;
   /** A notification outside any call (GET stream, stdio), as JSON text. */
   onNotification(json: Buffer | string): void;
+  /**
+   * The backend's own id of the event outside any call that it sent last, told before what the event says; undefined: it had none. '': it
+   * offers no stream outside calls.
+   */
+  onEventId?(eventId: string | undefined): void;
+  /** The backend does not go on where its stream outside calls was cut off: something may be missing from here on. */
+  onEventsLost?(): void;
   /** The backend's state is gone and `onStateLoss` is `fail`: the session has to end. */
   onStateLost(reason: string): void;
   /** Who wants to know how the backend fares: its breaker. Set by health/, absent for a probe's own session. */
@@ -168,6 +199,8 @@ export interface BackendSession {
   readonly isOpen: boolean;
   /** True if something of it (a stdio child) cannot be passed to another worker. */
   readonly isBoundToWorker: boolean;
+  /** Its streams can be taken up again by another worker, if the backend gives event ids. */
+  readonly resumesStreams?: boolean;
   /** Client headers that it was opened with and that may be passed on: for what we ask in it by ourselves. Undefined where none are kept. */
   readonly openedWith?: Headers | undefined;
   /**
@@ -186,9 +219,9 @@ export interface BackendSession {
   respond(id: RequestId, json: Buffer | string, headers: Headers): Promise<void>;
   /**
    * The client has a standalone stream open (or no longer): keep a GET stream to the backend. `headers`: client headers of that GET,
-   * which may be passed on.
+   * which may be passed on. `from`: see ListenFrom.
    */
-  setListening(listening: boolean, headers?: Headers): void;
+  setListening(listening: boolean, headers?: Headers, from?: ListenFrom): void;
   /** The backend is back from being away: a stream that waits for its next attempt makes it within `withinMs`. */
   reconnect?(withinMs: number): void;
   /** What the record holds of it, if it was saved. */

@@ -1,5 +1,6 @@
 // The one execution path of a worker: what the public edge and the internal listener hand their exchanges to.
 import { VERSION } from '../config/version.js';
+import type { GatewayError } from '../errors/gateway-error.js';
 import { serveStatus } from '../forward/status-call.js';
 import { Execution } from '../routing/execute.js';
 import { HoldRoom } from '../routing/hold-room.js';
@@ -7,6 +8,7 @@ import { OwnerCache } from '../routing/owner-cache.js';
 import { makeProbe } from '../routing/probe.js';
 import { SharedReads } from '../routing/shared-reads.js';
 import { serveEnd } from '../sessions/end-over-hop.js';
+import { CallResumer } from '../sessions/resume-call.js';
 import { InitializeServer } from '../sessions/serve-initialize.js';
 import { RequestServer } from '../sessions/serve-request.js';
 import { SessionServer } from '../sessions/serve-session.js';
@@ -29,6 +31,8 @@ export function makeExecution(
 ) {
   const { table, backends, ender, ownRequests, sessionBackends, catalogs, standing, clientRequests } = sessions;
   const keepAlive = new KeepAlive(clock);
+  const onBackendError = (backend: string, error: GatewayError) =>
+    metrics.backendErrors.inc(backend, String(error.details?.reason ?? error.code));
   const requests = new RequestServer({
     clock,
     keepAlive,
@@ -36,14 +40,17 @@ export function makeExecution(
     catalogs,
     standing: new StandingServer({ clock, sessionBackends, catalogs, ownRequests, standing }),
     clientRequests,
-    onBackendError: (backend, error) => metrics.backendErrors.inc(backend, String(error.details?.reason ?? error.code)),
+    onBackendError,
   });
+  const maxCallMs = () => live.config.limits.requestTimeout;
+  const resumer = new CallResumer({ clock, maxCallMs, onBackendError });
   const audit = makeAudit(log);
   const sessionServer = new SessionServer({
     clock,
     ender,
     keepAlive,
     requests,
+    resumer,
     clientRequests,
     standing,
     audit,

@@ -19,11 +19,6 @@ import { MAX_DATA_BYTES } from './limits.js';
 import type { HopStream, StreamLoss, StreamReceiver } from './stream.js';
 
 const LF = 0x0a;
-/**
- * Ends an event that was cut off as one of a type that no client of the protocol reads: a blank line alone would hand them the
- * beginning of a message.
- */
-const BROKEN = 'event: broken\n\n';
 
 export class ForwardedCall implements StreamReceiver {
   readonly #exchange: Exchange;
@@ -91,10 +86,11 @@ export class ForwardedCall implements StreamReceiver {
       this.#mode = 'stream';
       const headers = withoutInternal(head.headers);
       if (wholeBytes !== undefined) headers['content-length'] = String(wholeBytes);
-      if (this.#exchange.method === 'GET') this.#lastId = new LastEventId();
       const { body } = this.#exchange;
-      if (body?.kind === 'batch' && headers['content-type'] === 'text/event-stream')
-        this.#exchange.unanswered = new UnansweredIds(body.ids);
+      if (headers['content-type'] === 'text/event-stream') {
+        this.#lastId = new LastEventId();
+        if (body?.kind === 'batch') this.#exchange.unanswered = new UnansweredIds(body.ids);
+      }
       this.#exchange.answer.onDrain(() => this.#onDrain());
       this.#exchange.answer.start(status, headers);
     }
@@ -138,7 +134,7 @@ export class ForwardedCall implements StreamReceiver {
       const parts = this.#parts;
       const body = parts.length > 1 ? Buffer.concat(parts) : parts[0] && detachSmall(parts[0]);
       // A stream that was attached again, and whose session has ended: its client asks anew and is told then.
-      if (this.#exchange.answer.started) this.#exchange.answer.end();
+      if (this.#exchange.answer.started) this.#endStarted();
       else this.#exchange.answer.send(head.status, withoutInternal(head.headers), body);
       this.#finish({ kind: 'answered', status: head.status });
     } else {
@@ -152,16 +148,31 @@ export class ForwardedCall implements StreamReceiver {
     if (this.#done) return;
     // Also to a caller that reads slowly: it came before what is told now.
     const isWhole = this.#mode !== 'stream' || this.#passRest();
-    if (this.#exchange.method === 'GET' && !isWhole) {
+    if (!isWhole && this.#exchange.method === 'GET' && this.#exchange.awaits === undefined) {
       // Cut in the middle of an event: nothing may follow it. The clean end makes the client drop it and come again.
       this.#complete();
       return;
     }
-    if (!isWhole && this.#exchange.answer.startedAsEvents) this.#exchange.answer.write(this.#endsInLf ? BROKEN : `\n${BROKEN}`);
+    if (!isWhole && this.#exchange.answer.startedAsEvents) this.#closePart();
     // Race: the connection may be lost while the request still waits in this tick's outbox, or for credit. An owner begins nothing
     // before it has END, so what we still hold has not begun.
     const begun = loss !== 'unserved' && this.#stream?.isHandedOver !== false;
     this.#finish(begun ? { kind: 'broken', reason } : { kind: 'notBegun', reason });
+  }
+
+  /** A stream of which nothing follows; who waits for an answer is still given one. */
+  #endStarted(): void {
+    if (this.#exchange.awaits === undefined) this.#exchange.answer.end();
+  }
+
+  /**
+   * An event that was passed on in part becomes one of a type that nobody listens for, so that it is not taken for a whole one and what
+   * comes next is not taken for its end.
+   */
+  #closePart(): void {
+    if (this.#atBoundary) return;
+    this.#exchange.answer.write(this.#endsInLf ? 'event: cut\n\n' : '\nevent: cut\n\n');
+    this.#atBoundary = true;
   }
 
   /** @returns whether it ends where an event ends, so that another owner can go on */
@@ -176,8 +187,9 @@ export class ForwardedCall implements StreamReceiver {
       if (this.#lastId.value !== undefined) this.#exchange.resumeAfter = this.#lastId.value;
     }
     this.#exchange.unanswered?.push(part);
+    const wasInLf = this.#endsInLf;
     this.#endsInLf = part.at(-1) === LF;
-    this.#atBoundary = part.length > 1 ? part.at(-1) === LF && part.at(-2) === LF : this.#atBoundary && part[0] === LF;
+    this.#atBoundary = this.#endsInLf && (part.length > 1 ? part.at(-2) === LF : wasInLf);
     if (this.#exchange.answer.write(part)) {
       this.#stream?.giveBack(part.length);
     } else {

@@ -1,9 +1,9 @@
 // The one execution path: what the public edge and the internal listener hand over passes here, and nothing else serves a request.
 // It asks THE decision, carries it out, and asks again as long as nothing has begun and the caller's time lasts.
-import { GatewayError, toGatewayError } from '../errors/gateway-error.js';
+import { forBegunCall, GatewayError, toGatewayError } from '../errors/gateway-error.js';
 import type { ForwardOutcome, Forwarder } from '../forward/forward.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';
-import { isSessionId, type OwnerToken, type SessionId, type SessionRef } from '../protocol/ids.js';
+import { isSessionId, referenceOf, type OwnerToken, type SessionId, type SessionRef } from '../protocol/ids.js';
 import { REFUSED_FOR_NOW, REFUSED_HEADER, SESSION_HEADER } from '../protocol/mcp.js';
 import type { Session } from '../sessions/session.js';
 import type { ServeOutcome } from '../sessions/serve-session.js';
@@ -11,6 +11,7 @@ import { ANSWER_MS, type OwnerTeller } from '../sessions/tell-owner.js';
 import { awaitsAnswer, type EndCause, type Exchange, type Hop } from '../streams/exchange.js';
 import { writeError } from './write-error.js';
 import { acceptDeletion, forwardDeletion } from './forward-deletion.js';
+import { mayHaveRest, RestExchange } from './rest-exchange.js';
 import { type HoldRoom, MAX_TICK_MS } from './hold-room.js';
 import type { HoldCause } from './probe.js';
 import type { KnownOwner } from './owner-cache.js';
@@ -65,8 +66,11 @@ interface Progress {
   endedVersion: string | undefined;
 }
 
-/** What follows a step: undefined, the exchange is answered; `again`, decide anew at once; else what has to change before that. */
-type Next = HoldCause | 'again' | undefined;
+/**
+ * What follows a step: undefined, the exchange is answered; `again`, decide anew at once; `rest`, its owner was lost in the middle of the
+ * answer; else what has to change before that.
+ */
+type Next = HoldCause | 'again' | 'rest' | undefined;
 
 export class Execution {
   readonly #parts: ExecutionParts;
@@ -116,8 +120,12 @@ export class Execution {
     const id = exchange.headers[SESSION_HEADER];
     if (id === undefined) throw new GatewayError('SESSION_HEADER_MISSING');
     if (!isSessionId(id)) throw new GatewayError('SESSION_NOT_FOUND');
-    const request = { id, serverId: exchange.serverId, principal: exchange.principal.digest };
     if (exchange.hop?.kind === 'named') return this.#serveNamed(exchange, id, exchange.hop.token);
+    return this.#route(exchange, id, progress);
+  }
+
+  async #route(exchange: Exchange, id: SessionId, progress: Progress): Promise<void> {
+    const request = { id, serverId: exchange.serverId, principal: exchange.principal.digest };
     for (;;) {
       const view = { ...request, refused: progress.refused };
       const decision = routeFromMemory(this.#parts, view) ?? (await routeFromDirectory(this.#parts, view));
@@ -127,8 +135,28 @@ export class Execution {
       }
       const next = await this.#carryOut(exchange, id, decision, progress);
       if (next === undefined) return;
+      if (next === 'rest') return this.#finishElsewhere(exchange, id, progress);
       if (next !== 'again') await this.#wait(exchange, progress, next, id);
     }
+  }
+
+  /**
+   * The call is not sent again. Who owns the session now is asked for the rest of its answer, like by a client that comes again with the
+   * last id it has seen; so it is the owner before, if only the connection to it was lost.
+   */
+  async #finishElsewhere(exchange: Exchange, id: SessionId, progress: Progress): Promise<void> {
+    progress.heldSinceMs = undefined;
+    const rest = new RestExchange(exchange, referenceOf(id));
+    try {
+      if (!rest.isWhole) await this.#route(rest, id, progress);
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'SESSION_NOT_FOUND') throw forBegunCall(error);
+      throw ownerLost(error);
+    }
+    const { answer } = exchange;
+    if (answer.finished || exchange.aborted) return;
+    if (rest.isWhole) answer.end();
+    else writeError(exchange, ownerLost());
   }
 
   async #carryOut(exchange: Exchange, id: SessionId, decision: Decision, progress: Progress): Promise<Next> {
@@ -267,14 +295,9 @@ export class Execution {
   /** A hop that broke may have run. Requests are not repeated; what has no answer to lose, or is idempotent, goes to whoever owns now. */
   #afterBroken(exchange: Exchange, cause: HoldCause, reason: string): Next {
     if (!exchange.body || !awaitsAnswer(exchange.body)) return cause;
-    // It may have broken in the middle of an event, which would swallow the one that follows.
-    if (exchange.answer.startedAsEvents) exchange.answer.write('\n\n');
-    const error = new GatewayError('OUTCOME_UNKNOWN', {
-      message: 'the worker that ran it was lost',
-      details: { reason: 'owner_lost' },
-    });
     this.#parts.warn('a hop broke after its request had left', { reason, session: exchange.note.session });
-    writeError(exchange, error);
+    if (mayHaveRest(exchange)) return 'rest';
+    writeError(exchange, ownerLost());
     return undefined;
   }
 
@@ -292,7 +315,8 @@ export class Execution {
         return;
       }
       const next = await this.#openOrDelegate(exchange);
-      if (next === undefined) return;
+      // What opens a session has no rest elsewhere (see mayHaveRest).
+      if (next === undefined || next === 'rest') return;
       if (next !== 'again') await this.#wait(exchange, progress, next, exchange);
     }
   }
@@ -366,6 +390,11 @@ export class Execution {
     if (how === 'go') progress.wentFor = cause;
     leave();
   }
+}
+
+function ownerLost(cause?: unknown): GatewayError {
+  const details = { reason: 'owner_lost' };
+  return new GatewayError('OUTCOME_UNKNOWN', { message: 'the worker that ran it was lost', details, cause });
 }
 
 /** What is forwarded to has an owner. */

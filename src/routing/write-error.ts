@@ -21,7 +21,8 @@ export function writeError(exchange: Exchange, error: GatewayError): void {
     answer.send(error.status, { 'content-type': 'application/json', ...version, ...retryHeader(error) }, body);
   } else if (answer.startedAsEvents) {
     // On a stream that answers no request the client cannot tell whom an error concerns; it comes again and is told then.
-    if (exchange.method !== 'GET') for (const text of texts) writeEvent(answer, text, finalIdOf(exchange));
+    if (exchange.method !== 'GET' || exchange.awaits !== undefined)
+      for (const text of texts) writeEvent(answer, text, finalIdOf(exchange));
     answer.end();
   } else {
     answer.destroy();

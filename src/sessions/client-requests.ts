@@ -111,7 +111,7 @@ export class ClientRequests {
       return isLong ? LONG_ID : BUSY;
     }
     const token = progressTokenOf(json);
-    const asked = [backend, id, generationOf(session, backend), ...(token === undefined ? [] : [token])];
+    const asked = [backend, id, session.generationOf(backend), ...(token === undefined ? [] : [token])];
     const ours = seal(keyring, JSON.stringify(asked), contextOf(session));
     const text = questionText(json, ours, token !== undefined);
     if (text === undefined) return { code: -32700, message: 'Parse error' };
@@ -172,7 +172,7 @@ export class ClientRequests {
     if (text === undefined) return undefined;
     const [name, , generation, progressToken] = JSON.parse(text) as unknown[];
     const backend = session.backends.get(String(name));
-    if (!backend || !isRequestId(progressToken) || generationOf(session, String(name)) !== generation) return undefined;
+    if (!backend || !isRequestId(progressToken) || session.generationOf(String(name)) !== generation) return undefined;
     return { backend, message: { ...message, params: { ...message.params, progressToken } } };
   }
 
@@ -280,17 +280,11 @@ export class ClientRequests {
     if (typeof backend !== 'string' || !isRequestId(id)) return undefined;
     const from = session.backends.get(backend);
     // The backend's session of that time is gone, and with it what waits.
-    return from && generationOf(session, backend) === generation ? { id, from } : 'over';
+    return from && session.generationOf(backend) === generation ? { id, from } : 'over';
   }
 }
 
 /** No id of one session opens in another. */
 function contextOf({ facts }: Session): string {
   return `ask/${facts.ref}`;
-}
-
-/** Which of its sessions a backend asks in, as the record counts them. */
-function generationOf(session: Session, backend: string): number {
-  const record = session.backends.get(backend)?.record;
-  return record ? session.asSaved(backend, record).generation : 0;
 }

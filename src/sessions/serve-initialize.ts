@@ -11,6 +11,7 @@ import type { VirtualServer } from '../servers/virtual-server.js';
 import type { Exchange } from '../streams/exchange.js';
 import type { SessionOpener } from './open-session.js';
 import type { Session } from './session.js';
+import { CallStreams } from './call-streams.js';
 import { versionHeader } from './version-header.js';
 
 export interface InitializeParts {
@@ -66,8 +67,8 @@ export class InitializeServer {
     const accepts = readAccept(exchange.headers.accept) ?? { json: true, events: true };
     const headers = { ...versionHeader(session), [SESSION_HEADER]: session.facts.id };
     const { id } = body.message;
-    const openStream = () => session.openCallStream(id, exchange, headers);
-    new LegacyCallAnswer(exchange, accepts, headers, id, openStream, () => undefined).message(
+    const streams = new CallStreams(session, exchange, id, headers);
+    new LegacyCallAnswer(exchange, accepts, headers, id, streams, () => undefined).message(
       resultText(id, JSON.stringify(result)),
       true,
     );

@@ -14,6 +14,7 @@ import type { ListKind, SessionCatalogs } from './session-catalogs.js';
 import type { CallInFlight, RequestHere, Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
 import type { ServeOutcome } from './serve-session.js';
+import { CallStreams } from './call-streams.js';
 import type { StandingServer } from './serve-standing.js';
 import type { RequestOf, Serving } from './serving.js';
 import { versionHeader } from './version-header.js';
@@ -71,9 +72,8 @@ export class RequestServer {
     return new Promise((resolve) => {
       const { id } = body.message;
       const headers = versionHeader(session);
-      const openStream = (isFinal: boolean) =>
-        shared ? shared.openStream(isFinal) : session.openCallStream(id, exchange, headers);
-      const answer = new LegacyCallAnswer(exchange, accepts, headers, id, openStream, (outcome, error) => {
+      const opener = new CallStreams(session, exchange, id, headers, shared);
+      const answer = new LegacyCallAnswer(exchange, accepts, headers, id, opener, (outcome, error) => {
         if (outcome === 'NOT_OWNER') session.cancellations.left(id);
         session.leave();
         session.lastUsedMs = clock.wallMs();

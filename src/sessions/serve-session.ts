@@ -12,6 +12,8 @@ import type { ResumableStream } from '../streams/resumable-stream.js';
 import { askableCapabilities } from './askable.js';
 import type { ClientRequests } from './client-requests.js';
 import type { SessionEnder } from './end-session.js';
+import { goOnListening } from './go-on-listening.js';
+import type { CallResumer } from './resume-call.js';
 import { type BatchParts, serveBatch } from './serve-batch.js';
 import type { RequestServer } from './serve-request.js';
 import type { Session } from './session.js';
@@ -34,6 +36,7 @@ export interface SessionServerParts {
   readonly ender: SessionEnder;
   readonly keepAlive: KeepAlive;
   readonly requests: RequestServer;
+  readonly resumer: CallResumer;
   readonly clientRequests: Pick<ClientRequests, 'answer' | 'progress' | 'deliverHeld'>;
   readonly standing: Pick<StandingRequests, 'listening'>;
   /** Somebody sent the id of another principal's session (S85). */
@@ -155,9 +158,8 @@ export class SessionServer {
     }
     const { clock } = this.#parts;
     const { streams } = session;
-    // Another epoch: the memory that gave the id is gone, and with it what came between the two.
-    const from = last === undefined ? {} : last.epoch === streams.epoch ? { after: last.seq } : { hasGap: true };
-    const read = this.#read(session, exchange, streams.standalone, from, () => {
+    const { from, ...goOn } = goOnListening(session, last);
+    const read = this.#read(session, exchange, streams.standalone, goOn, () => {
       streams.noteLeft(clock.monotonicMs());
       if (session.standalone !== streams.standalone || streams.standalone.hasReader) return;
       session.standalone = undefined;
@@ -166,7 +168,7 @@ export class SessionServer {
     if (streams.standalone.hasReader) {
       session.standalone = streams.standalone;
       session.listeningHeaders = exchange.headers;
-      for (const backend of session.backends.values()) backend.setListening(true, exchange.headers);
+      for (const [name, backend] of session.backends) backend.setListening(true, exchange.headers, from(name));
       this.#parts.standing.listening(session);
       this.#parts.clientRequests.deliverHeld(session);
     }
@@ -176,15 +178,20 @@ export class SessionServer {
   /** The answer of a call whose caller was cut off. It touches no other stream (S103). */
   #resumeCall(session: Session, exchange: Exchange, last: EventId, id: RequestId): ServeOutcome | Promise<ServeOutcome> {
     const { answer } = exchange;
-    const stream = last.epoch === session.streams.epoch ? session.streams.findCall(id) : undefined;
-    if (stream?.hasMoreAfter(last.seq)) return this.#read(session, exchange, stream, { after: last.seq });
-    if (stream || last.isFinal) {
+    const stream = session.streams.findCall(id);
+    const after = last.epoch === session.streams.epoch ? last.seq : stream?.findMarks(last.marks ?? '');
+    const isKnown = stream !== undefined && after !== undefined;
+    if (isKnown && stream.hasMoreAfter(after)) return this.#read(session, exchange, stream, { after });
+    if (isKnown || last.isFinal) {
       // Nothing more will come: a client that was told so does not ask again.
       if (answer.started) answer.end();
       else answer.send(204, versionHeader(session));
       return 'done';
     }
-    // The memory of it is gone, and the call with it or its answer.
+    // The memory of it is gone, and the call with it or its answer; unless its backend still knows.
+    const isOthers = last.epoch !== session.streams.epoch;
+    const rest = isOthers ? this.#parts.resumer.resume(session, exchange, last, id) : undefined;
+    if (rest) return this.#read(session, exchange, rest, { after: 0 });
     const error = new GatewayError('OUTCOME_UNKNOWN', { message: 'the answer was lost', details: { reason: 'stream_lost' } });
     exchange.note.outcome = error.code;
     startEventStream(answer, versionHeader(session));

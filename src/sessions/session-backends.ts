@@ -170,6 +170,14 @@ export class SessionBackends {
       withdraw: (id, json) => clientRequests.withdraw(session, backend, id, json),
       forget: (id) => clientRequests.forget(session, backend, id),
       onNotification: (json) => onNotification(session, backend, json),
+      onEventId: (eventId) => {
+        if (!link.retired) session.streams.mark(backend, session.generationOf(backend), eventId);
+      },
+      onEventsLost: () => {
+        if (link.retired) return;
+        session.streams.mark(backend, 0, undefined);
+        session.streams.tellGap(this.#parts.clock.monotonicMs());
+      },
       onStateLost: (reason) => {
         // Of one that has left nothing is needed any more.
         if (!link.retired) onStateLost(session, backend, reason);

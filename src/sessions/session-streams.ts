@@ -1,8 +1,9 @@
 // The streams of one session in its owner's memory: the standalone one and those of calls, also for a while after they ended.
 import type { RequestId } from '../protocol/json-rpc.js';
+import { type BackendMark, BackendMarks } from '../streams/backend-marks.js';
 import { EventBudget } from '../streams/event-budget.js';
 import type { Readers } from '../streams/readers.js';
-import { ResumableStream, type ResumableStreamOptions } from '../streams/resumable-stream.js';
+import { GAP, ResumableStream, type ResumableStreamOptions } from '../streams/resumable-stream.js';
 
 /** A client tries a broken stream again within seconds; this is what it may take with all its back-off. */
 const KEEP_MS = 60_000;
@@ -25,6 +26,8 @@ interface CallStream {
   readonly stream: ResumableStream;
   /** Monotonic, when it was first seen to have ended. */
   endedMs: number | undefined;
+  /** It is the rest of a call of an earlier owner: ends the reading of it at the backend. */
+  readonly giveUp: (() => void) | undefined;
 }
 
 export class SessionStreams {
@@ -32,6 +35,8 @@ export class SessionStreams {
   // Made when a call streams for the first time: most sessions never do.
   #calls: Map<RequestId, CallStream> | undefined;
   readonly standalone: ResumableStream;
+  /** How far each backend is in the standalone stream. */
+  readonly #marks = new BackendMarks();
   /** Monotonic, when it last had a reader; undefined: it never had one. */
   #listenedMs: number | undefined;
 
@@ -48,6 +53,23 @@ export class SessionStreams {
     else standalone.skip();
   }
 
+  /** See BackendSessionHost.onEventId; `generation` of the backend session. */
+  mark(backend: string, generation: number, eventId: string | undefined): void {
+    this.#marks.set(backend, generation, eventId);
+    this.standalone.marks = this.#marks.text;
+  }
+
+  /** Something may be missing from here on. */
+  tellGap(nowMs: number): void {
+    this.tell(GAP, nowMs);
+  }
+
+  /** The standalone stream begins anew where the backends were once. */
+  rewind(marks: Iterable<BackendMark>): void {
+    this.#marks.replace([...marks]);
+    this.standalone.rewind(this.#marks.text);
+  }
+
   /** The standalone stream's reader has left. */
   noteLeft(nowMs: number): void {
     this.#listenedMs = nowMs;
@@ -58,9 +80,14 @@ export class SessionStreams {
     return this.#options.epoch;
   }
 
-  /** The stream that carries the answer of this request from now on. */
-  openCall(id: RequestId): ResumableStream {
+  /**
+   * The stream that carries the answer of this request from now on.
+   * @param marks how far its backend is, as an id carries it; default unknown
+   * @param giveUp of the rest of a call that an earlier owner began: runs when another reading of it replaces this one
+   */
+  openCall(id: RequestId, marks = '', giveUp?: () => void): ResumableStream {
     const stream = new ResumableStream({ ...this.#options, name: { kind: 'call', id } });
+    if (marks !== '') stream.rewind(marks);
     // Race: the session closed while the request was on its way; its caller still gets an answer, but nobody will resume it.
     if (this.standalone.isForgotten) {
       stream.forget();
@@ -74,7 +101,7 @@ export class SessionStreams {
     }
     // No room: this one can be neither resumed nor sent away.
     if (this.#calls.size >= MAX_CALLS) stream.forget();
-    else this.#calls.set(id, { stream, endedMs: undefined });
+    else this.#calls.set(id, { stream, endedMs: undefined, giveUp });
     return stream;
   }
 
@@ -84,13 +111,31 @@ export class SessionStreams {
     return stream?.isForgotten ? undefined : stream;
   }
 
+  /** Rests of calls of an earlier owner that are being read. */
+  get rests(): number {
+    let count = 0;
+    for (const { giveUp, stream } of this.#calls?.values() ?? []) if (giveUp && !stream.isFinished) count++;
+    return count;
+  }
+
+  /** Makes room for another reading of a call's rest. @returns false: it is a call that began here, and stays */
+  giveUpRest(id: RequestId): boolean {
+    const call = this.#calls?.get(id);
+    if (!call) return true;
+    if (!call.giveUp) return false;
+    call.stream.end();
+    call.giveUp();
+    this.#drop(id);
+    return true;
+  }
+
   /** Lets go what nobody has come back for; called again and again, at least twice a minute. @param nowMs monotonic */
   age(nowMs: number): void {
     const { standalone } = this;
     if (standalone.hasReader) this.#listenedMs = nowMs;
     else if (this.#listenedMs !== undefined && nowMs - this.#listenedMs > KEEP_MS) standalone.clear();
     for (const [id, call] of this.#calls ?? []) {
-      if (!call.stream.isFinished) continue;
+      if (!call.stream.isFinished && !call.stream.isForgotten) continue;
       call.endedMs ??= nowMs;
       if (call.stream.isForgotten || nowMs - call.endedMs >= KEEP_MS) this.#drop(id);
     }

@@ -201,9 +201,9 @@ export class Session {
     return this.facts.protocolVersion >= '2025-11-25';
   }
 
-  /** The answer of a call as a stream that its caller can resume. */
-  openCallStream(id: RequestId, exchange: Exchange, headers: Headers): ResumableStream {
-    const stream = this.streams.openCall(id);
+  /** The answer of a call as a stream that its caller can resume. `marks`: see SessionStreams.openCall. */
+  openCallStream(id: RequestId, exchange: Exchange, headers: Headers, marks = ''): ResumableStream {
+    const stream = this.streams.openCall(id, marks);
     stream.attach({ exchange, headers, isPrimed: this.isPrimed });
     return stream;
   }
@@ -212,6 +212,12 @@ export class Session {
   asSaved(backend: string, record: BackendSessionRecord): BackendSessionRecord {
     const base = this.former?.lastGenerations.get(backend);
     return base === undefined ? record : { ...record, generation: record.generation + base };
+  }
+
+  /** Which of its sessions a backend has here, as the record counts them; 0: none that was saved. */
+  generationOf(backend: string): number {
+    const record = this.backends.get(backend)?.record;
+    return record ? this.asSaved(backend, record).generation : 0;
   }
 
   /** Nothing is under way that would be lost with this memory: no request, no question to its client that waits for a stream. */

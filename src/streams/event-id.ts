@@ -1,6 +1,7 @@
 // The ids of the events that clients get, as in `<stream>.<epoch>.<seq>`: what a worker that remembers nothing of a stream needs to say
 // what is true about it. Encoded, not secret: whoever makes one up reaches only what is his own (the session is checked apart from it).
 import type { RequestId } from '../protocol/json-rpc.js';
+import { type BackendMark, decodeMark, MAX_MARKS_LENGTH } from './backend-marks.js';
 
 /** `standalone`, or the caller's request whose answer the stream carries. */
 export type StreamName = { readonly kind: 'standalone' } | { readonly kind: 'call'; readonly id: RequestId };
@@ -15,26 +16,30 @@ export interface EventId {
   readonly seq: number;
   /** The stream ends with this event. */
   readonly isFinal: boolean;
+  /** How far the backends were, as far as they tell (see BackendMarks); undefined: nothing is known of it. */
+  readonly marks?: string;
 }
 
 /** A session's reference is 22 characters: enough of it to tell its own ids from others. */
 const SESSION_CHARS = 8;
 /** What a request id of a reasonable client fits in; a longer one makes the id undecodable, and its stream cannot be resumed. */
-const MAX_LENGTH = 1024;
+const MAX_HEAD_LENGTH = 1024;
+export const MAX_EVENT_ID_LENGTH = MAX_HEAD_LENGTH + MAX_MARKS_LENGTH;
 
-export function encodeEventId({ session, stream, epoch, seq, isFinal }: EventId): string {
+export function encodeEventId({ session, stream, epoch, seq, isFinal, marks = '' }: EventId): string {
   const name = stream.kind === 'standalone' ? [] : [stream.id];
-  return Buffer.from(JSON.stringify([session.slice(0, SESSION_CHARS), epoch, seq, isFinal ? 1 : 0, ...name])).toString(
-    'base64url',
-  );
+  const head = JSON.stringify([session.slice(0, SESSION_CHARS), epoch, seq, isFinal ? 1 : 0, ...name]);
+  return Buffer.from(head).toString('base64url') + marks;
 }
 
 /** @returns undefined for what is no id of ours, or one of another session */
 export function decodeEventId(text: string, session: string): EventId | undefined {
-  if (text.length > MAX_LENGTH) return undefined;
+  const dot = text.indexOf('.');
+  const head = dot < 0 ? text : text.slice(0, dot);
+  if (head.length > MAX_HEAD_LENGTH || text.length - head.length > MAX_MARKS_LENGTH) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(Buffer.from(text, 'base64url').toString());
+    value = JSON.parse(Buffer.from(head, 'base64url').toString());
   } catch {
     return undefined;
   }
@@ -44,7 +49,17 @@ export function decodeEventId(text: string, session: string): EventId | undefine
     return undefined;
   if (value.length === 5 && typeof id !== 'string' && typeof id !== 'number') return undefined;
   const stream: StreamName = value.length === 4 ? { kind: 'standalone' } : { kind: 'call', id: id as RequestId };
-  return { session, stream, epoch, seq, isFinal: final === 1 };
+  return { session, stream, epoch, seq, isFinal: final === 1, ...(dot < 0 ? {} : { marks: text.slice(dot) }) };
+}
+
+/** One for each backend; what is no mark is none. */
+export function marksOf({ marks = '' }: EventId): Map<string, BackendMark> {
+  const found = new Map<string, BackendMark>();
+  for (const text of marks.split('.')) {
+    const mark = decodeMark(text);
+    if (mark && !found.has(mark.backend)) found.set(mark.backend, mark);
+  }
+  return found;
 }
 
 function isCount(value: unknown): value is number {

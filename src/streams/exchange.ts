@@ -107,6 +107,11 @@ export interface Exchange {
    * replace a stream that it asked for meanwhile.
    */
   readonly isReattached?: boolean;
+  /**
+   * The request whose answer the stream carries, where the caller still waits for it at the POST that asked: the stream must not end
+   * without one.
+   */
+  readonly awaits?: RequestId;
   /** Of a stream that goes on elsewhere: the id of the last event that was passed on. Kept by whoever passes events on. */
   resumeAfter?: string;
   /** Of a batch whose answer came as a stream: which requests have no answer in it yet. Kept by whoever passes events on. */
@@ -141,7 +146,7 @@ export interface ExchangeNote {
 
 /** The caller's id, where there is one to answer to. */
 export function requestIdOf(exchange: Exchange): RequestId | undefined {
-  return exchange.body?.kind === 'request' ? exchange.body.message.id : undefined;
+  return exchange.body?.kind === 'request' ? exchange.body.message.id : exchange.awaits;
 }
 
 /** Whether an answer hangs on it: what has none to lose may be sent again. */

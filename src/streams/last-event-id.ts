@@ -1,12 +1,14 @@
 // Reads the id of the last whole event out of the bytes of a stream as an owner writes it (`id: …` first, then one `data: …` line), without
 // parsing the events: an edge that passes them on has to know only where it is.
 
+import { MAX_EVENT_ID_LENGTH } from './event-id.js';
+
 const LF = 0x0a;
 const FIELD = Buffer.from('id: ');
 const AFTER_LINE = Buffer.from('\nid: ');
 const EVENT_END = Buffer.from('\n\n');
 /** Longer than any id of ours with its field name; of an event that came in parts only its beginning can hold the id. */
-const MAX_KEPT = 2048;
+const MAX_KEPT = MAX_EVENT_ID_LENGTH + 16;
 
 export class LastEventId {
   /** Of the last event that has been passed on whole; undefined: none had one. */
@@ -25,6 +27,11 @@ export class LastEventId {
       this.#begun = undefined;
     }
     const rest = closes ? part.subarray(1) : part;
+    // The middle of a large event: nothing of it is kept.
+    if (this.#begun && this.#begun.length >= MAX_KEPT && rest.indexOf(EVENT_END) < 0) {
+      this.#endedInLf = part[part.length - 1] === LF;
+      return;
+    }
     const text = this.#begun ? Buffer.concat([this.#begun, rest]) : rest;
     this.#endedInLf = part[part.length - 1] === LF;
     const end = text.lastIndexOf(EVENT_END);

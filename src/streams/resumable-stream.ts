@@ -54,7 +54,7 @@ const MAX_EVENTS = 1000;
 const MAX_AWAY_MS = 20_000;
 
 /** Told where events may be missing (DESIGN: "first a notifications/message, level warning"). */
-const GAP = JSON.stringify({
+export const GAP = JSON.stringify({
   jsonrpc: '2.0',
   method: 'notifications/message',
   params: { level: 'warning', logger: 'berth', data: { gap: true } },
@@ -67,8 +67,14 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
   nextCommentMs = 0;
   /** Run when the reader takes more after `push` said false, or has left. */
   onDrain: (() => void) | undefined;
+  /** How far the backends are with the event that comes next, and with those after it until it changes (see BackendMarks). */
+  marks = '';
   readonly #options: ResumableStreamOptions;
   readonly #events: Array<Buffer | string> = [];
+  /** Those of each event in the ring. */
+  readonly #marksOf: string[] = [];
+  /** Those of the event before the ring. */
+  #marksBefore = '';
   /** Sequence number of the first event in the ring. */
   #firstSeq = 1;
   #bytes = 0;
@@ -119,6 +125,31 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
     if (!reader?.isBlocked) return false;
     const { maxBytes = MAX_BYTES, maxEvents = MAX_EVENTS } = this.#options;
     return reader.waitingBytes > maxBytes * NEAR_BOUND || this.lastSeq - reader.position > maxEvents * NEAR_BOUND;
+  }
+
+  /** Whether nothing is missing for who has got everything up to that one. */
+  holdsAfter(seq: number): boolean {
+    return seq + 1 >= this.#firstSeq;
+  }
+
+  /** Which event of this memory says that the backends are exactly that far; the first, if several do. Undefined: none. */
+  findMarks(marks: string): number | undefined {
+    if (marks === '') return undefined;
+    if (marks === this.#marksBefore) return this.#firstSeq - 1;
+    const index = this.#marksOf.indexOf(marks);
+    return index < 0 ? undefined : this.#firstSeq + index;
+  }
+
+  /** Whether the ring holds something that no backend can be asked for once more. */
+  get holdsUnmarked(): boolean {
+    return this.#marksOf.some((marks, index) => marks === (index === 0 ? this.#marksBefore : this.#marksOf[index - 1]));
+  }
+
+  /** Begins anew where the backends are that far: what the ring holds comes again from them. */
+  rewind(marks: string): void {
+    this.clear();
+    this.#marksBefore = marks;
+    this.marks = marks;
   }
 
   attach(reader: NewReader): void {
@@ -224,6 +255,7 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
   skip(): void {
     this.clear();
     this.#firstSeq++;
+    this.#marksBefore = this.marks;
   }
 
   /**
@@ -252,7 +284,9 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
   /** Empties the memory: whoever resumes from before is told. */
   clear(): void {
     this.#firstSeq = this.lastSeq + 1;
+    this.#marksBefore = this.#marksOf.at(-1) ?? this.#marksBefore;
     this.#events.length = 0;
+    this.#marksOf.length = 0;
     this.#count(-this.#bytes);
   }
 
@@ -261,7 +295,8 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
     // A view of a larger chunk would keep all of it alive.
     const kept = typeof json === 'string' || json.length * 2 > json.buffer.byteLength ? json : Buffer.from(json);
     this.#events.push(kept);
-    this.#count(kept.length);
+    this.#marksOf.push(this.marks);
+    this.#count(kept.length + this.marks.length);
     if (this.#reader) this.#reader.waitingBytes += kept.length;
     this.#pump();
     budget.makeRoom();
@@ -271,6 +306,7 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
 
   #pass(json: Buffer | string): void {
     this.#firstSeq++;
+    this.#marksBefore = this.marks;
     const reader = this.#reader;
     if (!reader) return;
     if (reader.isBlocked) reader.waitingBytes += json.length;
@@ -333,7 +369,8 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
     while (this.#events.length > 1 && isOver()) {
       const first = this.#events.shift() as Buffer | string;
       this.#firstSeq++;
-      this.#count(-first.length);
+      this.#marksBefore = this.#marksOf.shift() as string;
+      this.#count(-first.length - this.#marksBefore.length);
     }
     const reader = this.#reader;
     // A reader that is blocked would notice only when it drains, perhaps never.
@@ -361,7 +398,10 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
   #idOf(seq: number): string {
     const { session, name: stream, epoch } = this.#options;
     const isFinal = this.#isFinished && seq === this.lastSeq;
-    return encodeEventId({ session, stream, epoch, seq, isFinal } satisfies EventId);
+    const before = this.#firstSeq - 1;
+    // Of one that has been forgotten it is not known how far it was; behind the last one nothing will be asked for.
+    const marks = isFinal || seq < before ? '' : seq === before ? this.#marksBefore : (this.#marksOf[seq - before - 1] ?? '');
+    return encodeEventId({ session, stream, epoch, seq, isFinal, marks } satisfies EventId);
   }
 
   #count(bytes: number): void {

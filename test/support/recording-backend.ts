@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
-import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { type EventStore, StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { SubscribeRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { CAPABILITIES, type Features, registerFeatures } from './fixtures/features.cjs';
 import { registerTools } from './fixtures/tools.cjs';
@@ -38,6 +38,10 @@ export interface RecordingBackendOptions {
    * Python SDK, which is no JSON.
    */
   readonly lostSession?: 404 | 400 | 'text';
+  /** Events get ids by it, and can be replayed; made for each session. Default: none have ids. */
+  readonly eventStore?: () => EventStore;
+  /** The status of every GET that wants to go on behind an event. */
+  readonly refuseResume?: number;
   /** False: 401 for this request, which is recorded all the same. */
   readonly authorize?: (request: RecordedRequest) => boolean;
   /** With resources, prompts, completion and a call that hangs (features.cjs). */
@@ -51,7 +55,7 @@ export interface RecordingBackend {
   /** Session ids issued, in order: one per initialize. */
   readonly issued: readonly string[];
   /** Sessions that hold a standalone stream open. */
-  readonly listening: ReadonlySet<string>;
+  readonly listening: Pick<ReadonlySet<string>, 'has' | 'size'>;
   requestsOf(method: string, rpcMethod?: string): RecordedRequest[];
   /** Told of every new connection while it is still open: who is at its other end? */
   onConnection: ((peer: Endpoint, self: Endpoint) => void) | undefined;
@@ -87,7 +91,7 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
   const calls: RecordedCall[] = [];
   const issued: string[] = [];
   const events: string[] = [];
-  const listening = new Set<string>();
+  const listening = new Map<string, ServerResponse>();
   const sessions = new Map<string, Live>();
   const hung = new Set<{ matches: (request: RecordedRequest) => boolean; waiting: Array<() => void> }>();
   let gate: (() => Promise<void>) | undefined;
@@ -107,6 +111,7 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
       enableJsonResponse: options.json ?? false,
+      ...(options.eventStore && { eventStore: options.eventStore() }),
       onsessioninitialized: (id) => {
         issued.push(id);
         sessions.set(id, live);
@@ -152,9 +157,15 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
       refuseUnknown(outgoing, options.lostSession ?? 404, sessionId);
       return;
     }
+    if (options.refuseResume !== undefined && incoming.headers['last-event-id'] !== undefined) {
+      outgoing.writeHead(options.refuseResume).end();
+      return;
+    }
     if (incoming.method === 'GET' && sessionId !== undefined) {
-      listening.add(sessionId);
-      outgoing.on('close', () => listening.delete(sessionId));
+      listening.set(sessionId, outgoing);
+      outgoing.on('close', () => {
+        if (listening.get(sessionId) === outgoing) listening.delete(sessionId);
+      });
     }
     await live.transport.handleRequest(incoming, outgoing, message);
   };

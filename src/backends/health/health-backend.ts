@@ -4,14 +4,15 @@ import type { BackendSessionRecord } from '../../directory/directory.js';
 import type { GatewayError } from '../../errors/gateway-error.js';
 import type { Clock } from '../../lifecycle/clock.js';
 import type { Headers } from '../../streams/exchange.js';
-import type {
-  Backend,
-  BackendCall,
-  BackendInfo,
-  BackendSession,
-  BackendSessionHost,
-  HealthReports,
-  RunningCall,
+import {
+  type Backend,
+  type BackendCall,
+  type BackendInfo,
+  type BackendSession,
+  type BackendSessionHost,
+  type HealthReports,
+  NOTHING_RUNS,
+  type RunningCall,
 } from '../backend.js';
 
 /** What the wrapped sessions need of the health of their backend. */
@@ -26,8 +27,6 @@ export interface Gate {
   /** See BackendHealth. */
   close(): void;
 }
-
-const NOTHING_RUNS: RunningCall = { mayHaveRun: false, cancel: () => undefined };
 
 export class HealthBackend implements Backend {
   readonly name: string;
@@ -79,6 +78,10 @@ export class WatchedSession implements BackendSession {
 
   get isOpen(): boolean {
     return this.inner.isOpen;
+  }
+
+  get resumesStreams(): boolean | undefined {
+    return this.inner.resumesStreams;
   }
 
   get isBoundToWorker(): boolean {

@@ -1,7 +1,7 @@
 // The life of a call apart from its answer: waiting for the session, being sent, being given up. See http-call.ts.
 import { forBegunCall, GatewayError, toGatewayError } from '../../errors/gateway-error.js';
 import type { Headers } from '../../streams/exchange.js';
-import type { BackendCall, CallSink, RunningCall } from '../backend.js';
+import type { BackendCall, CallSink, ResumePoint, RunningCall } from '../backend.js';
 import type { CallSession, SessionCall } from './call-session.js';
 import type { Expiring } from './deadlines.js';
 import type { OpenState } from './open-state.js';
@@ -29,6 +29,7 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
     this.call = call;
     const { clock, config } = session.transport;
     this.deadlineMs = Math.min(call.deadlineMs, clock.monotonicMs() + config.timeout);
+    this.begun = call.resume !== undefined;
   }
 
   begin(): void {
@@ -53,6 +54,10 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
       return;
     }
     this.credential = credential;
+    if (this.call.resume) {
+      this.resumeFrom(this.call.resume, state);
+      return;
+    }
     const headers = transport.plan.addForwarded(state.post, this.call.headers, credential);
     const options = { method: 'POST', path: transport.path, headers, body: this.call.bytes } as const;
     if (!transport.dispatchCall(options, this)) this.fail(unavailable(transport.name, 'busy'));
@@ -131,6 +136,9 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
     this.session.tellCancelled(this.state, this.call.message.id, reason, headers);
     this.abort(new Error('withdrawn'));
   }
+
+  /** Takes up the answer of a call that an earlier owner began. */
+  protected abstract resumeFrom(point: ResumePoint, state: OpenState): void;
 
   /** Reads on into nothing. */
   protected abstract skipRest(): void;

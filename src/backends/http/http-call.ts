@@ -1,10 +1,12 @@
 // One call to a backend and its answer. The hot path: the object is undici's handler, the waiter, the deadline and the caller's
 // handle in one (see call-life.ts), and a JSON answer passes through unparsed.
 import type { IncomingHttpHeaders } from 'node:http';
+import { GatewayError } from '../../errors/gateway-error.js';
 import { isBatch, takeEach } from '../../protocol/batch.js';
 import { isObject, progressTokenIn } from '../../protocol/json-rpc.js';
 import { isJson, scanMessage } from '../../protocol/scan-json.js';
 import { SseEventTooLarge } from '../../protocol/sse.js';
+import type { ResumePoint } from '../backend.js';
 import { CallLife } from './call-life.js';
 import { MAX_REPLY_BYTES } from './control-request.js';
 import { EventReader } from './event-reader.js';
@@ -21,12 +23,19 @@ const RESUME_DELAY_MS = 1000;
 const MIN_RESUME_DELAY_MS = 50;
 /** Resumptions without any news before the outcome is called unknown. */
 const MAX_RESUMES = 3;
+/** A backend that has not noticed the death of who read the stream before answers 409: tried again for about 20 s. */
+const MAX_CONFLICTS = 8;
+const CONFLICT_DELAY_MS = 250;
+const MAX_CONFLICT_DELAY_MS = 4000;
 
 const PROGRESS = 'notifications/progress';
 const LIST_CHANGED = '/list_changed';
 
-/** `relay`: a JSON body that passes unparsed; `array`: one that holds several messages; `gather`: an answer that is no plain success. */
-type Mode = 'relay' | 'array' | 'events' | 'gather' | 'skip';
+/**
+ * `relay`: a JSON body that passes unparsed; `array`: one that holds several messages; `gather`: an answer that is no plain success;
+ * `conflict`: a resumption that comes too early.
+ */
+type Mode = 'relay' | 'array' | 'events' | 'gather' | 'skip' | 'conflict';
 
 /** An array of messages is kept whole until its end. */
 const MAX_ARRAY_BYTES = 16 * 1024 * 1024;
@@ -42,9 +51,33 @@ export class HttpCall extends CallLife implements PausedCall {
   #resumes = 0;
   #resumedFrom: string | undefined;
   #isResuming = false;
+  /** What is read is not the answer of the call's own POST any more. */
+  #isResumed = false;
+  #conflicts = 0;
+  /** The id of the backend that the sink has heard of last. */
+  #marked: string | undefined;
+
+  protected resumeFrom({ eventId, generation }: ResumePoint, state: OpenState): void {
+    const { transport } = this.session;
+    if (state.generation !== generation) {
+      this.fail(outcomeUnknown(transport.name, 'session_lost'));
+      return;
+    }
+    this.#reader = new EventReader();
+    this.#reader.lastEventId = eventId;
+    this.#marked = eventId;
+    this.#resumedFrom = eventId;
+    this.#isResuming = true;
+    this.#resumeStream(eventId);
+  }
 
   protected skipRest(): void {
     this.#mode = 'skip';
+    // To end a GET cancels nothing, and to keep it would keep others from going on with the stream.
+    if (this.#isResumed) {
+      this.abort(new Error('given up'));
+      return;
+    }
     if (this.#unpause()) this.resumeReading();
   }
 
@@ -73,6 +106,8 @@ export class HttpCall extends CallLife implements PausedCall {
       this.#reader.lastEventId = before?.lastEventId;
       this.#reader.retryMs = before?.retryMs;
       this.#isResuming = false;
+    } else if (this.#isResuming && status === 409 && this.#conflicts < MAX_CONFLICTS) {
+      this.#mode = 'conflict';
     } else if (this.#isResuming) {
       this.fail(outcomeUnknown(this.session.transport.name, 'stream_ended'));
       this.abort(new Error('the stream cannot be resumed'));
@@ -115,6 +150,7 @@ export class HttpCall extends CallLife implements PausedCall {
         if (this.#bytes <= MAX_REPLY_BYTES) this.#chunks?.push(chunk);
         return;
       case 'skip':
+      case 'conflict':
         return;
     }
   }
@@ -133,7 +169,10 @@ export class HttpCall extends CallLife implements PausedCall {
     try {
       while (!this.#paused && this.#mode === 'events') {
         const json = this.#reader?.next();
-        if (json === undefined) return;
+        if (json === undefined) {
+          this.#markAlone();
+          return;
+        }
         this.#take(json);
       }
     } catch (error) {
@@ -143,14 +182,26 @@ export class HttpCall extends CallLife implements PausedCall {
     }
   }
 
+  /** The event of an id may have no message: a priming event, one of another type. */
+  #markAlone(): void {
+    const lastEventId = this.#reader?.lastEventId;
+    if (lastEventId === this.#marked || this.done) return;
+    this.#marked = lastEventId;
+    this.call.sink.mark?.(lastEventId, true);
+  }
+
   #take(json: Buffer): void {
     const message = scanMessage(json);
     const { sink } = this.call;
+    if (message.kind !== 'response') {
+      this.#marked = this.#reader?.lastEventId;
+      sink.mark?.(this.#reader?.eventId);
+    }
     switch (message.kind) {
       case 'notification':
         // What concerns others as well is theirs before this caller hears of it: whoever is told of a new list gets a new list.
         if (message.method.endsWith(LIST_CHANGED)) this.session.host.onNotification(json);
-        else if (message.method === PROGRESS && !this.#isMine(json)) {
+        else if (message.method === PROGRESS && !this.call.resume && !this.#isMine(json)) {
           this.session.host.onNotification(json);
           return;
         }
@@ -211,6 +262,11 @@ export class HttpCall extends CallLife implements PausedCall {
     const { sink } = this.call;
     const { transport } = this.session;
     const mode = this.#mode;
+    if (mode === 'conflict' && !this.done) {
+      const delayMs = Math.min(CONFLICT_DELAY_MS * 2 ** this.#conflicts++, MAX_CONFLICT_DELAY_MS);
+      this.#resumeLater(this.#resumedFrom as string, delayMs);
+      return;
+    }
     if (mode === 'events' && !this.done) {
       this.#streamEnded('stream_ended');
       return;
@@ -241,7 +297,9 @@ export class HttpCall extends CallLife implements PausedCall {
       return;
     }
     if (this.#isResuming) {
-      this.fail(outcomeUnknown(transport.name, 'stream_ended', error));
+      // What an earlier owner began can go on at the next one, if it is no longer ours to go on with.
+      const isOthers = this.call.resume && error instanceof GatewayError && error.code === 'NOT_OWNER';
+      this.fail(isOthers ? error : outcomeUnknown(transport.name, 'stream_ended', error));
       return;
     }
     if (this.#mode === 'events') {
@@ -309,12 +367,15 @@ export class HttpCall extends CallLife implements PausedCall {
     this.#resumes++;
     this.#resumedFrom = lastEventId;
     this.#isResuming = true;
-    this.#mode = 'skip';
-    this.reset();
     const retryMs = this.#reader?.retryMs;
     this.call.sink.delayed?.(error === undefined ? retryMs : undefined);
-    const delayMs = Math.max(MIN_RESUME_DELAY_MS, retryMs ?? RESUME_DELAY_MS);
-    transport.clock.after(delayMs, () => this.#resumeStream(lastEventId));
+    this.#resumeLater(lastEventId, Math.max(MIN_RESUME_DELAY_MS, retryMs ?? RESUME_DELAY_MS));
+  }
+
+  #resumeLater(lastEventId: string, delayMs: number): void {
+    this.#mode = 'skip';
+    this.reset();
+    this.session.transport.clock.after(delayMs, () => this.#resumeStream(lastEventId));
   }
 
   #resumeStream(lastEventId: string): void {
@@ -324,6 +385,7 @@ export class HttpCall extends CallLife implements PausedCall {
       transport.deadlines.delete(this);
       return;
     }
+    this.#isResumed = true;
     this.credential = transport.credentials.current() ?? this.credential;
     const session = { id: state.id, protocolVersion: state.info.protocolVersion, credential: this.credential };
     const headers = streamHeaders(session, transport.plan.withForwarded(this.call.headers), lastEventId);

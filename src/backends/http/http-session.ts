@@ -4,7 +4,15 @@ import { GatewayError } from '../../errors/gateway-error.js';
 import { Bag } from '../../lifecycle/bag.js';
 import { type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
 import type { Headers } from '../../streams/exchange.js';
-import type { BackendCall, BackendInfo, BackendSession, BackendSessionHost, RunningCall } from '../backend.js';
+import {
+  type BackendCall,
+  type BackendInfo,
+  type BackendSession,
+  type BackendSessionHost,
+  type ListenFrom,
+  NOTHING_RUNS,
+  type RunningCall,
+} from '../backend.js';
 import { Questions } from '../questions.js';
 import type { BackendRequest, CallSession, SessionCall } from './call-session.js';
 import { Handshake } from './handshake.js';
@@ -15,7 +23,7 @@ import { waitForOpen } from './open-wait.js';
 import { pingCall } from './ping.js';
 import { unsealBackendSession } from './sealed-session.js';
 import { Telling } from './telling.js';
-import { unavailable } from './transport-error.js';
+import { outcomeUnknown, unavailable } from './transport-error.js';
 import type { HttpTransport } from './transport.js';
 
 /** Answers under way to one backend session; a backend that asks faster than it reads gets no more. */
@@ -24,6 +32,7 @@ const MAX_ANSWERS = 32;
 export class HttpBackendSession implements BackendSession, CallSession, ListeningSession {
   readonly backend: string;
   readonly isBoundToWorker = false;
+  readonly resumesStreams = true;
   readonly transport: HttpTransport;
   readonly host: BackendSessionHost;
   current: OpenState | undefined;
@@ -82,6 +91,11 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   }
 
   call(call: BackendCall): RunningCall {
+    // Of one that is gone nothing is left to go on with: it must not be opened anew for that.
+    if (call.resume && !this.current && !this.#unconfirmed) {
+      call.sink.fail(outcomeUnknown(this.backend, 'session_lost'));
+      return NOTHING_RUNS;
+    }
     const running = new HttpCall(this, call);
     this.#calls.add(running);
     running.begin();
@@ -101,8 +115,8 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     if (state && !this.#closedWith) await this.#post(this.#telling, state, json, 'response', headers);
   }
 
-  setListening(listening: boolean, headers?: Headers): void {
-    if (!this.#closedWith) this.#listen.setListening(listening, headers);
+  setListening(listening: boolean, headers?: Headers, from?: ListenFrom): void {
+    if (!this.#closedWith) this.#listen.setListening(listening, headers, from);
   }
 
   reconnect(withinMs: number): void {

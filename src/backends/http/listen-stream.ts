@@ -4,7 +4,7 @@ import type { Timer } from '../../lifecycle/clock.js';
 import { isBatch, takeEach } from '../../protocol/batch.js';
 import { scanMessage } from '../../protocol/scan-json.js';
 import type { Headers } from '../../streams/exchange.js';
-import type { BackendSessionHost } from '../backend.js';
+import type { BackendSessionHost, ListenFrom } from '../backend.js';
 import type { BackendRequest } from './call-session.js';
 import type { OpenState } from './open-state.js';
 import { type StreamOwner, StreamRequest } from './stream-request.js';
@@ -14,6 +14,10 @@ import type { HttpTransport } from './transport.js';
 const LINGER_MS = 60_000;
 const RECONNECT_MS = 1000;
 const MAX_BACK_OFF_MS = 60_000;
+/** How often a server that fails is asked to go on behind an event, before it is asked for what comes from now on. */
+const MAX_FAILED_RESUMES = 3;
+/** A stream that was resumed and says nothing for so long is looked into: see #doubt. */
+const DOUBT_MS = 1000;
 /** How long a stream waits for a credential before it backs off. */
 const CREDENTIAL_MS = 30_000;
 
@@ -36,6 +40,14 @@ export class ListenStream implements StreamOwner {
   #lingerTimer: Timer | undefined;
   #backOffMs = RECONNECT_MS;
   #lastEventId: string | undefined;
+  #failedResumes = 0;
+  /** Where it begins is where an earlier owner was: nobody here has seen what came behind it. */
+  #isTakenUp = false;
+  /** Asks whether the stream that was resumed is one. */
+  #probe: StreamRequest | undefined;
+  #probeTimer: Timer | undefined;
+  /** The generation whose backend was found to resume what it says it resumes. */
+  #trusted: number | undefined;
   /** The generation that answered that it offers no stream. */
   #notOfferedBy: number | undefined;
   /** The generation the stream belongs to. */
@@ -51,8 +63,10 @@ export class ListenStream implements StreamOwner {
     return this.#client ?? this.#session.current?.headers ?? {};
   }
 
-  setListening(listening: boolean, headers?: Headers): void {
+  setListening(listening: boolean, headers?: Headers, from?: ListenFrom): void {
     if (headers) this.#renew(headers);
+    // One that runs, or waits for its next attempt, is further than that; what it brought is in the ring of the session.
+    if (from && (from.again || !this.#wanted)) this.#goOnFrom(from);
     this.#lingerTimer?.cancel();
     this.#lingerTimer = undefined;
     if (listening) {
@@ -61,6 +75,15 @@ export class ListenStream implements StreamOwner {
     } else if (this.#wanted) {
       this.#lingerTimer = this.#session.transport.clock.after(LINGER_MS, () => this.stop());
     }
+  }
+
+  #goOnFrom({ eventId, generation }: ListenFrom): void {
+    this.#drop();
+    this.#backOffMs = RECONNECT_MS;
+    this.#failedResumes = 0;
+    this.#generation = generation;
+    this.#lastEventId = eventId === '' ? undefined : eventId;
+    this.#isTakenUp = this.#lastEventId !== undefined;
   }
 
   /** A stream that lingers for another client, or for the same one with other headers, is opened anew with those of this request. */
@@ -99,6 +122,7 @@ export class ListenStream implements StreamOwner {
   #drop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#endProbe();
     this.#request?.stop();
     this.#request = undefined;
   }
@@ -107,7 +131,11 @@ export class ListenStream implements StreamOwner {
     const { transport, host, current } = this.#session;
     if (!this.#wanted || this.#request || this.#timer || !current || this.#notOfferedBy === current.generation) return;
     // Event ids belong to the session that issued them.
-    if (this.#generation !== current.generation) this.#lastEventId = undefined;
+    if (this.#generation !== current.generation) {
+      if (this.#isTakenUp) host.onEventsLost?.();
+      this.#lastEventId = undefined;
+    }
+    this.#isTakenUp = false;
     this.#generation = current.generation;
     const { credentials } = transport;
     const credential = credentials.current();
@@ -115,9 +143,14 @@ export class ListenStream implements StreamOwner {
       this.#awaitCredential();
       return;
     }
-    const headers = transport.plan.withForwarded(this.client);
-    this.#request = new StreamRequest(transport, host, current, { headers, credential }, this.#lastEventId, this);
+    this.#request = this.#makeRequest(current, credential, this.#lastEventId);
     this.#request.start();
+  }
+
+  #makeRequest(current: OpenState, credential: string | undefined, lastEventId: string | undefined): StreamRequest {
+    const { transport, host } = this.#session;
+    const headers = transport.plan.withForwarded(this.client);
+    return new StreamRequest(transport, host, current, { headers, credential }, lastEventId, this);
   }
 
   #awaitCredential(): void {
@@ -141,6 +174,49 @@ export class ListenStream implements StreamOwner {
     );
   }
 
+  onStreamOpen(request: StreamRequest): void {
+    if (request === this.#probe) this.#disproved(request);
+    else if (request.goesOn && this.#trusted !== this.#generation) {
+      this.#probeTimer = this.#session.transport.clock.after(DOUBT_MS, () => this.#doubt(request));
+    }
+  }
+
+  /**
+   * Servers that do not know an event (any more), or whose log cannot find it, answer with a stream that nothing ever comes on: seen with
+   * the example store of the TypeScript SDK. A session has one stream outside calls: where another one is refused, the resumed one is it.
+   */
+  #doubt(request: StreamRequest): void {
+    this.#probeTimer = undefined;
+    const { current, transport } = this.#session;
+    if (this.#request !== request || !current || current.generation !== this.#generation) return;
+    if (request.hadEvents) {
+      this.#trusted = this.#generation;
+      return;
+    }
+    this.#probe = this.#makeRequest(current, transport.credentials.current(), undefined);
+    this.#probe.start();
+  }
+
+  /** The other one was opened: it is the stream from now on. */
+  #disproved(probe: StreamRequest): void {
+    const resumed = this.#request;
+    this.#probe = undefined;
+    this.#request = probe;
+    resumed?.stop();
+    this.#session.host.onEventsLost?.();
+  }
+
+  #endProbe(): void {
+    this.#probeTimer?.cancel();
+    this.#probeTimer = undefined;
+    this.#probe?.stop();
+    this.#probe = undefined;
+  }
+
+  onStreamEventId(eventId: string | undefined): void {
+    this.#session.host.onEventId?.(eventId);
+  }
+
   onStreamMessage(json: Buffer): void {
     const { host, current } = this.#session;
     const message = scanMessage(json);
@@ -150,12 +226,25 @@ export class ListenStream implements StreamOwner {
   }
 
   onStreamEnd(request: StreamRequest, status: number | undefined): void {
+    if (this.#probe === request) {
+      this.#probe = undefined;
+      if (status === 409) this.#trusted = this.#generation;
+      return;
+    }
     if (this.#request !== request) return;
+    this.#endProbe();
     this.#request = undefined;
     if (!this.#wanted) return;
     this.#lastEventId = request.lastEventId;
+    if (request.goesOn && this.#cannotGoOn(status)) {
+      this.#failedResumes = 0;
+      this.#lastEventId = undefined;
+      this.#session.host.onEventsLost?.();
+      this.#connect();
+      return;
+    }
     if (status === 405 || status === 501) {
-      this.#notOfferedBy = this.#generation;
+      this.#isNotOffered();
       return;
     }
     if (status === 404 || status === 400) {
@@ -184,7 +273,24 @@ export class ListenStream implements StreamOwner {
     void this.#session.probe().then(() => {
       const { current } = this.#session;
       if (!this.#wanted || !current || current.generation !== generation || this.#request || this.#timer) return;
-      this.#notOfferedBy = generation;
+      this.#isNotOffered();
     });
+  }
+
+  #isNotOffered(): void {
+    this.#notOfferedBy = this.#generation;
+    this.#session.host.onEventId?.('');
+  }
+
+  /** Refused, or failed again and again: what was missed is lost, what comes from now on need not be. */
+  #cannotGoOn(status: number | undefined): boolean {
+    if (status === undefined || status < 400) {
+      this.#failedResumes = 0;
+      return false;
+    }
+    if (status === 501) return true;
+    // Of these none is about the event: credentials, the reader before us who has not left yet, haste.
+    if (status < 500) return status !== 401 && status !== 403 && status !== 409 && status !== 429;
+    return ++this.#failedResumes >= MAX_FAILED_RESUMES;
   }
 }

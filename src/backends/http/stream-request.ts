@@ -13,6 +13,10 @@ import type { HttpTransport } from './transport.js';
 import { transportError } from './transport-error.js';
 
 export interface StreamOwner {
+  /** The backend has begun to answer with a stream. */
+  onStreamOpen(request: StreamRequest): void;
+  /** As BackendSessionHost.onEventId: before each message, and of events that have none. */
+  onStreamEventId(eventId: string | undefined): void;
   onStreamMessage(json: Buffer): void;
   /** @param status of the answer; undefined if there was none */
   onStreamEnd(request: StreamRequest, status: number | undefined): void;
@@ -29,6 +33,10 @@ export class StreamRequest extends ReplyHandler {
   #status: number | undefined;
   #isEvents = false;
   #ended = false;
+  /** The id that the owner has heard of last. */
+  #told: string | undefined;
+  /** It asked to go on behind an event. */
+  readonly goesOn: boolean;
   /** Whether it brought anything: then a reconnect need not back off. */
   hadEvents = false;
 
@@ -44,6 +52,8 @@ export class StreamRequest extends ReplyHandler {
     this.#host = host;
     this.#owner = owner;
     this.#reader.lastEventId = lastEventId;
+    this.#told = lastEventId;
+    this.goesOn = lastEventId !== undefined && lastEventId !== '';
     this.#transport = transport;
     const { headers, credential } = sent;
     this.#credential = credential;
@@ -83,7 +93,8 @@ export class StreamRequest extends ReplyHandler {
     if (status === 401 && this.#credential !== undefined) this.#transport.credentials.refuse(this.#credential);
     this.#isEvents = status === 200 && /^text\/event-stream/i.test(String(headers['content-type']));
     // The body of a refusal says nothing that is needed.
-    if (!this.#isEvents) this.#end();
+    if (this.#isEvents) this.#owner.onStreamOpen(this);
+    else this.#end();
   }
 
   protected onChunk(chunk: Buffer): void {
@@ -92,8 +103,14 @@ export class StreamRequest extends ReplyHandler {
     try {
       for (let json = this.#reader.next(); json; json = this.#reader.next()) {
         this.hadEvents = true;
+        this.#told = this.#reader.lastEventId;
+        this.#owner.onStreamEventId(this.#reader.eventId);
         this.#owner.onStreamMessage(json);
         if (this.#ended) return;
+      }
+      if (this.#told !== this.#reader.lastEventId) {
+        this.#told = this.#reader.lastEventId;
+        this.#owner.onStreamEventId(this.#told);
       }
     } catch (error) {
       if (!(error instanceof SseEventTooLarge)) throw error;

@@ -19,11 +19,25 @@ const TOOL_ERROR_BYTES = Buffer.from(TOOL_ERROR);
 
 const CANCELLED = new GatewayError('REQUEST_CANCELLED');
 
-/** The stream that carries the answer of a call. */
+/** The stream that carries the answer of a call; one without `marks` carries none (that of a batch). */
 export type CallStream = Pick<
   ResumableStream,
   'push' | 'keepAlive' | 'onDrain' | 'sendAway' | 'finish' | 'isNearBound' | 'giveUp'
->;
+> & { marks?: string };
+
+/** How an answer becomes a stream that its caller can resume. */
+export interface CallStreamOpener {
+  /**
+   * Begins it, at most once.
+   * @param marks how far the backend is, as an id carries it; '': unknown
+   * @param isFinal all that it is to carry is the response
+   */
+  open(marks: string, isFinal: boolean): CallStream;
+  /** The marks for the backend's own id of an event; '' where none can be carried. */
+  marksFor(eventId: string | undefined): string;
+  /** Whether the first thing that the stream says is its id. */
+  readonly isPrimed: boolean;
+}
 
 export class LegacyCallAnswer implements CallSink, KeptAlive {
   nextCommentMs = 0;
@@ -34,8 +48,11 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
   readonly #headers: Headers;
   readonly #id: RequestId;
   readonly #onEnd: (outcome: string, error: GatewayError | undefined) => void;
-  readonly #openStream: (isFinal: boolean) => CallStream;
+  readonly #opener: CallStreamOpener;
   #stream: CallStream | undefined;
+  /** How far the backend is: with what was passed on, and with what comes next. */
+  #marks = '';
+  #nextMarks = '';
   /** `whole`: small, sent in one piece when it is complete; `relayed`: its head has gone out; `collected`: becomes an event. */
   #body: 'none' | 'whole' | 'relayed' | 'collected' = 'none';
   #collected: Buffer[] = [];
@@ -46,7 +63,6 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
 
   /**
    * @param headers sent with the answer (the session's protocol version)
-   * @param openStream begins the answer as a stream, at most once; `isFinal`: all that it is to carry is the response
    * @param onEnd once, with `ok`, `tool_error`, or the code of the error; NOT_OWNER is not written but told here: nothing had begun
    */
   constructor(
@@ -54,7 +70,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     accepts: AcceptedTypes,
     headers: Headers,
     id: RequestId,
-    openStream: (isFinal: boolean) => CallStream,
+    opener: CallStreamOpener,
     onEnd: (outcome: string, error: GatewayError | undefined) => void,
   ) {
     this.#exchange = exchange;
@@ -62,7 +78,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     this.#accepts = accepts;
     this.#headers = headers;
     this.#id = id;
-    this.#openStream = openStream;
+    this.#opener = opener;
     this.#onEnd = onEnd;
   }
 
@@ -109,6 +125,18 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     // A caller that takes only JSON gets the response alone.
     if (!this.#accepts.events) return true;
     return this.#startStream().push(json);
+  }
+
+  /**
+   * Where the backend says at once under which id its answer can be resumed, so does ours: whoever holds the stream of a caller then
+   * knows how to go on, should this worker die before the first message.
+   */
+  mark(eventId: string | undefined, isAlone = false): void {
+    if (this.#ended) return;
+    this.#nextMarks = this.#opener.marksFor(eventId);
+    if (isAlone) this.#marks = this.#nextMarks;
+    if (this.#stream?.marks !== undefined) this.#stream.marks = this.#nextMarks;
+    else if (!this.#stream && isAlone && this.#marks !== '' && this.#opener.isPrimed && this.carriesRequests) this.#startStream();
   }
 
   bodyStart(contentLength: number | undefined): void {
@@ -220,7 +248,8 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
 
   #startStream(isFinal = false): CallStream {
     if (!this.#stream) {
-      this.#stream = this.#openStream(isFinal);
+      this.#stream = this.#opener.open(this.#marks, isFinal);
+      if (this.#stream.marks !== undefined) this.#stream.marks = this.#nextMarks;
       this.#stream.onDrain = () => this.resume?.();
     }
     return this.#stream;

@@ -86,6 +86,17 @@ export class RecordingHost implements BackendSessionHost {
     this.notifications.push(json.toString());
   }
 
+  /** Ids of events outside calls; `lost` where the backend did not go on. */
+  readonly events: Array<string | undefined> = [];
+
+  onEventId(eventId: string | undefined): void {
+    this.events.push(eventId);
+  }
+
+  onEventsLost(): void {
+    this.events.push('lost');
+  }
+
   onStateLost(reason: string): void {
     this.losses.push(reason);
   }
@@ -119,6 +130,14 @@ export class CollectingSink implements CallSink {
     this.messages.push(json.toString());
     if (final) this.#end();
     return this.readiness.shift() ?? true;
+  }
+
+  /** As told: with those that stand alone marked so. */
+  readonly marks: string[] = [];
+
+  mark(eventId: string | undefined, isAlone = false): void {
+    this.#check();
+    this.marks.push(`${eventId}${isAlone ? ' alone' : ''}`);
   }
 
   delayed(retryMs: number | undefined): void {

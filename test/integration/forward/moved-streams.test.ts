@@ -50,10 +50,8 @@ test.each(['unix', 'tls'] as const)('the edge gets all of it and is told that it
   await hop.close();
 });
 
-test.each([
-  ['between two events', 'data: 1\n\n', 'broken', false],
-  ['in the middle of an event', 'data: 1\n\ndata: {"a', 'answered', true],
-])('an owner that dies %s', async (_name, bytes, kind, finished) => {
+/** What the owner wrote before it died, and what the caller's side of the hop makes of it. */
+async function die(method: 'GET' | 'POST', bytes: string, awaits?: string) {
   const raw = await listenRaw((socket) => {
     socket.write(HELLO);
     collectFrames(socket, ({ type }) => {
@@ -61,10 +59,29 @@ test.each([
     });
   });
   const forwarder = new Peers({ ownPod: 'pod-a', keyring: KEYS, clock: systemClock });
-  const call = makeCall({ method: 'GET' });
-  expect((await forwarder.forward(call.exchange, makeLease({ unixSocket: raw.path }), TAKE)).kind).toBe(kind);
-  expect(call.answer.finished).toBe(finished);
-  expect(call.answer.body.toString()).toBe(bytes);
+  const call = makeCall({ method });
+  const exchange = Object.assign(call.exchange, awaits === undefined ? {} : { awaits });
+  const { kind } = await forwarder.forward(exchange, makeLease({ unixSocket: raw.path }), TAKE);
   await forwarder.close(0);
   await raw.close();
+  return { kind, finished: call.answer.finished, text: call.answer.body.toString(), resumeAfter: call.exchange.resumeAfter };
+}
+
+// An event of another type reaches no listener, and its blank line keeps it apart from what comes next.
+test.each([
+  ['between two events', 'id: a\ndata: 1\n\n', ''],
+  ['in the middle of an event', 'id: a\ndata: 1\n\nid: b\ndata: {"a', '\nevent: cut\n\n'],
+  ['before the blank line', 'id: a\ndata: 1\n\nid: b\ndata: 2\n', 'event: cut\n\n'],
+])('an answer to a POST whose owner dies %s is left where another owner can go on', async (_name, bytes, closing) => {
+  const expected = { kind: 'broken', finished: false, text: bytes + closing, resumeAfter: 'a' };
+  expect(await die('POST', bytes)).toEqual(expected);
+  // So is the rest of it that a second owner gave.
+  expect(await die('GET', bytes, 'call')).toEqual(expected);
+});
+
+test.each([
+  ['between two events', 'data: 1\n\n', 'broken', false],
+  ['in the middle of an event', 'data: 1\n\ndata: {"a', 'answered', true],
+])('an owner that dies %s', async (_name, bytes, kind, finished) => {
+  expect(await die('GET', bytes)).toMatchObject({ kind, finished, text: bytes });
 });

@@ -2,6 +2,7 @@
 import type { AcceptedTypes } from '../../../src/eras/legacy/accept.js';
 import { LegacyCallAnswer } from '../../../src/eras/legacy/call-answer.js';
 import { GatewayError } from '../../../src/errors/gateway-error.js';
+import { encodeMark } from '../../../src/streams/backend-marks.js';
 import { EventBudget } from '../../../src/streams/event-budget.js';
 import type { Exchange } from '../../../src/streams/exchange.js';
 import { ResumableStream } from '../../../src/streams/resumable-stream.js';
@@ -25,17 +26,19 @@ function make(accepts: AcceptedTypes, isPrimed = false) {
     for (const listener of left) listener();
   };
   const ends: Array<{ outcome: string; error: string | undefined }> = [];
-  const openStream = () => {
+  const open = (marks: string) => {
     const stream = new ResumableStream({
       session: 'reference',
       name: { kind: 'call', id: 'call' },
       epoch: 1,
       budget: new EventBudget(),
     });
+    stream.rewind(marks);
     stream.attach({ exchange, headers: VERSION, isPrimed });
     return stream;
   };
-  const call = new LegacyCallAnswer(exchange, accepts, VERSION, 'call', openStream, (outcome, error) => {
+  const opener = { open, isPrimed, marksFor: (eventId: string | undefined) => encodeMark('a', 1, eventId) };
+  const call = new LegacyCallAnswer(exchange, accepts, VERSION, 'call', opener, (outcome, error) => {
     ends.push({ outcome, error: error?.code });
   });
   return { answer, call, ends, leave };
@@ -356,4 +359,40 @@ it('tells its end to whoever listens, also to one who comes late', () => {
   call.message(RESULT, true);
   call.onEnded(() => heard.push('late'));
   expect(heard).toEqual(['in time', 'late']);
+});
+
+describe('the ids that a backend gives', () => {
+  const marksIn = ({ answer }: ReturnType<typeof make>) =>
+    [...answer.text.matchAll(/^id: ([^.\n]*)(\.?.*)$/gm)].map(([, , marks]) => marks);
+
+  it('stand in those of the caller, each with its own message', () => {
+    const made = make(BOTH, true);
+    made.call.mark('e1');
+    made.call.message(PROGRESS, false);
+    made.call.mark('e2');
+    made.call.message(PROGRESS, false);
+    made.call.message(RESULT, true);
+    // The first one is of the beginning: nothing has been passed on there.
+    expect(marksIn(made)).toEqual(['', encodeMark('a', 1, 'e1'), encodeMark('a', 1, 'e2'), '']);
+  });
+
+  it('given before any message make a stream at once, where its first id can be told', () => {
+    const made = make(BOTH, true);
+    made.call.mark('e0', true);
+    expect(marksIn(made)).toEqual([encodeMark('a', 1, 'e0')]);
+    made.call.message(RESULT, true);
+    expectOneAnswer(made, 'ok');
+  });
+
+  it.each([
+    ['to a client of an older revision', BOTH, false, 'e0'],
+    ['to a caller that takes JSON alone', JSON_ONLY, true, 'e0'],
+    ['where the id cannot be carried', BOTH, true, 'e 0'],
+  ] as const)('change nothing %s', (_name, accepts, isPrimed, eventId) => {
+    const made = make(accepts, isPrimed);
+    made.call.mark(eventId, true);
+    expect(made.answer.log).toEqual([]);
+    made.call.message(RESULT, true);
+    expect(made.answer.text).toBe(RESULT);
+  });
 });

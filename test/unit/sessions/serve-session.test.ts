@@ -6,6 +6,7 @@ import { ClientRequests } from '../../../src/sessions/client-requests.js';
 import { makeKeyring } from '../../../src/secrets/keyring.js';
 import type { SessionEnder } from '../../../src/sessions/end-session.js';
 import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
+import { CallResumer } from '../../../src/sessions/resume-call.js';
 import type { RequestServer } from '../../../src/sessions/serve-request.js';
 import { SessionServer } from '../../../src/sessions/serve-session.js';
 import { Session } from '../../../src/sessions/session.js';
@@ -36,6 +37,7 @@ function make() {
     keepAlive,
     ender: { end: () => ends.run() } as unknown as SessionEnder,
     requests: {} as RequestServer,
+    resumer: new CallResumer({ clock, maxCallMs: () => 60_000, onBackendError: () => undefined }),
     clientRequests: new ClientRequests({ keyring: makeKeyring(['secret']), clock, count: () => undefined }),
     standing: { listening: () => undefined },
     audit: (ref, { method, principal }) => audited.push(`${method} of ${ref} by ${principal.name}`),

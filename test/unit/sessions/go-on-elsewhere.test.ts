@@ -1,0 +1,262 @@
+// What a session does with the ids of a stream that an earlier owner wrote: it asks its own backends for the rest, and nobody else's.
+import type { BackendCall, BackendSession, ListenFrom } from '../../../src/backends/backend.js';
+import type { BackendSessionRecord } from '../../../src/directory/directory.js';
+import { GatewayError } from '../../../src/errors/gateway-error.js';
+import { type Epoch, mintSessionId, type OwnerToken, referenceOf, type WorkerId } from '../../../src/protocol/ids.js';
+import { makeKeyring } from '../../../src/secrets/keyring.js';
+import { ClientRequests } from '../../../src/sessions/client-requests.js';
+import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
+import { CallResumer } from '../../../src/sessions/resume-call.js';
+import { SessionServer } from '../../../src/sessions/serve-session.js';
+import { Session } from '../../../src/sessions/session.js';
+import { encodeMark } from '../../../src/streams/backend-marks.js';
+import { encodeEventId } from '../../../src/streams/event-id.js';
+import type { Exchange } from '../../../src/streams/exchange.js';
+import { KeepAlive } from '../../../src/streams/keep-alive.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { RecordingAnswer } from '../streams/recording-answer.js';
+
+const SELF = 'self.2' as WorkerId;
+
+class FakeBackend {
+  isOpen = true;
+  resumesStreams: boolean | undefined = true;
+  readonly calls: BackendCall[] = [];
+  readonly cancels: Array<{ reason: string; notify: boolean }> = [];
+  readonly listening: Array<ListenFrom | undefined> = [];
+  record: BackendSessionRecord | undefined;
+
+  constructor(generation: number) {
+    this.record = { generation } as BackendSessionRecord;
+  }
+
+  call(call: BackendCall) {
+    this.calls.push(call);
+    return { mayHaveRun: true, cancel: (reason: string, notify: boolean) => void this.cancels.push({ reason, notify }) };
+  }
+
+  setListening(listening: boolean, _headers?: unknown, from?: ListenFrom): void {
+    if (listening) this.listening.push(from);
+  }
+
+  close(): void {}
+}
+
+function make() {
+  const clock = new FakeClock();
+  const id = mintSessionId();
+  const server = { id: 'support', backends: ['one', 'two'] } as never;
+  const client = { clientInfo: {}, capabilities: {} };
+  const facts = { id, ref: referenceOf(id), server, principal: 'alice', protocolVersion: '2025-11-25', client, createdMs: 0 };
+  const token: OwnerToken = { owner: SELF, epoch: 2 as Epoch };
+  const session = new Session(facts, token, { id: SELF, isValid: () => true } as unknown as LeaseKeeper, 0);
+  const [one, two] = [new FakeBackend(1), new FakeBackend(4)];
+  session.backends.set('one', one as unknown as BackendSession);
+  session.backends.set('two', two as unknown as BackendSession);
+  const sessions = new SessionServer({
+    clock,
+    keepAlive: new KeepAlive(clock),
+    ender: {} as never,
+    requests: {} as never,
+    resumer: new CallResumer({ clock, maxCallMs: () => 60_000, onBackendError: () => undefined }),
+    clientRequests: new ClientRequests({ keyring: makeKeyring(['secret']), clock, count: () => undefined }),
+    standing: { listening: () => undefined },
+    audit: () => undefined,
+  });
+  const get = (lastId: string) => {
+    const left: Array<() => void> = [];
+    const answer = new RecordingAnswer();
+    const exchange = {
+      method: 'GET',
+      serverId: 'support',
+      headers: { 'last-event-id': lastId },
+      principal: { name: 'alice', digest: 'alice' },
+      deadlineMs: Number.MAX_SAFE_INTEGER,
+      answer,
+      note: {},
+      aborted: false,
+      onAbort: (listener: () => void) => void left.push(listener),
+    } as unknown as Exchange;
+    const outcome = sessions.serve(session, exchange);
+    return { answer, outcome, exchange, leave: () => left.map((listener) => listener()) };
+  };
+  const idOf = (marks: string, stream: Parameters<typeof encodeEventId>[0]['stream'], more = {}) =>
+    encodeEventId({ session: facts.ref, stream, epoch: 1, seq: 5, isFinal: false, marks, ...more });
+  const call = (marks: string, more = {}) => get(idOf(marks, { kind: 'call', id: 7 }, more));
+  const standalone = (marks: string, more = {}) => get(idOf(marks, { kind: 'standalone' }, more));
+  const tell = (backend: string, generation: number, eventId: string | undefined, text: string) => {
+    session.streams.mark(backend, generation, eventId);
+    session.streams.tell(text, clock.monotonicMs());
+  };
+  return { session, one, two, call, standalone, tell };
+}
+
+const hasGap = ({ answer }: { answer: RecordingAnswer }) => answer.text.includes('"gap":true');
+const ONE = encodeMark('one', 1, 'a1');
+const TWO = encodeMark('two', 4, 'b1');
+
+describe('the rest of a call', () => {
+  test('is asked of its backend, under the same id, and nothing is sent again', () => {
+    const { one, two, call, session } = make();
+    const { answer } = call(ONE);
+    expect(one.calls).toMatchObject([{ message: { id: 7 }, bytes: '', resume: { eventId: 'a1', generation: 1 } }]);
+    expect(two.calls).toEqual([]);
+    expect(session.inFlight).toBe(1);
+    const { sink } = one.calls[0] as BackendCall;
+    sink.mark?.('a2');
+    sink.message('{"n":2}', false);
+    sink.message('{"id":7,"result":{}}', true);
+    expect(answer.events).toEqual(['{"n":2}', '{"id":7,"result":{}}']);
+    expect(answer.text).toContain(encodeMark('one', 1, 'a2'));
+    expect(answer.ends).toBe(1);
+    expect(session.isIdle).toBe(true);
+  });
+
+  test.each([
+    ['another backend of the gateway', encodeMark('three', 1, 'x')],
+    ['another session of that backend', encodeMark('one', 2, 'a1')],
+    ['no event', encodeMark('one', 1, '')],
+    ['no backend', ''],
+    ['nonsense', '.one~1~%%%'],
+    ['a header that would be two', `.one~1~${Buffer.from('a\r\nx: y').toString('base64url')}`],
+  ])('made up of %s reaches nobody: the outcome is unknown', (_name, marks) => {
+    const { one, two, call } = make();
+    const { answer } = call(marks);
+    expect([...one.calls, ...two.calls]).toEqual([]);
+    expect(JSON.parse(answer.events[0] as string)).toMatchObject({ id: 7, error: { code: -32012 } });
+  });
+
+  test('of a backend that cannot pass it on (stdio): the outcome is unknown', () => {
+    const { one, call } = make();
+    one.resumesStreams = undefined;
+    expect(JSON.parse(call(ONE).answer.events[0] as string)).toMatchObject({ error: { code: -32012 } });
+    expect(one.calls).toEqual([]);
+  });
+
+  test('touches no call that was begun here, whoever claims to know its id', () => {
+    const { one, call, session } = make();
+    const stream = session.streams.openCall(7);
+    stream.push('{"n":1}');
+    expect(JSON.parse(call(ONE).answer.events[0] as string)).toMatchObject({ error: { code: -32012 } });
+    expect(one.calls).toEqual([]);
+    expect(session.streams.findCall(7)).toBe(stream);
+  });
+
+  test('is read once: who comes from the same place joins, who comes from further back begins anew', () => {
+    const { one, call, session } = make();
+    const first = call(ONE);
+    (one.calls[0] as BackendCall).sink.mark?.('a2');
+    (one.calls[0] as BackendCall).sink.message('{"n":2}', false);
+    const joined = call(ONE);
+    expect(one.calls).toHaveLength(1);
+    expect(first.answer.ends).toBe(1);
+    expect(joined.answer.events).toEqual(['{"n":2}']);
+    const older = call(encodeMark('one', 1, 'a0'));
+    expect(joined.answer.ends).toBe(1);
+    expect(one.calls.map(({ resume }) => resume?.eventId)).toEqual(['a1', 'a0']);
+    expect(one.cancels).toEqual([{ reason: expect.any(String), notify: false }]);
+    expect(older.answer.finished).toBe(false);
+    expect(session.inFlight).toBe(1);
+  });
+
+  test('is bounded for each session', () => {
+    const { one, call, session } = make();
+    for (let n = 0; n < 40; n++) call(ONE, { stream: { kind: 'call', id: n } });
+    expect(one.calls).toHaveLength(32);
+    expect(session.inFlight).toBe(32);
+  });
+
+  test('cancelled by its client, ends without an answer and leaves nothing in flight', () => {
+    const { one, call, session } = make();
+    const { answer } = call(ONE);
+    session.cancel({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7, reason: 'enough' } }, {}, 0);
+    expect(one.cancels).toEqual([{ reason: 'enough', notify: true }]);
+    expect(answer.events).toEqual([]);
+    expect(answer.ends).toBe(1);
+    expect(session.isIdle).toBe(true);
+  });
+
+  test('goes on at the next owner where this one may not act, or gives the session up', async () => {
+    const refused = make();
+    const first = refused.call(ONE);
+    (refused.one.calls[0] as BackendCall).sink.fail(new GatewayError('NOT_OWNER'));
+    expect(await first.outcome).toBe('moved');
+    expect(refused.session.isIdle).toBe(true);
+
+    const released = make();
+    const second = released.call(ONE);
+    released.session.close('released', new GatewayError('OUTCOME_UNKNOWN'));
+    expect(await second.outcome).toBe('moved');
+    expect(second.answer.events).toEqual([]);
+    expect(second.exchange.resumeAfter).toContain(ONE);
+  });
+
+  test('of a backend that is down is an unknown outcome, not a call that did not run', () => {
+    const { one, call } = make();
+    const { answer } = call(ONE);
+    (one.calls[0] as BackendCall).sink.fail(new GatewayError('BACKEND_UNAVAILABLE', { details: { backend: 'one' } }));
+    expect(JSON.parse(answer.events[0] as string)).toMatchObject({ id: 7, error: { code: -32012, data: { backend: 'one' } } });
+  });
+});
+
+describe('the standalone stream of an earlier owner', () => {
+  test('goes on behind the last event of each backend, without a gap', () => {
+    const { one, two, standalone } = make();
+    const reader = standalone(ONE + TWO);
+    expect(one.listening).toEqual([{ eventId: 'a1', generation: 1, again: true }]);
+    expect(two.listening).toEqual([{ eventId: 'b1', generation: 4, again: true }]);
+    expect(hasGap(reader)).toBe(false);
+  });
+
+  test.each([
+    ['says nothing of a backend that may have spoken', ONE],
+    ['is of another session of a backend', ONE + encodeMark('two', 3, 'b1')],
+    ['says nothing', ''],
+  ])('has a gap where the id %s', (_name, marks) => {
+    const { two, standalone } = make();
+    expect(hasGap(standalone(marks))).toBe(true);
+    expect(two.listening).toEqual([undefined]);
+  });
+
+  test('has none for a backend that offers no stream, or was never opened', () => {
+    const { two, standalone, session } = make();
+    expect(hasGap(standalone(ONE + encodeMark('two', 4, '')))).toBe(false);
+    two.isOpen = false;
+    two.record = undefined;
+    session.streams.rewind([]);
+    expect(hasGap(standalone(ONE))).toBe(false);
+  });
+
+  test('is not read twice by who comes from where it began, or from within', () => {
+    const { one, standalone, tell } = make();
+    standalone(ONE + TWO);
+    tell('one', 1, 'a2', '{"n":2}');
+    tell('two', 4, 'b2', '{"n":3}');
+    const from = standalone(encodeMark('one', 1, 'a2') + TWO);
+    expect(from.answer.events).toEqual(['{"n":3}']);
+    expect(one.listening.at(-1)).toMatchObject({ again: false });
+    const again = standalone(ONE + TWO);
+    expect(again.answer.events).toEqual(['{"n":2}', '{"n":3}']);
+    expect([from, again].some(hasGap)).toBe(false);
+  });
+
+  test('is read anew for who comes from further back', () => {
+    const { one, standalone, tell } = make();
+    standalone(ONE + TWO);
+    tell('one', 1, 'a2', '{"n":2}');
+    const older = standalone(encodeMark('one', 1, 'a0') + TWO);
+    expect(one.listening.at(-1)).toEqual({ eventId: 'a0', generation: 1, again: true });
+    // What was there comes again from the backend, not from here.
+    expect(older.answer.events).toEqual([]);
+    tell('one', 1, 'a1', '{"n":1}');
+    tell('one', 1, 'a2', '{"n":2}');
+    expect(older.answer.events).toEqual(['{"n":1}', '{"n":2}']);
+  });
+
+  test('is read anew with a gap where something was told that no backend can tell again', () => {
+    const { standalone, session } = make();
+    standalone(ONE + TWO);
+    session.streams.tell('{"own":1}', 0);
+    expect(hasGap(standalone(encodeMark('one', 1, 'a0') + TWO))).toBe(true);
+  });
+});
