@@ -153,7 +153,7 @@ export class ForwardedCall implements StreamReceiver {
       this.#complete();
       return;
     }
-    if (!isWhole && this.#exchange.answer.startedAsEvents) this.#closePart();
+    if (!isWhole && this.#lastId) this.#closePart();
     // Race: the connection may be lost while the request still waits in this tick's outbox, or for credit. An owner begins nothing
     // before it has END, so what we still hold has not begun.
     const begun = loss !== 'unserved' && this.#stream?.isHandedOver !== false;

@@ -111,7 +111,7 @@ test('an error in an array is the error, also one that says that the session is 
 test.each(['json', 'sse'] as const)('a server that answers everything so, as %s, is used like any other', async (reply) => {
   const { session } = await open({ arrays: true, reply });
   expect((await callTool(session, 'echo', { text: 'open' })).text).toBe('open');
-  const { messages } = await callTool(session, 'progress', { steps: 2 }, { id: 1 });
+  const { messages } = await callTool(session, 'progress', { steps: 2 }, { id: 1, progressToken: 'p' });
   expect(messages.map((text) => JSON.parse(text).params?.progress ?? 'done')).toEqual([1, 2, 'done']);
 });
 
