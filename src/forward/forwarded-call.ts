@@ -167,11 +167,14 @@ export class ForwardedCall implements StreamReceiver {
 
   /**
    * An event that was passed on in part becomes one of a type that nobody listens for, so that it is not taken for a whole one and what
-   * comes next is not taken for its end.
+   * comes next is not taken for its end; with the id of the one before it (of two ids in an event the last counts), since a client that
+   * leaves now would else come again from behind the event that it has not got.
    */
   #closePart(): void {
     if (this.#atBoundary) return;
-    this.#exchange.answer.write(this.#endsInLf ? 'event: cut\n\n' : '\nevent: cut\n\n');
+    const last = this.#exchange.resumeAfter;
+    const id = last === undefined ? '' : `id: ${last}\n`;
+    this.#exchange.answer.write(`${this.#endsInLf ? '' : '\n'}${id}event: cut\n\n`);
     this.#atBoundary = true;
   }
 

@@ -1,7 +1,7 @@
 // Which requests of a batch have no answer yet, read out of the stream that answers it by whoever passes that on: if the owner is lost,
 // the others are told so, and nobody gets two answers.
 import type { RequestId } from '../protocol/json-rpc.js';
-import { isJson, scanMessage } from '../protocol/scan-json.js';
+import { scanMessage } from '../protocol/scan-json.js';
 import { SseEventTooLarge, SseScanner } from '../protocol/sse.js';
 
 /** No event of ours is larger: a line of a stdio child, in one event. */
@@ -28,10 +28,8 @@ export class UnansweredIds {
     }
   }
 
-  /** The stream broke off; undefined where it cannot be told. An event that lacks nothing but its blank line counts: it gets one. */
+  /** The stream broke off; undefined where it cannot be told. What has not ended with a blank line is no answer: it is made void. */
   finish(): readonly RequestId[] | undefined {
-    const rest = this.#isLost ? undefined : this.#scanner.finish();
-    if (rest && isJson(rest.data)) this.#note(rest.data);
     return this.#isLost ? undefined : [...this.#ids];
   }
 

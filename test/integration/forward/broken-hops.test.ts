@@ -65,14 +65,17 @@ test.each([
   await raw.close();
 });
 
-test('the owner dies while a batch is answered as a stream: which requests have their answer is known', async () => {
+test.each([
+  ['in the middle of an answer', 'data: {"jsonrpc":"2.0","id":3,"res'],
+  ['before the blank line of an answer', 'data: {"jsonrpc":"2.0","id":3,"result":{}}\n'],
+])('the owner dies %s to a batch: which requests have theirs is known', async (_name, cut) => {
   const events = JSON.stringify({ s: 200, h: { 'content-type': 'text/event-stream' } });
   const answered = `data: ${JSON.stringify({ jsonrpc: '2.0', id: 2, result: {} })}\n\n`;
   const raw = await listenRaw((socket) => {
     socket.write(HELLO);
     collectFrames(socket, ({ type }) => {
       if (type !== FRAME.END) return;
-      const [first, second] = [answered.slice(0, 20), `${answered.slice(20)}data: {"jsonrpc":"2.0","id":3,"res`];
+      const [first, second] = [answered.slice(0, 20), `${answered.slice(20)}${cut}`];
       socket.end(Buffer.concat([frame(FRAME.HEAD, 1, events), frame(FRAME.DATA, 1, first), frame(FRAME.DATA, 1, second)]));
     });
   });

@@ -70,8 +70,8 @@ async function die(method: 'GET' | 'POST', bytes: string, awaits?: string) {
 // An event of another type reaches no listener, and its blank line keeps it apart from what comes next.
 test.each([
   ['between two events', 'id: a\ndata: 1\n\n', ''],
-  ['in the middle of an event', 'id: a\ndata: 1\n\nid: b\ndata: {"a', '\nevent: cut\n\n'],
-  ['before the blank line', 'id: a\ndata: 1\n\nid: b\ndata: 2\n', 'event: cut\n\n'],
+  ['in the middle of an event', 'id: a\ndata: 1\n\nid: b\ndata: {"a', '\nid: a\nevent: cut\n\n'],
+  ['before the blank line', 'id: a\ndata: 1\n\nid: b\ndata: 2\n', 'id: a\nevent: cut\n\n'],
 ])('an answer to a POST whose owner dies %s is left where another owner can go on', async (_name, bytes, closing) => {
   const expected = { kind: 'broken', finished: false, text: bytes + closing, resumeAfter: 'a' };
   expect(await die('POST', bytes)).toEqual(expected);
