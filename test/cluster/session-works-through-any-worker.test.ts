@@ -28,7 +28,7 @@ test('200 calls of the SDK client through four workers are one backend session, 
 
   const session = await connectSdkClient(cluster.url('/servers/recorder/mcp'));
   const { tools } = await session.client.listTools();
-  expect(tools.map(({ name }) => name).sort()).toEqual(['ask', 'counter', 'echo', 'emit', 'fail', 'slow', 'whoami']);
+  expect(tools.map(({ name }) => name).sort()).toEqual(['ask', 'counter', 'echo', 'emit', 'fail', 'pour', 'slow', 'whoami']);
 
   const owner = await cluster.ownerOf(session.sessionId);
   for (let call = 1; call <= CALLS / 2; call += 1) {

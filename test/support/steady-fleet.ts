@@ -29,6 +29,8 @@ export interface SteadyFleetOptions {
 }
 
 export class SteadyFleet {
+  /** In their order; none before the first. */
+  readonly #phases: string[] = [];
   readonly clients: SteadyClient[] = [];
   #number = 0;
   #numbering: NodeJS.Timeout | undefined;
@@ -74,6 +76,7 @@ export class SteadyFleet {
   }
 
   phase(name: string): void {
+    this.#phases.push(name);
     for (const client of this.clients) client.phase(name);
   }
 
@@ -134,13 +137,15 @@ export class SteadyFleet {
     return whenAllServe(this.fleet);
   }
 
-  /** Calls that failed although none of these phases was when they began or ended. */
+  /** Calls that failed although none of these phases was while they ran. */
   failedOutside(phases: readonly string[]): object[] {
+    const during = (begunIn: string, endedIn: string) =>
+      this.#phases.slice(Math.max(0, this.#phases.indexOf(begunIn)), this.#phases.lastIndexOf(endedIn) + 1);
     return this.clients.flatMap(({ name, calls }) =>
       calls
         .filter(
           ({ begunIn, endedIn, outcome }) =>
-            outcome !== 'answered' && ![begunIn, endedIn].some((phase) => phases.includes(phase)),
+            outcome !== 'answered' && !during(begunIn, endedIn).some((phase) => phases.includes(phase)),
         )
         .map((call) => ({ name, ...call })),
     );
