@@ -121,7 +121,7 @@ function configurationPage() {
 }
 
 const RETRY = {
-  never: 'no: the same request fails again',
+  never: 'no',
   safe: 'yes: it was not begun',
   after: 'yes, after `Retry-After`: it was not begun',
 };

@@ -1,4 +1,4 @@
-// What may fail, and when. Whatever is not justified by a fault that was under way breaks an invariant (DESIGN.md 3, 6, 9.3, 10).
+// What may fail, and when. Whatever is not justified by a fault that was under way breaks an invariant (docs/reliability.md).
 
 /** After a fault has ended, what it caused may still show for so long, ms: an exit to be noticed, a lease (6 s), a hold (10 s). */
 const NOTICE = 3000;
@@ -115,7 +115,7 @@ function judgeExecutions(entries, { record, stdioNonces }, breaches) {
 function judgeBackend({ record, faults }, breaches) {
   const open = record.sessions.filter(({ ended }) => ended === 0);
   const leaked = open.filter(({ used }) => used > 0);
-  // A crash between a backend's initialize and the saving of its id orphans at most that id, and nothing else was sent with it (S114).
+  // A crash between a backend's initialize and the saving of its id orphans at most that id, and nothing else was sent with it.
   const orphaned = open.length - leaked.length;
   const crashes = faults.filter(({ kind }) => WORKER_LOST.includes(kind) || kind.startsWith('redis')).length;
   for (const { tag } of leaked) breaches.add('leaked backend session', tag);

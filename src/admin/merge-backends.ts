@@ -1,5 +1,5 @@
 // What the workers say of one backend, as one word for the cluster. A list that could not be read makes a backend degraded, with the
-// reason: never running without tools (S43).
+// reason: never running without tools.
 import type { AskedWorker } from './ask-workers.js';
 import { timeText } from './time-text.js';
 import type { BackendReport } from './worker-status.js';

@@ -1,4 +1,4 @@
-// Contract of a backend session: the back half of DESIGN's two halves. A front half (legacy now, modern later) hands it calls and
+// Contract of a backend session: the back half of two. A front half (legacy now, modern later) hands it calls and
 // receives messages as JSON text; neither knows the other's era or transport. Backends get the guard and the record writer
 // injected and import neither sessions nor the directory's implementation.
 import type { BackendSessionRecord } from '../directory/directory.js';
@@ -125,7 +125,7 @@ export interface BackendSessionHost {
   /** For logs: the session's reference. */
   readonly sessionRef: string;
   /**
-   * The guard (DESIGN 3, rule 3): true while the lease is valid and the session still ours at this epoch. To be asked
+   * The guard: true while the lease is valid and the session still ours at this epoch. To be asked
    * synchronously right before the bytes of every act leave. What it refuses has not begun: fail with NOT_OWNER.
    */
   mayAct(): boolean;

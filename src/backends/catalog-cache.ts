@@ -1,5 +1,5 @@
 // The catalogs that one worker knows, by backend and scope. It never shares a list between scopes (equal content may share memory,
-// which tells nobody anything), and one dead backend neither empties nor slows the lists of the others (DESIGN 5).
+// which tells nobody anything), and one dead backend neither empties nor slows the lists of the others.
 import { LRUCache } from 'lru-cache';
 import { CATALOG } from '../errors/catalog.js';
 import { GatewayError } from '../errors/gateway-error.js';
@@ -32,7 +32,7 @@ export interface CatalogCacheOptions {
   readonly maxCatalogs?: number;
   /** Most JSON text behind the kept lists, bytes. Default 128 MiB. */
   readonly maxBytes?: number;
-  /** A list that was read before is now another one: entries or availability differ. Whoever uses it wants to hear of it (S70). Must not throw. */
+  /** A list that was read before is now another one: entries or availability differ. Whoever uses it wants to hear of it. Must not throw. */
   readonly onChange?: (change: CatalogChange) => void;
 }
 

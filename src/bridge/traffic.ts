@@ -1,4 +1,4 @@
-// Bounds what the bridge holds (I10). Requests beyond the bound wait here and not in stdin, so that the answers and cancellations
+// Bounds what the bridge holds. Requests beyond the bound wait here and not in stdin, so that the answers and cancellations
 // which running requests may wait for still come through; stdin stops only when the line of waiting ones is long itself.
 
 /** Requests under way at once. */

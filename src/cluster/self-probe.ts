@@ -1,5 +1,5 @@
 // A worker whose lease says that it lives must be reachable: it dials its own internal listener as other workers do. If that fails it
-// listens anew; if it fails again the worker ends, so that its sessions become free (rule 6, S12).
+// listens anew; if it fails again the worker ends, so that its sessions become free.
 import type { DialOptions } from '../forward/dial.js';
 import { type ProbeFailure, probeListener } from '../forward/probe.js';
 import type { Timer } from '../lifecycle/clock.js';

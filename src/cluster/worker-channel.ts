@@ -63,7 +63,7 @@ export class WorkerChannel {
     this.#send({ kind: 'up' });
   }
 
-  /** Resolves when the primary knows the incarnation and would delete its lease if we died (rule 6). */
+  /** Resolves when the primary knows the incarnation and would delete its lease if we died. */
   acknowledge(incarnation: WorkerId): Promise<void> {
     return new Promise((resolve) => {
       this.#acknowledgements.set(incarnation, resolve);

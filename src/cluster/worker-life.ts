@@ -5,7 +5,7 @@ import { killGroup } from '../lifecycle/process-group.js';
 import type { WorkerId } from '../protocol/ids.js';
 import type { FromWorker, StdioGroup, ToWorker } from './messages.js';
 
-/** Of one life: only the last few can have a lease, the others' are gone for good (rule 2). */
+/** Of one life: only the last few can have a lease, the others' are gone for good. */
 const MAX_INCARNATIONS = 1000;
 
 export type Failure = Extract<FromWorker, { kind: 'failed' }>;

@@ -67,7 +67,7 @@ export interface SessionRecord {
 
 export type NewSessionRecord = Omit<SessionRecord, 'state' | 'owner'> & {
   readonly owner: WorkerId;
-  /** Default `active`; `closing` for a tombstone (rule 9), so that what was ended is at no moment seen alive. */
+  /** Default `active`; `closing` for a tombstone, so that what was ended is at no moment seen alive. */
   readonly state?: SessionRecord['state'];
 };
 
@@ -125,7 +125,7 @@ export interface Directory {
   reservePrincipal(principal: string, ref: SessionRef, cap: number): Promise<'reserved' | 'full'>;
   /**
    * Rule 11, step 3: writes a new record. `exists` if there is one with another owner or epoch (never with a fresh id);
-   * repeating it with the same nonce returns `created` again. With `replaceLower` (rule 9) a record with a lower epoch is replaced.
+   * repeating it with the same nonce returns `created` again. With `replaceLower` a record with a lower epoch is replaced.
    */
   createSession(
     ref: SessionRef,
@@ -169,7 +169,7 @@ export interface Directory {
     generation: number,
   ): Promise<{ readonly kind: 'dropped' } | { readonly kind: 'conflict' } | Refusal>;
   /**
-   * Checks that the token is in force and that the record knows the same backend sessions (rule 10: after reconnects), in one batch;
+   * Checks that the token is in force and that the record knows the same backend sessions (asked after reconnects), in one batch;
    * answers in the order asked. `outdated`: the token is in force, but an older backend session is saved, or none, or something else
    * stands.
    */
@@ -224,7 +224,7 @@ export interface Directory {
   // --- leases ---------------------------------------------------------------------------------------------------------
   /** First lease of an incarnation (NX). @returns false if there already is one: never with a fresh incarnation. */
   openLease(lease: Lease, leaseMs: number): Promise<boolean>;
-  /** `SET … XX PX`. @returns false if the key is gone: a lease that is gone never comes back (rule 2). */
+  /** `SET … XX PX`. @returns false if the key is gone: a lease that is gone never comes back. */
   renewLease(lease: Lease, leaseMs: number): Promise<boolean>;
   readLease(id: WorkerId): Promise<Lease | undefined>;
   /** Deletes the lease of exactly this incarnation. */
@@ -235,7 +235,7 @@ export interface Directory {
   // --- the data itself ------------------------------------------------------------------------------------------------
   /**
    * Reads `generation`; where it is missing or not the remembered one, creates or remembers it and sets `settling` for
-   * `leaseMs` (rule 9). @returns whether something settles now.
+   * `leaseMs`. @returns whether something settles now.
    */
   checkGeneration(leaseMs: number): Promise<'same' | 'settling'>;
   /**

@@ -68,7 +68,7 @@ export class RedisSessions {
     return unexpected('createSession', kind);
   }
 
-  /** The record, or undefined if there is none (which alone does not mean that the session is gone: rule 9). */
+  /** The record, or undefined if there is none (which alone does not mean that the session is gone: Redis may have lost it). */
   async read(ref: SessionRef): Promise<SessionRecord | undefined> {
     const fields = await this.connection.attempt((redis) => redis.hgetall(this.key(ref)));
     return Object.keys(fields).length === 0 ? undefined : this.decode(Object.entries(fields).flat());

@@ -1,4 +1,4 @@
-// DNS rebinding: a browser sends us whatever its attacker's page wants, but it cannot lie about Host and Origin (S132).
+// DNS rebinding: a browser sends us whatever its attacker's page wants, but it cannot lie about Host and Origin.
 import type { Config } from '../config/schema.js';
 
 export interface HostGuard {

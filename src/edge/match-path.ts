@@ -3,7 +3,7 @@
 export type PathMatch =
   /** '' is `/mcp`: all backends. */
   | { readonly kind: 'mcp'; readonly serverId: string }
-  /** `/servers/…` that cannot be an endpoint, such as an empty id: 404, also for callers with a valid session (S26). */
+  /** `/servers/…` that cannot be an endpoint, such as an empty id: 404, also for callers with a valid session. */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'other' };
 

@@ -1,6 +1,6 @@
 // What clients have not taken stays in this process, node counts none of it, and a peer whose window is closed may keep its connection
 // open for days. So a connection on which nothing moves for too long is closed, whatever the answer is, and all of them together hold
-// no more than a bound (I10). Streams end in order before that (streams/readers.ts): what is closed here had time to take even its end.
+// no more than a bound. Streams end in order before that (streams/readers.ts): what is closed here had time to take even its end.
 import type { Socket } from 'node:net';
 import { AwakeTime } from '../lifecycle/awake-time.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';

@@ -5,7 +5,7 @@ export interface CatalogEntry {
   readonly status: number;
   readonly rpcCode: number;
   readonly source: 'client' | 'gateway' | 'worker' | 'backend' | 'redis';
-  /** never: the same request fails again; safe: it was not begun; after: it was not begun, try after Retry-After. */
+  /** never: the same request fails again, or it may have run; safe: it was not begun; after: it was not begun, try after Retry-After. */
   readonly retry: 'never' | 'safe' | 'after';
   readonly message: string;
   /** What whoever sees it should do. */

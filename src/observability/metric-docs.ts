@@ -37,9 +37,11 @@ const families = {
   ),
   backend_errors_total: counter('Errors of backends, by backend and reason.', 'backend', 'reason'),
   backend_up: gauge('min', '0 while a worker of the pod takes the backend for down, else 1.', 'backend'),
-  streams: byWorker('Event streams open to clients, also through other workers, of the sessions that the worker owns.'),
+  streams: byWorker(
+    'Event streams open to clients but those of batches, also through other workers, of the sessions that the worker owns.',
+  ),
   stream_ends_total: counter(
-    'Readers of event streams that left, by reason: complete, left (closed by the client), replaced, slow, moved, away, ended (the session).',
+    'Readers of event streams, but those of batches, that left, by reason: complete, left (closed by the client), replaced, slow, moved, away, ended (the session).',
     'reason',
   ),
   connections_cut_total: counter(

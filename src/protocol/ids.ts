@@ -1,4 +1,4 @@
-// Branded identifiers, so that a session id can never stand where its reference belongs (DESIGN: an id is a key to a session).
+// Branded identifiers, so that a session id can never stand where its reference belongs (an id is a key to a session).
 import { createHash, randomBytes } from 'node:crypto';
 
 declare const brand: unique symbol;
@@ -26,7 +26,7 @@ export function mintSessionId(): SessionId {
   return randomBytes(24).toString('base64url') as SessionId;
 }
 
-/** Format check before anything is done with an id that a client sent (S81): anything we could not have minted is unknown. */
+/** Format check before anything is done with an id that a client sent: anything we could not have minted is unknown. */
 export function isSessionId(text: string): text is SessionId {
   return SESSION_ID_PATTERN.test(text);
 }
@@ -51,7 +51,7 @@ export function digestOfBackendSession(place: string, id: string): string {
   return digestOf(JSON.stringify([place, id]));
 }
 
-/** A new incarnation: random, made after the fork, never reused (S3). */
+/** A new incarnation: random, made after the fork, never reused. */
 export function mintWorkerId(name: string): WorkerId {
   return `${name}.${randomBytes(9).toString('base64url')}` as WorkerId;
 }

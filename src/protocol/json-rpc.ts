@@ -57,7 +57,7 @@ const DECISIVE_PARAMS = ['name', 'uri', 'ref', 'server_id', 'arguments'];
 
 /**
  * Whether a request has a key that differs only in case from one that we decide by. Backends whose JSON library takes keys without
- * regard to case would read another message than the one that was checked (I4).
+ * regard to case would read another message than the one that was checked.
  */
 export function hasAmbiguousKeys(message: Record<string, unknown>): boolean {
   return differsInCase(message, DECISIVE_KEYS) || (isObject(message.params) && differsInCase(message.params, DECISIVE_PARAMS));

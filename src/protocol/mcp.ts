@@ -17,7 +17,7 @@ export const SESSION_HEADER = 'mcp-session-id';
 export const VERSION_HEADER = 'mcp-protocol-version';
 export const LAST_EVENT_ID_HEADER = 'last-event-id';
 
-/** Marks the hop; believed on the internal listener only, dropped at the public edge (S27). */
+/** Marks the hop; believed on the internal listener only, dropped at the public edge. */
 export const FORWARDED_HEADER = 'x-forwarded-internally';
 /** Prefix of every other internal header; dropped at the public edge likewise. */
 export const INTERNAL_HEADER_PREFIX = 'x-berth-';

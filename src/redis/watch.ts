@@ -3,7 +3,7 @@
 import { Redis, type Cluster } from 'ioredis';
 
 export interface ConnectionHooks {
-  /** Usable (again). After the first time it means: verify what you own (rule 10). */
+  /** Usable (again). After the first time it means: verify what you own: its data may be older. */
   readonly onUp?: () => void;
   /** No longer usable; on a Cluster: a master was lost. Called once per loss. */
   readonly onDown?: () => void;

@@ -1,4 +1,4 @@
-// Where requests wait for an owner or for Redis instead of failing (rule 8). Bounded in number, in bytes and in time; one timer and
+// Where requests wait for an owner or for Redis instead of failing. Bounded in number, in bytes and in time; one timer and
 // one probe for each cause, whatever the number of those that wait for it: they are woken when the probe has news. A few of them look
 // for themselves at each tick, since a record may change where no probe sees it.
 import { GatewayError } from '../errors/gateway-error.js';

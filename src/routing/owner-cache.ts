@@ -9,7 +9,7 @@ export interface KnownOwner {
   readonly ref: SessionRef;
   readonly token: OwnerToken;
   readonly lease: Lease;
-  /** That the session negotiated: goes with every answer in it, also when we answer in its owner's place (S88). */
+  /** That the session negotiated: goes with every answer in it, also when we answer in its owner's place. */
   readonly protocolVersion: string;
 }
 

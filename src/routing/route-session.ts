@@ -34,11 +34,11 @@ export interface RoutingRequest {
   readonly serverId: string;
   /** Digest of the principal. */
   readonly principal: string;
-  /** A hop to this pair was refused with 421: only a newer pair may be hopped to (no loop can form, S32). */
+  /** A hop to this pair was refused with 421: only a newer pair may be hopped to (no loop can form). */
   readonly refused: OwnerToken | undefined;
 }
 
-/** Whether `token` is newer than the refused one: a higher epoch, or another owner at no lower epoch (S20). */
+/** Whether `token` is newer than the refused one: a higher epoch, or another owner at no lower epoch. */
 export function isNewer(token: OwnerToken, refused: OwnerToken): boolean {
   return token.epoch > refused.epoch || (token.epoch === refused.epoch && token.owner !== refused.owner);
 }
@@ -75,7 +75,7 @@ async function decide(view: RoutingView, request: RoutingRequest): Promise<Decis
   if (read.kind === 'settling') return { kind: 'hold', cause: 'settling' };
   const { record } = read;
   if (record.state === 'closing') return { kind: 'gone' };
-  // A stranger must not even cause a take-over (S84, S85).
+  // A stranger must not even cause a take-over.
   if (record.principal !== request.principal) return { kind: 'gone', foreign: ref };
   if (record.serverId !== request.serverId) return { kind: 'gone' };
 

@@ -1,5 +1,5 @@
 // Tools or prompts of one virtual server: the list that clients see and, from the very same decision, what each name in it means.
-// What is not listed cannot be called, because both come from here (S78).
+// What is not listed cannot be called, because both come from here.
 import { type Catalog, keyOf, type RawEntry } from '../backends/catalog.js';
 import { decideNames } from './decide-names.js';
 import { encodeMeanings } from './meanings.js';

@@ -1,4 +1,4 @@
-// THE one function that scopes a request to its virtual server, on every path, local and forwarded (DESIGN 4); and its inverse,
+// THE one function that scopes a request to its virtual server, on every path, local and forwarded; and its inverse,
 // without which nothing goes to a backend. Every scoping bug known in this field came from a second place that did this.
 import { GatewayError } from '../errors/gateway-error.js';
 import { isObject, type JsonRpcMessage, type JsonRpcRequest } from '../protocol/json-rpc.js';

@@ -1,5 +1,5 @@
 // A merged list as JSON text, page by page, made once: a list from the cache costs neither a merge nor a stringify (BUDGETS 18), and
-// every worker gives the same bytes (S24).
+// every worker gives the same bytes.
 import type { CatalogKind, RawEntry } from '../backends/catalog.js';
 import { digestOf } from '../protocol/ids.js';
 

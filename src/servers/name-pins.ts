@@ -1,4 +1,4 @@
-// "Within a session a name never changes its meaning" (DESIGN 5). Catalogs change while a client still holds an old list; a call must
+// Within a session a name never changes its meaning. Catalogs change while a client still holds an old list; a call must
 // then reach what the client saw under that name, or nothing, never a tool of another backend that has come to be called the same.
 import type { ExposedName, ExposedNames } from './exposed-names.js';
 import type { Exposure } from './exposure.js';

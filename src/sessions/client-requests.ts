@@ -1,5 +1,5 @@
 // What backends ask the client (sampling, elicitation, roots): the request goes out on a stream of the session under an id of ours, and
-// the client's answer finds the backend from any worker, also at an owner that has never heard of the question (DESIGN 6).
+// the client's answer finds the backend from any worker, also at an owner that has never heard of the question.
 //
 // The id is sealed for the session: it holds backend and original id, so that no two backends collide, none can be answered for another,
 // and nobody can make one up.

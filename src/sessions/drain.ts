@@ -1,4 +1,4 @@
-// A worker's orderly exit (DESIGN 6, "Drain"): sessions pass to workers that stay, calls in flight end here.
+// A worker's orderly exit: sessions pass to workers that stay, calls in flight end here.
 import type { Directory } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { pause } from '../lifecycle/clock.js';

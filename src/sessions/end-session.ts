@@ -20,7 +20,7 @@ export interface EndSessionParts {
   readonly warn: (message: string, details: Record<string, unknown>) => void;
 }
 
-/** Ended so long ago, a session is ended again when Redis has lost data, ms (rule 9: tombstones). */
+/** For so long, ms, an ended session is ended again when Redis has lost data: its record may be back, alive. */
 const TOMBSTONE_MS = 60_000;
 const MAX_TOMBSTONES = 10_000;
 /** Of them, ended again at a time. */
@@ -69,7 +69,7 @@ export class SessionEnder {
           this.#parts.table.remove(session);
           return 'fenced';
         }
-        // Redis lost the record and we had not registered it anew: only memory knows what is still open at the backends (I5). If
+        // Redis lost the record and we had not registered it anew: only memory knows what is still open at the backends. If
         // another worker ended it, its jobs have the same ids.
         // The record may be older than memory: jobs of both, and their ids make a second one harmless.
         const known = outcome.kind === 'missing' ? {} : outcome.record.backends;
@@ -110,7 +110,7 @@ export class SessionEnder {
     this.#parts.onEnded(session, 'deleted');
   }
 
-  /** The record of a session in our table is gone and may not be written anew: only memory knows what is open at the backends (I5). */
+  /** The record of a session in our table is gone and may not be written anew: only memory knows what is open at the backends. */
   abandon(session: Session, backends = session.savedBackends()): void {
     const { ref, principal } = session.facts;
     this.#close(session);

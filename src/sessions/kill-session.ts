@@ -1,5 +1,5 @@
 // An operator ends a session, whoever owns it: tells the owner, and where that one is silent or cannot, ends it in its place, so that
-// the id is dead on every worker within a second (S97).
+// the id is dead on every worker within a second.
 import type { Directory } from '../directory/directory.js';
 import type { SessionRef } from '../protocol/ids.js';
 import type { OwnerTeller } from './tell-owner.js';

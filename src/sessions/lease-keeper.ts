@@ -1,4 +1,4 @@
-// The worker's proof of life, and the clock half of the guard (DESIGN 3, rules 2, 3, 5, 9): when this says "not valid", nothing may
+// The worker's proof of life, and the clock half of the guard (asked before every act): when this says "not valid", nothing may
 // begin. It must never say "valid" longer than every other worker must believe the lease.
 import { type Directory, DirectoryUnavailable, type Lease } from '../directory/directory.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';
@@ -13,7 +13,7 @@ export interface LeaseEvents {
   recovered(): void;
   /**
    * A new incarnation holds a new lease. `ranOut`: the old lease was gone (sessions must be claimed back by compare-and-set);
-   * `dataLost`: the key vanished while the old lease was valid (sessions must be registered anew, rule 9, until `guardEndMs`).
+   * `dataLost`: the key vanished while the old lease was valid (sessions must be registered anew until `guardEndMs`).
    * Must not block: thousands of claims take longer than a renewal may wait.
    * @param guardEndMs monotonic, when the guard of the old incarnation ended or will end
    */
@@ -29,7 +29,7 @@ export interface LeaseKeeperOptions {
   /** Worker name, the part of its id that stays over incarnations. */
   readonly name: string;
   readonly facts: LeaseFacts;
-  /** Resolves when the primary knows the incarnation: before that no lease may be written (rule 6). */
+  /** Resolves when the primary knows the incarnation: before that no lease may be written, or nobody would delete it at our death. */
   readonly acknowledge: (id: WorkerId) => Promise<void>;
   readonly events: LeaseEvents;
 }
@@ -118,7 +118,7 @@ export class LeaseKeeper {
 
   /**
    * Nothing that the directory calls free is claimed before `fromMs` (monotonic). After a reconnect the
-   * data may be older than what owners know, and they have to write their claims anew first (rule 10).
+   * data may be older than what owners know, and they have to write their claims anew first.
    */
   forbidClaimsUntil(fromMs: number): void {
     this.#mayClaimFromMs = fromMs;
@@ -136,7 +136,7 @@ export class LeaseKeeper {
 
   /**
    * Writes the first lease, trying again while Redis is away.
-   * @param redisWasAway it had to be waited for: owners that it kept away as well claim back first (rule 5)
+   * @param redisWasAway it had to be waited for: owners that it kept away as well claim back first
    * @throws what the directory throws if it is not only unavailable
    */
   async start(redisWasAway = false): Promise<void> {
@@ -206,7 +206,7 @@ export class LeaseKeeper {
         if (hadLapsed && this.isValid()) events.recovered();
         return;
       }
-      // Invariant (rule 2): a lease that is gone never comes back, so this incarnation is over whatever the cause.
+      // Invariant: a lease that is gone never comes back, so this incarnation is over whatever the cause.
       const cause = wasGuarded && this.#isGuarded() ? 'dataLost' : 'ranOut';
       await this.#replace(cause);
       this.#schedule(leaseMs / 3);

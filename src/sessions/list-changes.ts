@@ -1,4 +1,4 @@
-// Tells clients that a list has changed: every session here whose virtual server uses the backend, whoever heard of it (S70, S79).
+// Tells clients that a list has changed: every session here whose virtual server uses the backend, whoever heard of it.
 import { type CatalogKind, LIST_CHANGED_METHODS } from '../backends/catalog.js';
 import type { Clock } from '../lifecycle/clock.js';
 import type { SessionTable } from './session-table.js';

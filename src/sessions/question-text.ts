@@ -53,7 +53,7 @@ const RESPONSE_KEYS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'result', '
 
 /**
  * The client's own bytes, so that a number that JavaScript cannot hold stays what it is; but only where they are nothing but a response:
- * another key could make it another message to a backend that reads more laxly than we do (I4).
+ * another key could make it another message to a backend that reads more laxly than we do.
  * @param id the backend's own
  * @throws RangeError for what is nested too deeply to be written
  */

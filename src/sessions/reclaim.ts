@@ -1,5 +1,5 @@
-// After a lapse, a loss of data or a reconnect, what this worker holds in memory must be its own in the directory again before it is
-// served (rules 5, 9, 10).
+// After a lapse, a loss of data or a reconnect, what this worker holds in memory must be its own in the directory again before
+// it is served.
 import { type Directory, DirectoryUnavailable, type Verdict } from '../directory/directory.js';
 import { GatewayError } from '../errors/gateway-error.js';
 import { type Clock, pause, type Timer } from '../lifecycle/clock.js';

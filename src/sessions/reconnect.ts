@@ -1,4 +1,4 @@
-// Redis may come back without the last things it was told: after a restart from an older file, after a fail-over (rule 10). Then a record
+// Redis may come back without the last things it was told: after a restart from an older file, after a fail-over. Then a record
 // may name an owner from before a claim, and two workers could serve one session. So whoever was connected before verifies what it
 // owns before the guard of that time ends, and nobody claims what the directory calls free until every such guard has ended: a
 // guard is a renewal of the time before, hence shorter than one lease from the moment in which any worker reaches the server again.

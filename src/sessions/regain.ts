@@ -1,5 +1,5 @@
 // Makes one session of this worker's memory its own again in the directory: by compare-and-set from exactly its own token, or, where
-// Redis lost what was written, by writing it anew (rules 5, 9, 10).
+// Redis lost what was written, by writing it anew.
 import type { Directory, NewSessionRecord, SessionRecord } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import type { Epoch, OwnerToken, WorkerId } from '../protocol/ids.js';

@@ -1,5 +1,5 @@
 // Lets load spread to new workers: a session that nobody used for a while is given up, and whoever gets its next request claims it
-// (DESIGN 6: only a session that can go on elsewhere, with nothing open here). Memory of idle sessions goes with it.
+// (only a session that can go on elsewhere, with nothing open here). Memory of idle sessions goes with it.
 import type { Directory } from '../directory/directory.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';
 import type { LeaseKeeper } from './lease-keeper.js';

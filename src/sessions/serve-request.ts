@@ -172,7 +172,7 @@ export class RequestServer {
     const found = await this.#parts.catalogs.findReference(session, ref, exchange);
     const backend = this.#parts.sessionBackends.get(session, found.backend);
     const info = await backend?.open(exchange.deadlineMs, exchange.headers);
-    // Other backends of the server complete; this one has nothing to suggest, and a strict one would fail (S45).
+    // Other backends of the server complete; this one has nothing to suggest, and a strict one would fail.
     if (info && !info.capabilities.completions && session.facts.server.backends.length > 1) {
       this.#answerResult(serving, NO_COMPLETION);
       return;

@@ -39,7 +39,7 @@ export interface SessionServerParts {
   readonly resumer: CallResumer;
   readonly clientRequests: Pick<ClientRequests, 'answer' | 'progress' | 'deliverHeld'>;
   readonly standing: Pick<StandingRequests, 'listening'>;
-  /** Somebody sent the id of another principal's session (S85). */
+  /** Somebody sent the id of another principal's session. */
   readonly audit: (ref: SessionRef, exchange: Exchange) => void;
 }
 
@@ -56,7 +56,7 @@ export class SessionServer {
   /** @throws GatewayError SESSION_NOT_FOUND for a stranger to the session, or when it has ended */
   async serve(session: Session, exchange: Exchange): Promise<ServeOutcome> {
     const { facts, token } = session;
-    // I4: bound to server and principal, on every path; a stranger learns nothing but that there is no such session.
+    // Bound to server and principal, on every path; a stranger learns nothing but that there is no such session.
     const isForeign = facts.principal !== exchange.principal.digest;
     if (isForeign) this.#parts.audit(facts.ref, exchange);
     if (isForeign || facts.server.id !== exchange.serverId || session.state === 'ended') {
@@ -175,7 +175,7 @@ export class SessionServer {
     return read;
   }
 
-  /** The answer of a call whose caller was cut off. It touches no other stream (S103). */
+  /** The answer of a call whose caller was cut off. It touches no other stream. */
   #resumeCall(session: Session, exchange: Exchange, last: EventId, id: RequestId): ServeOutcome | Promise<ServeOutcome> {
     const { answer } = exchange;
     const stream = session.streams.findCall(id);

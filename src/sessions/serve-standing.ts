@@ -123,7 +123,7 @@ export class StandingServer {
     const backend = this.#parts.sessionBackends.get(session, name);
     if (!backend) throw new GatewayError('BACKEND_UNAVAILABLE', { details: { backend: name, reason: 'removed' } });
     exchange.note.backend = name;
-    // Strict backends fail on methods of capabilities that they did not declare (S45).
+    // Strict backends fail on methods of capabilities that they did not declare.
     if (!canSubscribe(await backend.open(exchange.deadlineMs, exchange.headers))) {
       throw new GatewayError('METHOD_NOT_FOUND', { details: { method: body.message.method, backend: name } });
     }

@@ -202,7 +202,7 @@ export class SessionCatalogs {
     if (!backend) throw new GatewayError('BACKEND_UNAVAILABLE', { details: { backend: name, reason: 'removed' } });
     const deadlineMs = Math.min(exchange.deadlineMs, clock.monotonicMs() + LIST_TIMEOUT_MS);
     const info = await backend.open(deadlineMs, exchange.headers);
-    // Strict backends fail on methods of capabilities that they did not declare (S45).
+    // Strict backends fail on methods of capabilities that they did not declare.
     if (!info.capabilities[CAPABILITY[kind]]) return { entries: [] };
     return loadAllPages(
       (method, params) => ownRequests.request(backend, { method, params, headers: exchange.headers, deadlineMs }),
@@ -211,7 +211,7 @@ export class SessionCatalogs {
     );
   }
 
-  /** A server none of whose backends answers has no empty list: it has no list (S43). */
+  /** A server none of whose backends answers has no empty list: it has no list. */
   #failIfNothingWasRead(session: Session, catalogs: Exposure['catalogs'], kind: CatalogKind): void {
     const parts = catalogs.map((catalog) => catalog.parts[kind]);
     if (session.facts.server.backends.length === 0 || parts.some((part) => part?.available)) return;

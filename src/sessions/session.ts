@@ -141,7 +141,7 @@ export class Session {
     this.lastUsedMs = nowMs;
   }
 
-  /** The guard (rule 3): asked synchronously right before the bytes of every act leave. */
+  /** The guard: asked synchronously right before the bytes of every act leave. */
   mayAct(): boolean {
     return this.state === 'active' && this.token.owner === this.#keeper.id && this.#keeper.isValid();
   }

@@ -1,5 +1,5 @@
 // Claims a session that nobody owns or whose owner is dead, and goes on with the same backend sessions. Single-flight per session:
-// fifty requests for an orphan make one claim (S10).
+// fifty requests for an orphan make one claim.
 import type { Directory, SessionRecord } from '../directory/directory.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { mintNonce, type OwnerToken, referenceOf, type SessionId, type SessionRef } from '../protocol/ids.js';

@@ -30,7 +30,7 @@ export interface OwnerTellerParts {
   readonly warn: (message: string, details: Record<string, unknown>) => void;
 }
 
-/** How long an owner may take to answer (DESIGN 6). */
+/** How long an owner may take to answer, before the session is ended in its place. */
 export const ANSWER_MS = 1000;
 /** A session that changes owners faster than it can be told is told later. */
 const MAX_MOVES = 3;

@@ -1,4 +1,4 @@
-// What all streams of a worker remember together: bounded, whatever the sessions are worth (I10).
+// What all streams of a worker remember together: bounded, whatever the sessions are worth.
 
 export interface Forgettable {
   /** All that is remembered goes, also what a reader that takes nothing has not got. */

@@ -1,4 +1,4 @@
-// One ticker per worker for every open stream: comments keep balancers from cutting quiet ones (S106).
+// One ticker per worker for every open stream: comments keep balancers from cutting quiet ones.
 import { Bag } from '../lifecycle/bag.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';
 import { COMMENT_INTERVAL_MS } from './event-stream.js';

@@ -1,6 +1,6 @@
 // The one stream pump towards a client: what happens goes into a bounded ring, and one reader at a time is given what it has not got,
 // as fast as it reads. A reader that leaves comes again with the last id it saw and misses nothing that the ring still holds; what the
-// ring has lost is told, never passed over in silence (S100–S103). A reader that takes nothing for too long, or falls behind the ring, is
+// ring has lost is told, never passed over in silence. A reader that takes nothing for too long, or falls behind the ring, is
 // ended in order: it holds up neither the call nor our memory.
 import { formatEvent } from '../protocol/sse.js';
 import type { EventBudget, Forgettable } from './event-budget.js';
@@ -53,7 +53,7 @@ const MAX_EVENTS = 1000;
 /** Well within the time for which the answer of a call is kept after its end. */
 const MAX_AWAY_MS = 20_000;
 
-/** Told where events may be missing (DESIGN: "first a notifications/message, level warning"). */
+/** Told where events may be missing (docs/streams.md). */
 export const GAP = JSON.stringify({
   jsonrpc: '2.0',
   method: 'notifications/message',
@@ -178,7 +178,7 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
       this.#pump();
       if (!current.isBlocked) this.onDrain?.();
     });
-    // Its first id: with it a client that drops before any event comes again to this stream (S102).
+    // Its first id: with it a client that drops before any event comes again to this stream.
     if (isPrimed) answer.write(formatEvent({ id: this.#idOf(position), data: '' }));
     if (reader.hasGap || position + 1 < this.#firstSeq) this.#tellGap();
     exchange.onAbort(() => {

@@ -1,4 +1,4 @@
-// Pings for backend sessions that nobody uses, so that backends which forget idle sessions keep them (S74). One ticker for all
+// Pings for backend sessions that nobody uses, so that backends which forget idle sessions keep them. One ticker for all
 // sessions of a backend. A ping is no use of the client's session: that one expires as if there were none. A session that turns
 // out to be lost is opened anew at once, by the path of any call.
 import type { Clock, Timer } from '../../lifecycle/clock.js';

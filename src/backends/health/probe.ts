@@ -1,6 +1,6 @@
 // Asks a backend whether it opens sessions again, by opening one of its own: a request with an old id would be answered for ever
-// that the session is gone (S72). What it opens it ends, and until that is done it opens no other: a backend that half works
-// must not fill up with sessions of probes (S75).
+// that the session is gone. What it opens it ends, and until that is done it opens no other: a backend that half works
+// must not fill up with sessions of probes.
 import { randomBytes } from 'node:crypto';
 import type { BackendSessionRecord } from '../../directory/directory.js';
 import { GatewayError, toGatewayError } from '../../errors/gateway-error.js';

@@ -39,7 +39,7 @@ export interface HandshakePlan {
   readonly generation: number;
   /** Saved by an earlier owner who may have died before it was confirmed: confirmed first, opened anew only if the backend lost it. */
   readonly unconfirmed: { readonly record: BackendSessionRecord; readonly state: OpenState } | undefined;
-  /** It replaces a lost session: then it is worth nothing without a caller who waits (S67). */
+  /** It replaces a lost session: then it is worth nothing without a caller who waits. */
   readonly isRecovery: boolean;
   /** Monotonic. */
   readonly deadlineMs: number;

@@ -50,7 +50,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   readonly #telling: Telling;
   readonly #answering: Telling;
   readonly #questions: Questions;
-  /** The last failed recovery: calls that were sent before it share its outcome instead of trying one each (S65). */
+  /** The last failed recovery: calls that were sent before it share its outcome instead of trying one each. */
   #failure: { readonly generation: number; readonly atMs: number; readonly error: GatewayError } | undefined;
 
   /** @param record goes on with that backend session, without initialize; one that cannot be unsealed is opened anew */

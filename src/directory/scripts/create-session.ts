@@ -1,7 +1,7 @@
 import { defineScript } from '../../redis/script.js';
 
 /**
- * Writes a new record, or (rule 9) one in place of a lower epoch.
+ * Writes a new record, or one in place of a lower epoch.
  *
  * KEYS  1 record
  * ARGV  1 owner, 2 epoch, 3 nonce, 4 TTL (ms), 5 '1' = replace a lower epoch, 6 state, 7… fields and values
