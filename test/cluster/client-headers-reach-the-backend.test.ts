@@ -61,13 +61,9 @@ test('calls, notifications and cancellations carry their own values through ever
       body: '{"jsonrpc":"2.0","method":"notifications/told"}',
     };
     expect((await pod.sendTo(pid, withTenant(told, `told-${tenant}`))).status).toBe(202);
-    const notification = await waitFor('the notification', () =>
-      backend.requestsOf('POST', 'notifications/told').at(-1),
-    );
+    const notification = await waitFor('the notification', () => backend.requestsOf('POST', 'notifications/told').at(-1));
     await waitFor(`the notification with told-${tenant}`, () =>
-      backend
-        .requestsOf('POST', 'notifications/told')
-        .some(({ headers }) => headers['x-tenant'] === `told-${tenant}`),
+      backend.requestsOf('POST', 'notifications/told').some(({ headers }) => headers['x-tenant'] === `told-${tenant}`),
     );
     expect(notification.headers['x-fixed']).toBe('f');
 

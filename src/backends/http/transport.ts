@@ -92,12 +92,13 @@ export class HttpTransport {
     this.plan = new HeaderPlan(options.name, options.config, url);
     this.credentials = options.credentials ?? NO_CREDENTIALS;
     this.deadlines = new Deadlines(options.clock);
-    this.paused = new PausedCalls(options.clock, () => this.#count.waiting);
     const pattern = options.config.type === 'http' ? options.config.lostSessionPattern : undefined;
     this.lostPattern = pattern ? new RegExp(pattern, 'i') : undefined;
     this.#origin = url.origin;
     this.#connect = makeConnector(url, options.limits.connectTimeout, options.lookup);
-    this.#calls = this.#makePool(options.connections ?? CALL_CONNECTIONS);
+    const connections = options.connections ?? CALL_CONNECTIONS;
+    this.#calls = this.#makePool(connections);
+    this.paused = new PausedCalls(options.clock, () => (this.#isFull(connections) ? this.#count.waiting : 0));
     this.control = this.#makePool(CONTROL_CONNECTIONS);
   }
 
@@ -123,6 +124,12 @@ export class HttpTransport {
     this.paused.close();
     this.credentials.close();
     await Promise.all([this.#calls.destroy(), this.control.destroy()]);
+  }
+
+  /** Whoever waits for his own connection to be made gains nothing by that of another. */
+  #isFull(connections: number): boolean {
+    const { running, pending } = this.#calls.stats;
+    return running + pending >= connections;
   }
 
   #makePool(connections: number): Pool {

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import { gzipSync, brotliCompressSync } from 'node:zlib';
 import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { type Framing, sendError } from '../../support/strict-backend.js';
@@ -6,7 +7,7 @@ import { useBackends } from './fixture.js';
 import { CollectingSink, callTool, makeCall, toolCall } from './harness.js';
 
 describe('answers of a backend', () => {
-  const { open } = useBackends();
+  const { open, startStrict, connect, createSession } = useBackends();
 
   test('a JSON answer is relayed as bytes, with its length', async () => {
     const { session } = await open();
@@ -243,6 +244,36 @@ describe('answers of a backend', () => {
     expect(letGo).toHaveLength(1);
     for (const { resume } of slow) resume?.();
     for (const { done } of slow) expect((await done).text).toHaveLength(20_000_000);
+  });
+
+  test('a slow caller is let alone where others only wait for a connection of their own to be made', async () => {
+    const strict = await startStrict();
+    const held: Array<() => void> = [];
+    let isHolding = false;
+    const lookup = ((_name: string, _options: object, callback: (e: null, found: object[]) => void) => {
+      const go = () => callback(null, [{ address: '127.0.0.1', family: 4 }]);
+      if (isHolding) held.push(go);
+      else go();
+    }) as unknown as LookupFunction;
+    const session = createSession(connect(`http://localhost:${strict.port}/mcp`, {}, { lookup, connections: 4 }));
+    const sink = new CollectingSink();
+    sink.readiness.push(false);
+    let wasLetGo = false;
+    const letGo = () => {
+      wasLetGo = true;
+    };
+    void callTool(session, 'big', { bytes: 20_000_000 }, { sink: Object.assign(sink, { letGo }) });
+    await waitFor('a pause', () => sink.resume !== undefined);
+    isHolding = true;
+    const other = callTool(session, 'echo', { text: 'late' });
+    await waitFor('the other one to wait for its connection', () => held.length > 0);
+    const begun = performance.now();
+    await waitFor('more time than anybody has while others wait', () => performance.now() - begun > 1600);
+    expect(wasLetGo).toBe(false);
+    for (const go of held) go();
+    expect((await other).text).toContain('late');
+    sink.resume?.();
+    expect((await sink.done).text).toHaveLength(20_000_000);
   });
 
   test('a stream that ends without the response leaves the outcome unknown', async () => {
