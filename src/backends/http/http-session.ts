@@ -277,7 +277,8 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   }
 
   #prepare(prepared: Promise<void>): void {
-    const waiters = this.#unprepared ?? new Set<OpenWaiter>();
+    // A set of its own: this session may be lost, and another one be opened, before the preparation of the one before it has ended.
+    const waiters = new Set(this.#unprepared);
     this.#unprepared = waiters;
     void prepared.then(() => {
       const { current } = this;
