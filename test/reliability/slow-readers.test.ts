@@ -114,6 +114,7 @@ test('a standalone stream that nobody reads ends in order; who comes again is to
   const quick = await edge.pod.sendTo(edge.pid, toolCall(PATH, sessionId, 'echo', { text: 'on' }));
   expect(responseOf(quick)).toMatchObject({ result: { content: [{ text: 'on' }] } });
   const got = await readAll(answer);
+  expect(got.messages.length).toBeGreaterThan(0);
   expect(got.messages.map(({ params }) => Number.parseInt(params.data, 10))).toEqual(upTo(0, got.messages.length - 1));
 
   // As a client does: what is still to come may be more than it can follow, and then it comes again.
@@ -149,6 +150,7 @@ test('a caller of an HTTP+SSE backend that does not read holds up no other call,
     expect(other).toMatchObject({ id: n, result: { content: [{ text: String(n) }] } });
   }
   const got = await readAll(answer);
+  expect(got.progress.length).toBeGreaterThan(0);
   expect(got.progress).toEqual(upTo(1, got.progress.length));
   const rest = await readAll((await third.pod.beginAt(third.pid, getStream(path, sessionId, got.lastId))).answer);
   expect(rest.hasGap).toBe(true);
@@ -166,6 +168,7 @@ test('DELETE is answered at once while a client does not read, and ends its stre
   expect((await third.pod.sendTo(third.pid, { method: 'DELETE', path: PATH, headers })).status).toBe(202);
   expect(performance.now() - begun).toBeLessThan(SLOW_READER_MS / 2);
   const got = await readAll(answer);
+  expect(got.progress.length).toBeGreaterThan(0);
   expect(got.progress).toEqual(upTo(1, got.progress.length));
   expect(got.final).toMatchObject({ error: { code: -32001 } });
 });
