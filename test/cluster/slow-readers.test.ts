@@ -3,19 +3,8 @@
 import { join } from 'node:path';
 import { type Cluster, startCluster } from '../support/cluster.js';
 import { isAlive } from '../support/processes.js';
-import { responseOf, toolCall } from '../support/raw-request.js';
-import {
-  EVENTS,
-  endsBy,
-  getStream,
-  openBetween,
-  PAD,
-  pourCall,
-  pourNext,
-  readAll,
-  upTo,
-  watchMemory,
-} from '../support/slow-clients.js';
+import { getStream, responseOf, toolCall } from '../support/raw-request.js';
+import { EVENTS, endsBy, openBetween, PAD, pourCall, pourNext, readAll, upTo, watchMemory } from '../support/slow-clients.js';
 import { StrictBackend } from '../support/strict-backend.js';
 import { waitFor } from '../support/wait-for.js';
 

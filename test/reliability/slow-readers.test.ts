@@ -1,13 +1,12 @@
 // What test/cluster/slow-readers.test.ts has no time for: clients that never read, that read at their leisure, that sleep at the standalone
 // stream or at that of an HTTP+SSE backend, and sessions that end meanwhile.
 import { type Cluster, startCluster, whenAllServe } from '../support/cluster.js';
-import { responseOf, toolCall } from '../support/raw-request.js';
+import { getStream, responseOf, toolCall } from '../support/raw-request.js';
 import { type SdkSseBackend, startSdkSseBackend } from '../support/sdk-sse-backend.js';
 import {
   EVENTS,
   endsBy,
   eventsAsTheyCome,
-  getStream,
   openBetween,
   PAD,
   pourCall,
