@@ -2,11 +2,11 @@
 // missed events in order, none twice, no gap; and the rest of a call that the dead owner had begun, which is never sent again.
 //
 // One worker owns all sessions here and is killed once, in the middle of everything; each test looks at one of them.
-import type { IncomingMessage } from 'node:http';
 import { InMemoryEventStore } from '@modelcontextprotocol/sdk/examples/shared/inMemoryEventStore.js';
-import { type Cluster, startCluster } from '../support/cluster.js';
+import { type Cluster, startCluster, type Worker } from '../support/cluster.js';
 import { EventLog } from '../support/event-log.js';
-import { eventsOf, type RawRequest, rpc, toolCall } from '../support/raw-request.js';
+import { getStream, type RawRequest, rpc, toolCall } from '../support/raw-request.js';
+import { beginStream, gapsOf, logsOf, progressOf, type RawStream } from '../support/raw-stream.js';
 import { type RecordingBackend, type RecordingBackendOptions, startRecordingBackend } from '../support/recording-backend.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -23,22 +23,6 @@ const KINDS: Record<string, RecordingBackendOptions> = {
 };
 const NAMES = Object.keys(KINDS);
 
-type Worker = ReturnType<Cluster['workers']>[number];
-
-interface Listened {
-  readonly messages: () => Array<{ readonly id: string | undefined; readonly json: Message }>;
-  readonly lastId: () => string | undefined;
-  readonly ended: () => boolean;
-  readonly leave: () => void;
-}
-
-interface Message {
-  readonly id?: unknown;
-  readonly params?: { readonly progress?: number; readonly data?: unknown };
-  readonly result?: unknown;
-  readonly error?: unknown;
-}
-
 let cluster: Cluster;
 const backends: Record<string, RecordingBackend> = {};
 const gates: Array<{ step(): void }> = [];
@@ -47,9 +31,9 @@ let victim: Worker;
 let edge: Worker;
 let far: Worker;
 /** By the id of the call. */
-const calls = new Map<string, { readonly stream: Listened; readonly sessionId: string; readonly server: string }>();
+const calls = new Map<string, { readonly stream: RawStream; readonly sessionId: string; readonly server: string }>();
 /** By what is read. */
-const streams = new Map<string, { stream: Listened; readonly sessionId: string; readonly server: string }>();
+const streams = new Map<string, { stream: RawStream; readonly sessionId: string; readonly server: string }>();
 
 const backend = (name: string) => backends[name] as RecordingBackend;
 const pathOf = (server: string) => `/servers/${server}/mcp`;
@@ -68,59 +52,27 @@ async function open(server: string): Promise<string> {
   return sessionId;
 }
 
-async function begin({ pid, pod }: Worker, raw: RawRequest): Promise<Listened> {
-  const { call, answer } = await pod.beginAt(pid, raw);
-  expect(answer.headers['content-type']).toMatch(/^text\/event-stream/);
-  return collect(answer, () => void call.destroy());
-}
-
-function collect(answer: IncomingMessage, leave: () => void): Listened {
-  let text = '';
-  let ended = false;
-  answer.setEncoding('utf8').on('data', (part: string) => {
-    text += part;
-  });
-  answer.on('error', () => undefined);
-  answer.on('end', () => {
-    ended = true;
-  });
-  const messages = () =>
-    eventsOf(text)
-      .filter(({ data }) => data !== '')
-      .map(({ id, data }) => ({ id, json: JSON.parse(data) as Message }));
-  return { messages, lastId: () => eventsOf(text).at(-1)?.id, ended: () => ended, leave };
-}
-
-const resume = (server: string, sessionId: string, lastId?: string): RawRequest => ({
-  method: 'GET',
-  path: pathOf(server),
-  headers: {
-    accept: 'text/event-stream',
-    'mcp-session-id': sessionId,
-    ...(lastId !== undefined && { 'last-event-id': lastId }),
-  },
-});
+const resume = (server: string, sessionId: string, lastId?: string) => getStream(pathOf(server), sessionId, lastId);
 
 /** @param from where the call comes in, and its stream is held */
 async function startCall(nonce: string, server: string, from: Worker, hasToken = true): Promise<void> {
   const sessionId = await open(server);
   const meta = hasToken ? { _meta: { progressToken: nonce } } : {};
   const params = { name: 'emit', arguments: { nonce, steps: STEPS }, ...meta };
-  calls.set(nonce, { stream: await begin(from, rpc(pathOf(server), sessionId, 'tools/call', params, nonce)), sessionId, server });
+  calls.set(nonce, {
+    stream: await beginStream(from, rpc(pathOf(server), sessionId, 'tools/call', params, nonce)),
+    sessionId,
+    server,
+  });
 }
 
 async function listen(what: string, server: string): Promise<void> {
   const sessionId = await open(server);
-  streams.set(what, { stream: await begin(edge, resume(server, sessionId)), sessionId, server });
+  streams.set(what, { stream: await beginStream(edge, resume(server, sessionId)), sessionId, server });
 }
 
 const call = (nonce: string) => calls.get(nonce) as NonNullable<ReturnType<typeof calls.get>>;
 const reader = (what: string) => streams.get(what) as NonNullable<ReturnType<typeof streams.get>>;
-const progressOf = ({ messages }: Listened) => messages().flatMap(({ json }) => json.params?.progress ?? []);
-const gapsOf = ({ messages }: Listened) =>
-  messages().filter(({ json }) => (json.params?.data as { gap?: boolean } | undefined)?.gap === true).length;
-const logsOf = ({ messages }: Listened) =>
-  messages().flatMap(({ json }) => (typeof json.params?.data === 'string' ? [json.params.data] : []));
 const ran = (nonce: string) => NAMES.flatMap((name) => backend(name).calls.filter((one) => one.nonce === nonce)).length;
 const stepAll = (times: number) => {
   for (let step = 0; step < times; step++) for (const gate of gates) gate.step();
@@ -186,7 +138,7 @@ beforeAll(async () => {
   );
   const again = reader('again');
   const lastId = again.stream.lastId();
-  again.stream = await begin(far, resume('both', again.sessionId, lastId));
+  again.stream = await beginStream(far, resume('both', again.sessionId, lastId));
   await waitFor(
     'all to be heard again',
     () => listening() === LISTENERS + RESTS && gapsOf(reader('deaf').stream) === 1,
@@ -201,8 +153,8 @@ afterAll(async () => {
   for (const one of Object.values(backends)) await one.close();
 });
 
-const expectResult = (stream: Listened, nonce: string) =>
-  expect(stream.messages().at(-1)?.json).toMatchObject({
+const expectResult = (stream: RawStream, nonce: string) =>
+  expect(stream.messages().at(-1)).toMatchObject({
     id: nonce,
     result: { content: [{ type: 'text', text: `${nonce}:emitted` }] },
   });
@@ -212,10 +164,10 @@ describe('a call whose owner is killed in the middle', () => {
     for (const nonce of ['plain', 'refusing']) {
       const { stream, sessionId, server } = call(nonce);
       await waitFor(`the end at ${nonce}`, () => stream.ended(), WITHIN_MS);
-      expect(stream.messages().at(-1)?.json).toMatchObject({ id: nonce, error: { code: -32012 } });
-      const resumed = await begin(far, resume(server, sessionId, stream.messages()[0]?.id));
+      expect(stream.messages().at(-1)).toMatchObject({ id: nonce, error: { code: -32012 } });
+      const resumed = await beginStream(far, resume(server, sessionId, stream.eventIds()[0]));
       await waitFor('its end', () => resumed.ended());
-      expect(resumed.messages().at(-1)?.json).toMatchObject({ id: nonce, error: { code: -32012 } });
+      expect(resumed.messages().at(-1)).toMatchObject({ id: nonce, error: { code: -32012 } });
       expect(ran(nonce)).toBe(1);
     }
   });
@@ -233,10 +185,10 @@ describe('a call whose owner is killed in the middle', () => {
 
   test('goes on for a client that comes again, at any worker, also from further back', async () => {
     const { stream, sessionId, server } = call('again');
-    const [first, second] = stream.messages().map(({ id }) => id);
-    const resumed = await begin(edge, resume(server, sessionId, second));
+    const [first, second] = stream.eventIds();
+    const resumed = await beginStream(edge, resume(server, sessionId, second));
     // What was passed on did not reach the client, which comes with an older id: the same answer, read once more.
-    const older = await begin(far, resume(server, sessionId, first));
+    const older = await beginStream(far, resume(server, sessionId, first));
     await waitFor('the end of the reader before', () => resumed.ended());
     stepAll(3 * STEPS);
     await waitFor('the end', () => older.ended(), WITHIN_MS);
@@ -293,7 +245,7 @@ describe('the standalone stream, its owner killed', () => {
   test('also to a client that has less than its edge had passed on', async () => {
     const { stream, sessionId } = reader('older');
     await waitFor('what the edge passed on', () => logsOf(stream).length === 9);
-    const older = await begin(far, resume('one', sessionId, stream.messages()[0]?.id));
+    const older = await beginStream(far, resume('one', sessionId, stream.eventIds()[0]));
     await waitFor(
       () => `what is missing: ${JSON.stringify(older.messages())}`,
       () => logsOf(older).length >= 8,

@@ -11,6 +11,7 @@ import {
 import { type Cluster, type Ownership, startCluster, whenAllServe } from '../support/cluster.js';
 import { isAlive, killNow } from '../support/processes.js';
 import { eventsOf, JSON_HEADERS, openSession, rpc, sendRaw, toolCall } from '../support/raw-request.js';
+import { beginStream } from '../support/raw-stream.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient, type SdkClient } from '../support/sdk-client.js';
 import { waitFor } from '../support/wait-for.js';
@@ -89,15 +90,9 @@ describe('progress', () => {
       const call = toolCall(BOTH, sessionId, name, { nonce, steps: 3 }, nonce);
       const message = JSON.parse(String(call.body));
       message.params._meta = { progressToken: 7 };
-      const { answer } = await edge.pod.beginAt(edge.pid, { ...call, body: JSON.stringify(message) });
-      let text = '';
-      answer.setEncoding('utf8').on('data', (part: string) => {
-        text += part;
-      });
-      const closed = new Promise<void>((resolve) => answer.once('close', () => resolve()));
-      const messages = () => eventsOf(text).flatMap(({ data }) => (data === '' ? [] : [JSON.parse(data)]));
-      await waitFor(`the first progress of ${nonce}`, () => messages().length > 0);
-      return { messages, closed };
+      const stream = await beginStream(edge, { ...call, body: JSON.stringify(message) });
+      await waitFor(`the first progress of ${nonce}`, () => stream.messages().length > 0);
+      return stream;
     };
     const [one, other] = [await begin('remote__emit', 'p1'), await begin('remote__emit', 'p2')];
     held.step();

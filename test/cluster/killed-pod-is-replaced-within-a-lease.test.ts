@@ -36,7 +36,7 @@ test('after kill -9 of every process of a pod its sessions go on in the other wi
   // The primary last: it would start new workers in the place of the killed ones.
   killNow(before.pod.pid);
   for (const pid of pids) killNow(pid);
-  cluster.balancer.setTargets([survivor]);
+  cluster.balancer.setPlaces([survivor]);
   // Race: a call that still finds the old connection open has an unknown outcome (-32012), which is another test's business.
   await waitFor('the killed pod to be dead', () => !pids.some(isAlive));
 

@@ -33,7 +33,7 @@ test('its sessions go on in another pod at once, from the same backend session',
 
   const pids = before.pod.processes();
   killNow(before.pod.pid);
-  cluster.balancer.setTargets([survivor]);
+  cluster.balancer.setPlaces([survivor]);
   await waitFor(
     () => `no process of the pod to be left: ${pids.filter(isAlive)}`,
     () => !pids.some(isAlive),

@@ -5,7 +5,7 @@ import { answersAt, answerTo, askThrough, respondThrough } from '../support/aski
 import { type Cluster, type Ownership, startCluster } from '../support/cluster.js';
 import { openSession, sendRaw, toolCall } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
-import { waitFor } from '../support/wait-for.js';
+import { lasted, waitFor } from '../support/wait-for.js';
 
 const PATH = '/servers/recorder/mcp';
 
@@ -49,12 +49,6 @@ function stop({ pid }: Ownership): () => void {
     stopped.delete(pid);
     process.kill(pid, 'SIGCONT');
   };
-}
-
-/** A condition that only time fulfils: how long a worker was paused. */
-function lasted(ms: number): Promise<unknown> {
-  const fromMs = performance.now();
-  return waitFor(`${ms} ms of a pause`, () => performance.now() - fromMs >= ms);
 }
 
 test('a pause shorter than the lease: the answer given meanwhile elsewhere arrives once, and the call gets it', async () => {

@@ -1,7 +1,7 @@
 // DESIGN 6, "Streams, GET": the end of an owner, by kill -9 or by a drain, does not end a stream that another worker's edge holds.
-import type { IncomingMessage } from 'node:http';
 import { type Cluster, type Ownership, startCluster } from '../support/cluster.js';
-import { openSession, sendRaw, toolCall } from '../support/raw-request.js';
+import { getStream, openSession, sendRaw, toolCall } from '../support/raw-request.js';
+import { beginStream, type RawStream } from '../support/raw-stream.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -21,12 +21,9 @@ afterEach(async () => {
   await backend?.close();
 });
 
-interface Listened {
+interface Listened extends RawStream {
   readonly sessionId: string;
   readonly owner: Ownership;
-  readonly text: () => string;
-  readonly ended: () => boolean;
-  readonly leave: () => void;
 }
 
 /** A used session with its stream at a worker: of another pod than the owner's, or of the owner's pod, but not the owner. */
@@ -40,44 +37,27 @@ async function listen(where: 'otherPod' | 'samePod' | 'owner'): Promise<Listened
     return pid !== owner.pid && (pod === owner.pod) === (where === 'samePod');
   });
   if (edge === undefined) throw new Error(`no worker: ${where}`);
-  const headers = { accept: 'text/event-stream', 'mcp-session-id': sessionId };
-  const stream = await edge.pod.beginAt(edge.pid, { method: 'GET', path: PATH, headers });
-  expect(stream.answer.statusCode).toBe(200);
-  const { text, ended } = collect(stream.answer);
-  const listened = { sessionId, owner, text, ended, leave: () => void stream.call.destroy() };
+  const stream = await beginStream(edge, getStream(PATH, sessionId));
   await waitFor('the gateway to listen at the backend', () => backend.listening.has(backend.issued.at(-1) as string));
   await backend.sendLog('before');
   await waitFor(
-    () => `the first message: ${text()}`,
-    () => text().includes('before'),
+    () => `the first message: ${stream.text()}`,
+    () => stream.text().includes('before'),
   );
-  return listened;
+  return { ...stream, sessionId, owner };
 }
 
-function collect(answer: IncomingMessage): { readonly text: () => string; readonly ended: () => boolean } {
-  let text = '';
-  let ended = false;
-  answer.setEncoding('utf8').on('data', (part: string) => {
-    text += part;
-  });
-  answer.on('error', () => undefined);
-  answer.on('close', () => {
-    ended = true;
-  });
-  return { text: () => text, ended: () => ended };
-}
-
-async function expectHeardAgain({ text, ended }: Listened): Promise<void> {
+async function expectHeardAgain({ text, isOver }: Listened): Promise<void> {
   await waitFor(
     () => `a message after the change of owner, on the same connection: ${text()}`,
     async () => {
-      if (ended()) throw new Error('the stream ended');
+      if (isOver()) throw new Error('the stream ended');
       await backend.sendLog('after');
       return text().includes('after');
     },
     WITHIN_MS,
   );
-  expect(ended()).toBe(false);
+  expect(isOver()).toBe(false);
 }
 
 test.each(['otherPod', 'samePod'] as const)('kill -9 of the owner: the stream at another worker goes on (%s)', async (where) => {

@@ -1,8 +1,8 @@
 // DESIGN 6, "Resumption", S100–S103: a client that was cut off comes again at any worker with the last id it saw, and gets exactly what it
 // missed, or is told that something is missing.
-import type { IncomingMessage } from 'node:http';
-import { type Cluster, type Ownership, startCluster, whenAllServe } from '../support/cluster.js';
-import { eventsOf, openSession, sendRaw, toolCall } from '../support/raw-request.js';
+import { type Cluster, type Ownership, startCluster, type Worker, whenAllServe } from '../support/cluster.js';
+import { getStream, openSession, sendRaw, toolCall } from '../support/raw-request.js';
+import { beginStream, gapsOf, logsOf, progressOf, type RawStream } from '../support/raw-stream.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { StrictBackend } from '../support/strict-backend.js';
 import { waitFor } from '../support/wait-for.js';
@@ -29,44 +29,6 @@ afterAll(async () => {
 // A worker that a test has killed is forked again.
 beforeEach(() => whenAllServe(cluster));
 
-interface Listened {
-  readonly text: () => string;
-  readonly events: () => ReturnType<typeof eventsOf>;
-  readonly messages: () => ReturnType<typeof eventsOf>;
-  readonly lastId: () => string;
-  readonly ended: () => boolean;
-  readonly leave: () => void;
-}
-
-type Worker = ReturnType<Cluster['workers']>[number];
-
-async function begin({ pid, pod }: Worker, raw: Parameters<Worker['pod']['beginAt']>[1]): Promise<Listened> {
-  const { call, answer } = await pod.beginAt(pid, raw);
-  expect(answer.headers['content-type']).toMatch(/^text\/event-stream/);
-  return collect(answer, () => void call.destroy());
-}
-
-function collect(answer: IncomingMessage, leave: () => void): Listened {
-  let text = '';
-  let ended = false;
-  answer.setEncoding('utf8').on('data', (part: string) => {
-    text += part;
-  });
-  answer.on('error', () => undefined);
-  answer.on('end', () => {
-    ended = true;
-  });
-  const events = () => eventsOf(text);
-  return {
-    text: () => text,
-    events,
-    messages: () => events().filter(({ data }) => data !== ''),
-    lastId: () => events().at(-1)?.id as string,
-    ended: () => ended,
-    leave,
-  };
-}
-
 const emit = (sessionId: string, id: string) => {
   const call = toolCall(PATH, sessionId, 'emit', { nonce: id, steps: STEPS }, id);
   const message = JSON.parse(call.body as string);
@@ -74,29 +36,13 @@ const emit = (sessionId: string, id: string) => {
   return { ...call, body: JSON.stringify(message) };
 };
 
-const resume = (sessionId: string, lastId?: string, path = PATH) => ({
-  method: 'GET',
-  path,
-  headers: {
-    accept: 'text/event-stream',
-    'mcp-session-id': sessionId,
-    ...(lastId !== undefined && { 'last-event-id': lastId }),
-  },
-});
-
-const progressOf = (listened: Listened) =>
-  listened
-    .messages()
-    .map(({ data }) => JSON.parse(data).params?.progress)
-    .filter((one) => one !== undefined);
-
-const hasGap = (listened: Listened) => listened.messages().some(({ data }) => JSON.parse(data).params?.data?.gap === true);
+const resume = (sessionId: string, lastId?: string, path = PATH) => getStream(path, sessionId, lastId);
 
 test('a call that is cut off at every step is taken up at the next worker, each event once and in order', async () => {
   const sessionId = await openSession(cluster.balancer.origin, PATH);
   const workers = cluster.workers();
   const held = backend.holdSteps();
-  let stream = await begin(workers[0] as Worker, emit(sessionId, 'dropped'));
+  let stream = await beginStream(workers[0] as Worker, emit(sessionId, 'dropped'));
   const seen: number[] = [];
   for (let step = 1; step <= STEPS; step++) {
     await waitFor(
@@ -107,13 +53,13 @@ test('a call that is cut off at every step is taken up at the next worker, each 
     const lastId = stream.lastId();
     stream.leave();
     held.step();
-    stream = await begin(workers[step % workers.length] as Worker, resume(sessionId, lastId));
+    stream = await beginStream(workers[step % workers.length] as Worker, resume(sessionId, lastId));
     // From 2025-11-25 on a resumed stream repeats the id it resumes from.
     await waitFor('the id it resumes from', () => stream.events()[0]?.id === lastId);
   }
   await waitFor('the result', () => stream.ended());
   expect(seen).toEqual([1, 2, 3, 4]);
-  expect(JSON.parse(stream.messages().at(-1)?.data ?? '')).toMatchObject({ id: 'dropped', result: { content: [{}] } });
+  expect(stream.messages().at(-1)).toMatchObject({ id: 'dropped', result: { content: [{}] } });
   expect(backend.calls.filter(({ nonce }) => nonce === 'dropped')).toHaveLength(1);
 
   // It has nothing more to send, whoever is asked.
@@ -124,13 +70,13 @@ test('a call resumed beside the standalone stream touches it not', async () => {
   const sessionId = await openSession(cluster.balancer.origin, PATH);
   const [one, other] = cluster.workers() as [Worker, Worker];
   const held = backend.holdSteps();
-  const call = await begin(one, emit(sessionId, 'beside'));
+  const call = await beginStream(one, emit(sessionId, 'beside'));
   await waitFor('progress', () => progressOf(call).length === 1);
-  const standalone = await begin(other, resume(sessionId));
+  const standalone = await beginStream(other, resume(sessionId));
   const lastId = call.lastId();
   call.leave();
   for (let step = 0; step < STEPS; step++) held.step();
-  const resumed = await begin(other, resume(sessionId, lastId));
+  const resumed = await beginStream(other, resume(sessionId, lastId));
   await waitFor('the result', () => resumed.ended());
   expect(progressOf(resumed)).toEqual([2, 3, 4]);
   expect(standalone.ended()).toBe(false);
@@ -141,67 +87,61 @@ test('a call resumed beside the standalone stream touches it not', async () => {
 describe('the standalone stream', () => {
   let sessionId: string;
   let owner: Ownership;
-  let stream: Listened;
+  let stream: RawStream;
 
   beforeEach(async () => {
     sessionId = await openSession(cluster.balancer.origin, PATH);
     await sendRaw(cluster.balancer.origin, toolCall(PATH, sessionId, 'counter'));
     owner = await cluster.ownerOf(sessionId);
     const edge = cluster.workers().find(({ pid }) => pid !== owner.pid) as Worker;
-    stream = await begin(edge, resume(sessionId));
+    stream = await beginStream(edge, resume(sessionId));
     await waitFor('the gateway to listen at the backend', () => backend.listening.has(backend.issued.at(-1) as string));
   });
 
-  const logs = (listened: Listened) =>
-    listened
-      .messages()
-      .map(({ data }) => JSON.parse(data).params?.data)
-      .filter((data) => typeof data === 'string');
-
   test('gives what came while its reader was away, at any worker', async () => {
     await backend.sendLog('one');
-    await waitFor('the first', () => logs(stream).length === 1);
+    await waitFor('the first', () => logsOf(stream).length === 1);
     stream.leave();
     for (const text of ['two', 'three']) await backend.sendLog(text);
     for (const worker of cluster.workers()) {
-      const again = await begin(worker, resume(sessionId, stream.lastId()));
+      const again = await beginStream(worker, resume(sessionId, stream.lastId()));
       await waitFor(
         () => `what was missed: ${JSON.stringify(again.events())}`,
-        () => logs(again).length === 2,
+        () => logsOf(again).length === 2,
       );
-      expect(logs(again)).toEqual(['two', 'three']);
-      expect(hasGap(again)).toBe(false);
+      expect(logsOf(again)).toEqual(['two', 'three']);
+      expect(gapsOf(again)).toBe(0);
       again.leave();
     }
   });
 
   test('tells a gap when the owner and its memory are gone', async () => {
     await backend.sendLog('one');
-    await waitFor('the first', () => logs(stream).length === 1);
+    await waitFor('the first', () => logsOf(stream).length === 1);
     stream.leave();
     process.kill(owner.pid, 'SIGKILL');
     const survivor = cluster.workers().find(({ pid, pod }) => pid !== owner.pid && pod === owner.pod) as Worker;
-    const again = await begin(survivor, resume(sessionId, stream.lastId()));
-    await waitFor('the gap', () => hasGap(again));
+    const again = await beginStream(survivor, resume(sessionId, stream.lastId()));
+    await waitFor('the gap', () => gapsOf(again) > 0);
     await waitFor('what is sent from now on', async () => {
       await backend.sendLog('later');
-      return logs(again).includes('later');
+      return logsOf(again).includes('later');
     });
-    expect(logs(again)).not.toContain('one');
+    expect(logsOf(again)).not.toContain('one');
     again.leave();
   });
 
   test('of another session yields nothing', async () => {
     await backend.sendLog('secret');
-    await waitFor('the first', () => logs(stream).length === 1);
+    await waitFor('the first', () => logsOf(stream).length === 1);
     const foreign = stream.lastId();
     const stranger = await openSession(cluster.balancer.origin, PATH);
     await sendRaw(cluster.balancer.origin, toolCall(PATH, stranger, 'counter'));
-    const theirs = await begin(cluster.workers()[0] as Worker, resume(stranger, foreign));
+    const theirs = await beginStream(cluster.workers()[0] as Worker, resume(stranger, foreign));
     await waitFor('the gateway to listen for them', () => backend.listening.has(backend.issued.at(-1) as string));
     await backend.sendLog('to both');
-    await waitFor('what is sent from now on', () => logs(theirs).includes('to both'));
-    expect(logs(theirs)).toEqual(['to both']);
+    await waitFor('what is sent from now on', () => logsOf(theirs).includes('to both'));
+    expect(logsOf(theirs)).toEqual(['to both']);
     stream.leave();
     theirs.leave();
   });
@@ -213,18 +153,18 @@ test('a call whose owner died: the resumed stream ends with an unknown outcome, 
   const owner = await cluster.ownerOf(sessionId);
   const others = cluster.workers().filter(({ pid }) => pid !== owner.pid);
   const held = backend.holdSteps();
-  const stream = await begin(others[0] as Worker, emit(sessionId, 'lost'));
+  const stream = await beginStream(others[0] as Worker, emit(sessionId, 'lost'));
   await waitFor('progress', () => progressOf(stream).length === 1);
   const lastId = stream.lastId();
   process.kill(owner.pid, 'SIGKILL');
   // The edge that still holds the call tells its end, with an id that says so.
   await waitFor('the end at the edge', () => stream.ended());
-  expect(JSON.parse(stream.messages().at(-1)?.data ?? '')).toMatchObject({ id: 'lost', error: { code: -32012 } });
+  expect(stream.messages().at(-1)).toMatchObject({ id: 'lost', error: { code: -32012 } });
 
   for (const worker of others) {
-    const again = await begin(worker, resume(sessionId, lastId));
+    const again = await beginStream(worker, resume(sessionId, lastId));
     await waitFor('its end', () => again.ended());
-    expect(JSON.parse(again.messages().at(-1)?.data ?? '')).toMatchObject({ id: 'lost', error: { code: -32012 } });
+    expect(again.messages().at(-1)).toMatchObject({ id: 'lost', error: { code: -32012 } });
     for (const finalId of [again.lastId(), stream.lastId()])
       expect((await worker.pod.sendTo(worker.pid, resume(sessionId, finalId))).status).toBe(204);
   }
@@ -257,8 +197,8 @@ describe('a backend that closes the stream of a call to be polled (SEP-1699)', (
 
   const call = (sessionId: string) => toolCall(POLLED, sessionId, 'echo', {}, 'polled');
 
-  async function sendAway(sessionId: string, worker: Worker): Promise<string> {
-    const stream = await begin(worker, call(sessionId));
+  async function sendAway(sessionId: string, worker: Worker): Promise<string | undefined> {
+    const stream = await beginStream(worker, call(sessionId));
     await waitFor('the end of the stream', () => stream.ended());
     expect(stream.messages()).toEqual([]);
     expect(
@@ -275,20 +215,20 @@ describe('a backend that closes the stream of a call to be polled (SEP-1699)', (
       const sessionId = await openSession(cluster.balancer.origin, POLLED);
       const lastId = await sendAway(sessionId, worker);
       const others = cluster.workers();
-      const again = await begin(others[(i + 1) % others.length] as Worker, resume(sessionId, lastId, POLLED));
+      const again = await beginStream(others[(i + 1) % others.length] as Worker, resume(sessionId, lastId, POLLED));
       answerCall();
       await waitFor('the answer', () => again.ended());
-      expect(JSON.parse(again.messages().at(-1)?.data ?? '')).toMatchObject({ id: 'polled', result: { content: [] } });
+      expect(again.messages().at(-1)).toMatchObject({ id: 'polled', result: { content: [] } });
     }
     expect(polled.of('tools/call')).toHaveLength(cluster.workers().length);
   });
 
   it('leaves a client of an older revision its stream', async () => {
     const sessionId = await openSession(cluster.balancer.origin, POLLED, '2025-06-18');
-    const stream = await begin(cluster.workers()[0] as Worker, call(sessionId));
+    const stream = await beginStream(cluster.workers()[0] as Worker, call(sessionId));
     answerCall();
     await waitFor('the answer', () => stream.ended());
-    expect(JSON.parse(stream.messages().at(-1)?.data ?? '')).toMatchObject({ id: 'polled', result: { content: [] } });
+    expect(stream.messages().at(-1)).toMatchObject({ id: 'polled', result: { content: [] } });
   });
 
   it('gives a client whose owner died meanwhile its answer, which the next owner asks the backend for', async () => {
@@ -298,10 +238,10 @@ describe('a backend that closes the stream of a call to be polled (SEP-1699)', (
     const others = cluster.workers().filter(({ pid }) => pid !== owner.pid);
     const lastId = await sendAway(sessionId, others[0] as Worker);
     process.kill(owner.pid, 'SIGKILL');
-    const again = await begin(others[1] as Worker, resume(sessionId, lastId, POLLED));
+    const again = await beginStream(others[1] as Worker, resume(sessionId, lastId, POLLED));
     answerCall();
     await waitFor('the answer', () => again.ended());
-    expect(JSON.parse(again.messages().at(-1)?.data ?? '')).toMatchObject({ id: 'polled', result: { content: [] } });
+    expect(again.messages().at(-1)).toMatchObject({ id: 'polled', result: { content: [] } });
     expect(polled.of('tools/call')).toHaveLength(before + 1);
   });
 });

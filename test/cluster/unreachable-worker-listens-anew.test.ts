@@ -10,7 +10,7 @@ import { isAlive } from '../support/processes.js';
 import { toolCall } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient } from '../support/sdk-client.js';
-import { waitFor } from '../support/wait-for.js';
+import { lasted, waitFor } from '../support/wait-for.js';
 
 const LEASE_MS = 3000;
 const PATH = '/servers/recorder/mcp';
@@ -90,9 +90,8 @@ test('a worker that was stopped for longer than its probe takes does not listen 
   const warnings = () => pod.logs().filter(({ msg, pid }) => msg === ANEW && (pid === undefined || pid === owner.pid)).length;
   const warned = warnings();
   for (let round = 0; round < 5; round++) {
-    const stoppedAt = performance.now();
     process.kill(owner.pid, 'SIGSTOP');
-    await waitFor('half a lease to pass', () => performance.now() - stoppedAt > LEASE_MS / 2);
+    await lasted(LEASE_MS / 2);
     process.kill(owner.pid, 'SIGCONT');
     expect(await callThrough(other, session.sessionId, `woken-${round}`)).toBe(`woken-${round}:x`);
   }

@@ -3,7 +3,7 @@
 import { whenAllServe } from '../support/cluster.js';
 import { Fleet } from '../support/fleet.js';
 import { type CommandResult, Inspector } from '../support/inspector.js';
-import { NOTE_URI, type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
+import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { waitFor } from '../support/wait-for.js';
 
 jest.setTimeout(900_000);
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => inspector?.dispose());
 beforeEach(async () => {
-  backend = await startRecordingBackend({ more: true });
+  backend = await startRecordingBackend({ features: true });
   const config = {
     mcpServers: { web: { type: 'http', url: backend.url } },
     drain: { delay: '3s', timeout: '25s' },
@@ -85,7 +85,7 @@ test('commands, a load and a kept connection live through a rolling restart and 
     ['tools/list', () => inspector.cli(url, 'tools/list')],
     ['tools/call', () => inspector.cli(url, 'tools/call', '--tool-name', 'echo', '--tool-arg', `nonce=command ${nonce++}`)],
     ['resources/list', () => inspector.cli(url, 'resources/list')],
-    ['resources/read', () => inspector.cli(url, 'resources/read', '--uri', NOTE_URI)],
+    ['resources/read', () => inspector.cli(url, 'resources/read', '--uri', 'remote://watched')],
     ['prompts/list', () => inspector.cli(url, 'prompts/list')],
   ]);
   const kept = new Loop([['mcpdo tools/call', () => inspector.mcpdo('--connection', 'steady', 'tools/call', 'counter')]]);

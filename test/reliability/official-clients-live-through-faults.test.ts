@@ -1,7 +1,7 @@
 // The long version of test/cluster/official-clients-live-through-restarts: the official clients with calls of 5 to 15 s, each behind
 // either kind of balancer, while owners and edges are killed, stopped and replaced. The figures are printed: docs/clients.md tells them.
-import { setTimeout as pause } from 'node:timers/promises';
 import { SteadyFleet } from '../support/steady-fleet.js';
+import { lasted } from '../support/wait-for.js';
 
 jest.setTimeout(1_200_000);
 
@@ -56,7 +56,7 @@ test('owners and edges are killed and stopped: every client goes on in its sessi
     steady.phase('owner stopped');
     const { pid } = await steady.ownerOf(first);
     process.kill(pid, 'SIGSTOP');
-    await pause(ms);
+    await lasted(ms);
     process.kill(pid, 'SIGCONT');
     await steady.isWell('owner stopped');
   }

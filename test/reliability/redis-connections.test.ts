@@ -3,7 +3,7 @@ import { shared } from '../support/cluster.js';
 import { holderOfTcp } from '../support/processes.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { expectOnce, HTTP, startLoad, startWorld, STDIO, tally, type World } from '../support/trouble.js';
-import { waitFor } from '../support/wait-for.js';
+import { lasted, waitFor } from '../support/wait-for.js';
 
 jest.setTimeout(120_000);
 
@@ -69,8 +69,7 @@ test('a worker holds a fixed number of connections, also after ten outages', asy
     await load.untilAllServed(20_000);
     if (outage % 2) redis.pause();
     else await redis.kill();
-    const untilMs = performance.now() + 600;
-    await waitFor('the outage to be over', () => performance.now() > untilMs);
+    await lasted(600);
     if (outage % 2) redis.resume();
     else await redis.start();
   }

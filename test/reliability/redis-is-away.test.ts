@@ -1,7 +1,7 @@
 // S17, S18: Redis restarts, stalls or is away, and keeps its records. Nobody loses a session, the state of a stdio backend
 // included; nothing is executed twice, and nothing by a worker whose lease has run out.
-import { shared } from '../support/cluster.js';
-import { openSession, type RawAnswer, rpc, sendRaw, toolCall } from '../support/raw-request.js';
+import { shared, type Worker } from '../support/cluster.js';
+import { getStream, openSession, type RawAnswer, rpc, sendRaw, toolCall } from '../support/raw-request.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import {
   expectOnce,
@@ -15,8 +15,8 @@ import {
   watchProbes,
   type World,
 } from '../support/trouble.js';
-import { getStream, readMetric, type Worker } from '../support/slow-clients.js';
-import { waitFor } from '../support/wait-for.js';
+import { readMetric } from '../support/slow-clients.js';
+import { lasted, waitFor } from '../support/wait-for.js';
 
 jest.setTimeout(120_000);
 
@@ -70,7 +70,7 @@ test('it stalls for 10 s: every call is answered in the end, under the same ids 
   const load = startLoad(sessions);
   await load.untilAllServed(5000);
   redis.pause();
-  await waitFor('10 s to be over', passed(10_000), 15_000);
+  await lasted(10_000);
   redis.resume();
   await load.untilAllServed(HOLD_MS);
   const answers = await load.stop();

@@ -67,7 +67,7 @@ test.each(['stays silent', 'breaks'])(
     const pids = near().processes();
     killNow(near().pid);
     for (const pid of pids) killNow(pid);
-    world.cluster.balancer.setTargets([far()]);
+    world.cluster.balancer.setPlaces([far()]);
     // A call that still finds the connection to the dying owner open has an unknown outcome, which is another test's business.
     await waitFor('the pod of the owner to be dead', () => !pids.some(isAlive));
 
@@ -121,7 +121,7 @@ test('the reply to the first lease of a new incarnation is lost: sessions go on 
   await load.untilAllServed(5000);
   // The near pod has nothing to take over meanwhile: it is stopped, and its leases run out with the others.
   const stopped = world.cluster.workers().filter(({ pod }) => pod === near());
-  world.cluster.balancer.setTargets([far()]);
+  world.cluster.balancer.setPlaces([far()]);
   for (const { pid } of stopped) process.kill(pid, 'SIGSTOP');
   try {
     proxy.stall();

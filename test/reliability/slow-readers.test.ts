@@ -1,13 +1,12 @@
 // What test/cluster/slow-readers.test.ts has no time for: clients that never read, that read at their leisure, that sleep at the standalone
 // stream or at that of an HTTP+SSE backend, and sessions that end meanwhile.
 import { type Cluster, startCluster, whenAllServe } from '../support/cluster.js';
-import { responseOf, toolCall } from '../support/raw-request.js';
+import { getStream, responseOf, toolCall } from '../support/raw-request.js';
 import { type SdkSseBackend, startSdkSseBackend } from '../support/sdk-sse-backend.js';
 import {
   EVENTS,
   endsBy,
   eventsAsTheyCome,
-  getStream,
   openBetween,
   PAD,
   pourCall,
@@ -114,6 +113,7 @@ test('a standalone stream that nobody reads ends in order; who comes again is to
   const quick = await edge.pod.sendTo(edge.pid, toolCall(PATH, sessionId, 'echo', { text: 'on' }));
   expect(responseOf(quick)).toMatchObject({ result: { content: [{ text: 'on' }] } });
   const got = await readAll(answer);
+  expect(got.messages.length).toBeGreaterThan(0);
   expect(got.messages.map(({ params }) => Number.parseInt(params.data, 10))).toEqual(upTo(0, got.messages.length - 1));
 
   // As a client does: what is still to come may be more than it can follow, and then it comes again.
@@ -149,6 +149,7 @@ test('a caller of an HTTP+SSE backend that does not read holds up no other call,
     expect(other).toMatchObject({ id: n, result: { content: [{ text: String(n) }] } });
   }
   const got = await readAll(answer);
+  expect(got.progress.length).toBeGreaterThan(0);
   expect(got.progress).toEqual(upTo(1, got.progress.length));
   const rest = await readAll((await third.pod.beginAt(third.pid, getStream(path, sessionId, got.lastId))).answer);
   expect(rest.hasGap).toBe(true);
@@ -166,6 +167,7 @@ test('DELETE is answered at once while a client does not read, and ends its stre
   expect((await third.pod.sendTo(third.pid, { method: 'DELETE', path: PATH, headers })).status).toBe(202);
   expect(performance.now() - begun).toBeLessThan(SLOW_READER_MS / 2);
   const got = await readAll(answer);
+  expect(got.progress.length).toBeGreaterThan(0);
   expect(got.progress).toEqual(upTo(1, got.progress.length));
   expect(got.final).toMatchObject({ error: { code: -32001 } });
 });

@@ -1,7 +1,8 @@
 // A raw client that is asked: calls in which the recording backend asks for roots, and answers through whichever worker.
-import type { Cluster } from './cluster.js';
+import type { Worker } from './cluster.js';
 import type { RecordingBackend } from './recording-backend.js';
-import { eventsOf, JSON_HEADERS, type RawAnswer, type RawRequest, toolCall } from './raw-request.js';
+import { JSON_HEADERS, type RawAnswer, type RawRequest, toolCall } from './raw-request.js';
+import { beginStream } from './raw-stream.js';
 import { waitFor } from './wait-for.js';
 
 export const ROOTS = { method: 'roots/list', params: {} };
@@ -14,23 +15,14 @@ export interface Asking {
   readonly done: Promise<void>;
 }
 
-type Worker = ReturnType<Cluster['workers']>[number];
-
 /** A call of `ask` through this worker, up to the question. */
 export async function askThrough(worker: Worker, path: string, sessionId: string, nonce: string): Promise<Asking> {
-  const { answer } = await worker.pod.beginAt(worker.pid, toolCall(path, sessionId, 'ask', { nonce, ...ROOTS }, nonce));
-  let text = '';
-  answer.setEncoding('utf8').on('data', (part: string) => {
-    text += part;
-  });
-  answer.on('error', () => undefined);
-  const done = new Promise<void>((resolve) => answer.once('close', () => resolve()));
-  const messages = () => eventsOf(text).flatMap(({ data }) => (data === '' ? [] : [JSON.parse(data)]));
+  const stream = await beginStream(worker, toolCall(path, sessionId, 'ask', { nonce, ...ROOTS }, nonce));
   const question = await waitFor(
-    () => `the question; so far: ${text}`,
-    () => messages().find(({ method }) => method === 'roots/list'),
+    () => `the question; so far: ${stream.text()}`,
+    () => stream.messages().find(({ method }) => method === ROOTS.method),
   );
-  return { question, text: () => text, done };
+  return { question: question as Asking['question'], text: stream.text, done: stream.closed };
 }
 
 /** The client's answer. */

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
 
-export interface BalancerTarget {
+export interface Place {
   readonly host: string;
   readonly port: number;
 }
@@ -19,30 +19,30 @@ export interface BalancerOptions {
 
 export interface Balancer {
   readonly origin: string;
-  /** Requests sent to each target so far, in their order. */
+  /** Requests sent to each place so far, in their order. */
   readonly sent: readonly number[];
   url(path: string): string;
-  /** Replaces the targets, as a readiness change does. */
-  setTargets(targets: readonly BalancerTarget[]): void;
+  /** Who gets requests from now on, as after a change of readiness. */
+  setPlaces(places: readonly Place[]): void;
   close(): Promise<void>;
 }
 
-export async function startBalancer(targets: readonly BalancerTarget[], options: BalancerOptions = {}): Promise<Balancer> {
-  let current = targets;
-  let sent = targets.map(() => 0);
+export async function startBalancer(places: readonly Place[], options: BalancerOptions = {}): Promise<Balancer> {
+  let current = places;
+  let sent = places.map(() => 0);
   const pick = picker(options.order ?? 'round-robin');
   let requestNumber = 0;
   const agent = options.connections === 'kept' ? new Agent({ keepAlive: true }) : undefined;
 
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (incoming, outgoing) => {
     const index = pick(requestNumber++, current.length) % current.length;
-    const target = current[index];
-    if (target === undefined) {
+    const place = current[index];
+    if (place === undefined) {
       outgoing.writeHead(503).end();
       return;
     }
     sent[index] = (sent[index] ?? 0) + 1;
-    pass(incoming, outgoing, target, agent);
+    pass(incoming, outgoing, place, agent);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -55,7 +55,7 @@ export async function startBalancer(targets: readonly BalancerTarget[], options:
       return sent;
     },
     url: (path) => origin + path,
-    setTargets(next) {
+    setPlaces(next) {
       current = next;
       sent = next.map(() => 0);
     },
@@ -68,10 +68,10 @@ export async function startBalancer(targets: readonly BalancerTarget[], options:
   };
 }
 
-function pass(incoming: IncomingMessage, outgoing: ServerResponse, target: BalancerTarget, agent: Agent | undefined): void {
+function pass(incoming: IncomingMessage, outgoing: ServerResponse, place: Place, agent: Agent | undefined): void {
   const onward = request({
-    host: target.host,
-    port: target.port,
+    host: place.host,
+    port: place.port,
     method: incoming.method,
     path: incoming.url,
     headers: endToEnd(incoming.headers),
@@ -88,7 +88,7 @@ function pass(incoming: IncomingMessage, outgoing: ServerResponse, target: Balan
   onward.on('error', (error: NodeJS.ErrnoException) => {
     if (outgoing.headersSent) outgoing.destroy();
     // The reason is the first thing that one wants to know of a failed test.
-    else outgoing.writeHead(502).end(`${error.code ?? error.message} from ${target.host}:${target.port}`);
+    else outgoing.writeHead(502).end(`${error.code ?? error.message} from ${place.host}:${place.port}`);
   });
   incoming.pipe(onward);
   outgoing.on('close', () => {

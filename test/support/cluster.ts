@@ -43,6 +43,11 @@ export interface Ownership {
   readonly pod: Pod;
 }
 
+export interface Worker {
+  readonly pid: number;
+  readonly pod: Pod;
+}
+
 export interface Cluster {
   readonly pods: readonly Pod[];
   readonly balancer: Balancer;
@@ -53,7 +58,7 @@ export interface Cluster {
   readonly prefix: string;
   /** At the balancer. */
   url(path: string): string;
-  workers(): Array<{ readonly pid: number; readonly pod: Pod }>;
+  workers(): Worker[];
   /** Who owns a session, as the directory says, with the process that listens where the lease says. */
   ownerOf(sessionId: string): Promise<Ownership>;
   /** Names of all keys under the prefix. */

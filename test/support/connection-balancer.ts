@@ -1,27 +1,27 @@
 // A plain TCP balancer: whole connections go to the pods in turn, as a Kubernetes Service does it. What a client keeps open stays with
-// its pod, also when the pod is no longer a target.
+// its pod, also when the pod gets no new ones.
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import type { BalancerTarget } from './balancer.js';
+import type { Place } from './balancer.js';
 
 export interface ConnectionBalancer {
   readonly origin: string;
   /** Of new connections. */
-  setTargets(targets: readonly BalancerTarget[]): void;
+  setPlaces(places: readonly Place[]): void;
   close(): Promise<void>;
 }
 
-export async function startConnectionBalancer(targets: readonly BalancerTarget[]): Promise<ConnectionBalancer> {
-  let current = targets;
+export async function startConnectionBalancer(places: readonly Place[]): Promise<ConnectionBalancer> {
+  let current = places;
   let next = 0;
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-    const target = current[next++ % current.length];
-    if (target === undefined) {
+    const place = current[next++ % current.length];
+    if (place === undefined) {
       client.resetAndDestroy();
       return;
     }
-    const pod = connect({ host: target.host, port: target.port, allowHalfOpen: true, noDelay: true });
+    const pod = connect({ host: place.host, port: place.port, allowHalfOpen: true, noDelay: true });
     for (const [socket, other] of [
       [client, pod],
       [pod, client],
@@ -39,8 +39,8 @@ export async function startConnectionBalancer(targets: readonly BalancerTarget[]
   if (!address || typeof address === 'string') throw new Error('no port');
   return {
     origin: `http://127.0.0.1:${address.port}`,
-    setTargets(targets) {
-      current = targets;
+    setPlaces(places) {
+      current = places;
     },
     close: () =>
       new Promise((resolve) => {

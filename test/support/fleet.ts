@@ -115,6 +115,6 @@ export class Fleet {
   }
 
   #publish(): void {
-    for (const balancer of [this.fresh, this.kept, this.perConnection]) balancer.setTargets(this.pods);
+    for (const balancer of [this.fresh, this.kept, this.perConnection]) balancer.setPlaces(this.pods);
   }
 }

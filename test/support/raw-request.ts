@@ -71,6 +71,12 @@ export function toolCall(
   return rpc(path, sessionId, 'tools/call', { name, arguments: args }, id);
 }
 
+/** The standalone stream, or with `lastId` whatever stream had that event. */
+export function getStream(path: string, sessionId: string, lastId?: string): RawRequest {
+  const headers = { accept: 'text/event-stream', [SESSION_HEADER]: sessionId };
+  return { method: 'GET', path, headers: { ...headers, ...(lastId !== undefined && { 'last-event-id': lastId }) } };
+}
+
 /** The JSON-RPC response in an answer, whether it came as JSON or as events. */
 export function responseOf(
   answer: RawAnswer,

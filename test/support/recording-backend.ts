@@ -5,12 +5,9 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { type EventStore, StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { SubscribeRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { CAPABILITIES, type Features, registerFeatures } from './fixtures/features.cjs';
 import { registerTools } from './fixtures/tools.cjs';
 import type { Endpoint } from './processes.js';
-
-export const NOTE_URI = 'memo://note';
 
 export interface RecordedRequest {
   readonly method: string;
@@ -31,8 +28,6 @@ export interface RecordedCall {
 export interface RecordingBackendOptions {
   /** Answers as JSON instead of SSE. */
   readonly json?: boolean;
-  /** Offers a prompt too, and the resource `NOTE_URI`, which can be subscribed to. */
-  readonly more?: boolean;
   /**
    * What an unknown session gets: 404 by the specification (default), the 400 of most servers in the field, or `text`: the 400 of the
    * Python SDK, which is no JSON.
@@ -44,7 +39,7 @@ export interface RecordingBackendOptions {
   readonly refuseResume?: number;
   /** False: 401 for this request, which is recorded all the same. */
   readonly authorize?: (request: RecordedRequest) => boolean;
-  /** With resources, prompts, completion and a call that hangs (features.cjs). */
+  /** With resources (`remote://watched`, which can be subscribed to), prompts, completion and a call that hangs (features.cjs). */
   readonly features?: boolean;
 }
 
@@ -74,15 +69,12 @@ export interface RecordingBackend {
   touch(uri: string): void;
   /** Each session has a tool and a prompt more, and is told so. */
   add(): void;
-  /** To each session that has subscribed to the resource. */
-  sendNoteUpdated(): Promise<void>;
   close(): Promise<void>;
 }
 
 interface Live {
   readonly features: Features | undefined;
   readonly server: McpServer;
-  subscribed: boolean;
   readonly transport: StreamableHTTPServerTransport;
 }
 
@@ -104,7 +96,6 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
           logging: {},
           tools: { listChanged: true },
           ...(options.features && CAPABILITIES),
-          ...(options.more && { resources: { subscribe: true }, prompts: {} }),
         },
       },
     );
@@ -120,14 +111,13 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
     });
     const onEvent = (kind: string, what: string) => void events.push(`${kind} ${what}`);
     const features = options.features ? registerFeatures(server, { scheme: 'remote', onEvent }) : undefined;
-    const live: Live = { server, transport, features, subscribed: false };
+    const live: Live = { server, transport, features };
     const session = () => transport.sessionId ?? '';
     registerTools(server, {
       session,
       onCall: (tool, nonce) => calls.push({ sessionId: session(), tool, nonce }),
       gate: async () => gate?.(),
     });
-    if (options.more) offerMore(live);
     await server.connect(transport);
     return live;
   };
@@ -232,10 +222,6 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
     async sendLog(data) {
       await Promise.all([...sessions.values()].map((live) => live.server.server.sendLoggingMessage({ level: 'warning', data })));
     },
-    async sendNoteUpdated() {
-      const subscribers = [...sessions.values()].filter(({ subscribed }) => subscribed);
-      await Promise.all(subscribers.map(({ server }) => server.server.sendResourceUpdated({ uri: NOTE_URI })));
-    },
     async close() {
       for (const entry of hung) for (const wake of entry.waiting.splice(0)) wake();
       await Promise.all([...sessions.values()].map((live) => live.transport.close()));
@@ -251,16 +237,6 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
     backend.onConnection?.(peer, self);
   });
   return backend;
-}
-
-function offerMore(live: Live): void {
-  const { server } = live;
-  server.registerResource('note', NOTE_URI, {}, () => ({ contents: [{ uri: NOTE_URI, text: 'a note' }] }));
-  server.registerPrompt('greet', {}, () => ({ messages: [{ role: 'user', content: { type: 'text', text: 'hello' } }] }));
-  server.server.setRequestHandler(SubscribeRequestSchema, () => {
-    live.subscribed = true;
-    return {};
-  });
 }
 
 function refuseUnknown(

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Cluster, Ownership } from './cluster.js';
+import type { Cluster, Ownership, Worker } from './cluster.js';
 import { eventsOf, openSession, type RawRequest, sendRaw, toolCall } from './raw-request.js';
 import type { StrictBackend } from './strict-backend.js';
 
@@ -12,8 +12,6 @@ export const PAD = 'x'.repeat(64 * 1024);
 const MOST_GROWN_BYTES = 120 * 1024 * 1024;
 /** JSON-RPC id of the call that pours. */
 const POURED = 'poured';
-
-export type Worker = ReturnType<Cluster['workers']>[number];
 
 /** What the backend has written of the answer of one call. */
 export class Pouring {
@@ -62,11 +60,6 @@ export function pourCall(path: string, sessionId: string, name = 'echo', args: R
   const message = JSON.parse(call.body as string);
   message.params._meta = { progressToken: 'p' };
   return { ...call, body: JSON.stringify(message) };
-}
-
-export function getStream(path: string, sessionId: string, lastId?: string): RawRequest {
-  const headers = { accept: 'text/event-stream', 'mcp-session-id': sessionId };
-  return { method: 'GET', path, headers: { ...headers, ...(lastId !== undefined && { 'last-event-id': lastId }) } };
 }
 
 /** Reads from now on, to the end of the stream. Rejects where it is broken off. */

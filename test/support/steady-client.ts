@@ -1,7 +1,6 @@
 // An official client in steady use: calls of every length, one after the other, while it listens. It does nothing that
 // the client would not do by itself: no second connect, no repeated call, no look at a status. Afterwards it can say what became of it.
 import type { ConnectOfficialClient, Heard, OfficialClient } from './official-clients.js';
-import { NOTE_URI } from './recording-backend.js';
 import { waitFor } from './wait-for.js';
 
 /** Tools as the gateway shows them. */
@@ -14,6 +13,8 @@ export interface SteadyTools {
 
 export interface SteadyOptions {
   readonly tools: SteadyTools;
+  /** A resource that it subscribes to. */
+  readonly watched: string;
   /** What the long calls take, in turn. */
   readonly longMs: readonly number[];
 }
@@ -61,7 +62,7 @@ export class SteadyClient {
     const steady = new SteadyClient(name, options);
     steady.#client = await connect(url, (heard) => steady.#hear(heard));
     await steady.#client.setLogLevel();
-    await steady.#client.subscribe(NOTE_URI);
+    await steady.#client.subscribe(options.watched);
     const { longMs } = options;
     steady.#run((n) => steady.#callShort(n));
     let turn = 0;

@@ -14,6 +14,7 @@ import { waitFor } from './wait-for.js';
 const STDIO = join(__dirname, 'fixtures/stdio-backend.mjs');
 const PATH = '/servers/both/mcp';
 const TOOLS = { counter: 'web__counter', slow: 'web__slow', stdioCounter: 'local__counter' };
+const WATCHED = 'remote://watched';
 const NUMBER_EVERY_MS = 100;
 /** A lease, a retry hint, and a busy machine. */
 const HEARD_WITHIN_MS = 20_000;
@@ -44,7 +45,7 @@ export class SteadyFleet {
 
   /** Two pods of two workers. */
   static async start({ longMs, drain, limits = {}, balancers }: SteadyFleetOptions): Promise<SteadyFleet> {
-    const backend = await startRecordingBackend({ more: true });
+    const backend = await startRecordingBackend({ features: true });
     const dir = mkdtempSync(join(tmpdir(), 'berth-steady-'));
     const local = { command: process.execPath, args: [STDIO], env: { RECORD_FILE: join(dir, 'calls') } };
     const config = {
@@ -60,7 +61,7 @@ export class SteadyFleet {
       const places = Object.entries({ 'per request': fleet.fresh.origin, 'per connection': fleet.perConnection.origin });
       for (const [n, [kind, connect]] of Object.entries(OFFICIAL_CLIENTS).entries()) {
         for (const [balanced, origin] of balancers === 'each' ? places : [places[n % places.length] as (typeof places)[0]]) {
-          const options = { tools: TOOLS, longMs };
+          const options = { tools: TOOLS, watched: WATCHED, longMs };
           steady.clients.push(await SteadyClient.start(`${kind}, balanced ${balanced}`, connect, origin + PATH, options));
         }
       }
@@ -123,7 +124,7 @@ export class SteadyFleet {
     };
     const telling = setInterval(() => {
       this.backend.sendToolListChanged();
-      void this.backend.sendNoteUpdated();
+      this.backend.touch(WATCHED);
     }, 500);
     try {
       await Promise.all(this.clients.map((client, n) => heard(client, marks[n] as number)));

@@ -27,3 +27,12 @@ export async function waitFor<T>(
     await new Promise<void>((wake) => setTimeout(wake, POLL_MS));
   }
 }
+
+/**
+ * A pause that is the fault itself: how long something was stopped, silent or cut off. Nothing but time fulfils it, so it is never how a
+ * test waits for something to happen.
+ */
+export function lasted(ms: number): Promise<unknown> {
+  const fromMs = performance.now();
+  return waitFor(`${ms} ms of a pause`, () => performance.now() - fromMs >= ms, Number.POSITIVE_INFINITY);
+}

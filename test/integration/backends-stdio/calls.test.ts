@@ -2,7 +2,7 @@
 import { GatewayError } from '../../../src/errors/gateway-error.js';
 import { AskedClient } from '../../support/asked-client.js';
 import { waitFor } from '../../support/wait-for.js';
-import { type Answer, callTool, Caller, Fixture, RAW_SERVER, soon } from './harness.js';
+import { type Answer, callTool, Caller, Fixture, RAW_SERVER, soon, stoppedClock } from './harness.js';
 
 const fixtures: Fixture[] = [];
 async function open(...args: ConstructorParameters<typeof Fixture>) {
@@ -193,7 +193,7 @@ test('what is no JSON-RPC on stdout is logged and skipped', async () => {
 });
 
 test('a child that floods stdout with noise fills no log, and its answers are found in it', async () => {
-  const { session, fixture } = await open();
+  const { session, fixture } = await open({}, { clock: stoppedClock() });
   expect((await callTool(session, 1, 'noise', { lines: 5000 }).response).id).toBe(1);
   expect(fixture.log.filter(({ fields }) => fields.stream === 'stdout')).toHaveLength(100);
   session.close(new GatewayError('SESSION_NOT_FOUND'));
@@ -202,7 +202,8 @@ test('a child that floods stdout with noise fills no log, and its answers are fo
 });
 
 test('a child that floods stderr fills neither log nor memory, and its secrets are blanked', async () => {
-  const { session, fixture } = await open({ args: [RAW_SERVER, '--chatter'], env: { KEY: 'xxxxxxxxxx' } });
+  const chatty = { args: [RAW_SERVER, '--chatter'], env: { KEY: 'xxxxxxxxxx' } };
+  const { session, fixture } = await open(chatty, { clock: stoppedClock() });
   await callTool(session, 1, 'echo').response;
   session.close(new GatewayError('SESSION_NOT_FOUND'));
   await waitFor('the end of the group', () => fixture.groups.at(-1)?.alive === false);

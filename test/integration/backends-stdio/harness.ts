@@ -5,12 +5,17 @@ import { StdioBackend } from '../../../src/backends/stdio/stdio-backend.js';
 import type { StdioBackendConfig } from '../../../src/config/schema.js';
 import type { BackendSessionRecord } from '../../../src/directory/directory.js';
 import type { GatewayError } from '../../../src/errors/gateway-error.js';
-import { systemClock } from '../../../src/lifecycle/clock.js';
+import { type Clock, systemClock } from '../../../src/lifecycle/clock.js';
 import type { ProcessGroup } from '../../../src/lifecycle/process-group.js';
 import type { RequestId } from '../../../src/protocol/json-rpc.js';
 import { makeKeyring } from '../../../src/secrets/keyring.js';
 
 export const RAW_SERVER = join(__dirname, '../../support/fixtures/raw-stdio-server.cjs');
+/** Its timers run, but it stays in one second: no window of time ends within a test. */
+export const stoppedClock = (): Clock => {
+  const nowMs = systemClock.monotonicMs();
+  return { ...systemClock, monotonicMs: () => nowMs };
+};
 export const keyring = makeKeyring(['a secret of the tests']);
 
 export class RecordingHost implements BackendSessionHost {
@@ -64,7 +69,7 @@ export class Fixture {
 
   constructor(
     config: Partial<StdioBackendConfig> = {},
-    options: { startTimeout?: number; environment?: Record<string, string> } = {},
+    options: { startTimeout?: number; environment?: Record<string, string>; clock?: Clock } = {},
   ) {
     const write = (level: LogLine['level']) => (fields: object, message: string) =>
       void this.log.push({ level, fields: fields as Record<string, unknown>, message });
@@ -81,7 +86,7 @@ export class Fixture {
       },
       limits: { startTimeout: options.startTimeout ?? 20_000 },
       keyring,
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       version: '0.0.0-test',
       gatewayEnvironment: options.environment ?? { PATH: process.env.PATH },
       onGroup: (group, alive) => void this.groups.push({ group, alive }),
