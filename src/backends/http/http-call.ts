@@ -74,7 +74,8 @@ export class HttpCall extends CallLife implements PausedCall {
   protected skipRest(): void {
     this.#mode = 'skip';
     // To end a GET cancels nothing, and to keep it would keep others from going on with the stream.
-    if (this.#isResumed) {
+    if (this.#isResumed || this.call.resume) {
+      this.session.transport.deadlines.delete(this);
       this.abort(new Error('given up'));
       return;
     }
@@ -106,6 +107,7 @@ export class HttpCall extends CallLife implements PausedCall {
       this.#reader.lastEventId = before?.lastEventId;
       this.#reader.retryMs = before?.retryMs;
       this.#isResuming = false;
+      this.#conflicts = 0;
     } else if (this.#isResuming && status === 409 && this.#conflicts < MAX_CONFLICTS) {
       this.#mode = 'conflict';
     } else if (this.#isResuming) {

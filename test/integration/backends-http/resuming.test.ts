@@ -2,6 +2,9 @@
 // told. Nothing is ever sent again.
 import type { ServerResponse } from 'node:http';
 import type { BackendSession } from '../../../src/backends/backend.js';
+import { NO_CREDENTIALS } from '../../../src/backends/credentials/credentials.js';
+import { systemClock } from '../../../src/lifecycle/clock.js';
+import type { BackendSessionRecord } from '../../../src/directory/directory.js';
 import { waitFor } from '../../support/wait-for.js';
 import { type Opened, useBackends } from './fixture.js';
 import { CollectingSink, callTool, makeCall, RecordingHost, toolCall } from './harness.js';
@@ -15,11 +18,15 @@ describe('streams of an earlier owner', () => {
   const { open, connect, createSession } = useBackends();
 
   /** The session of a dead owner, in the hands of the next one. */
-  async function takenOver(options: Parameters<typeof open>[0] = {}, config: Parameters<typeof open>[1] = {}) {
+  async function takenOver(
+    options: Parameters<typeof open>[0] = {},
+    config: Parameters<typeof open>[1] = {},
+    choices: Parameters<typeof open>[2] = {},
+  ) {
     const { strict, session }: Opened = await open(options, config);
     await callTool(session, 'echo');
     const host = new RecordingHost();
-    const next = createSession(connect(strict.url, config), host, session.record);
+    const next = createSession(connect(strict.url, config, choices), host, session.record);
     return { strict, host, session: next, generation: session.record?.generation as number };
   }
 
@@ -112,6 +119,73 @@ describe('streams of an earlier owner', () => {
     second.running.cancel('enough', true);
     await waitFor('the backend to hear of it', () => strict.of('notifications/cancelled').length === 1);
     expect(strict.of('notifications/cancelled')[0]?.message.params).toMatchObject({ requestId: 7, reason: 'enough' });
+  });
+
+  test('one that still waits for its backend session when it is cancelled is cancelled at the backend, and never asked for', async () => {
+    const { strict, session, generation } = await takenOver();
+    const unconfirmed = { ...session.record, isConfirmed: false } as BackendSessionRecord;
+    const next = createSession(connect(strict.url), new RecordingHost(), unconfirmed);
+    let confirm: (() => void) | undefined;
+    strict.once('notifications/initialized', (_request, response) => {
+      confirm = () => response.writeHead(202).end();
+    });
+    const { running } = takeUp(next, generation);
+    await waitFor('the confirmation', () => confirm !== undefined);
+    running.cancel('enough', true);
+    await waitFor('the backend to hear of it', () => strict.of('notifications/cancelled').length === 1);
+    expect(strict.of('notifications/cancelled')[0]?.message.params).toEqual({ requestId: 7, reason: 'enough' });
+    confirm?.();
+    await callTool(next, 'echo');
+    expect(strict.of('GET')).toEqual([]);
+  });
+
+  test('one that waits for a credential: the same, but nothing is said in another backend session', async () => {
+    let credential: string | undefined;
+    let obtain: (value: string) => void = () => undefined;
+    const obtained = new Promise<string>((resolve) => {
+      obtain = resolve;
+    });
+    const credentials = { ...NO_CREDENTIALS, isDynamic: true, current: () => credential, ensure: () => obtained };
+    const { strict, session, generation } = await takenOver({}, {}, { credentials });
+    takeUp(session, generation + 1).running.cancel('of another backend session', true);
+    takeUp(session, generation).running.cancel('enough', true);
+    credential = 'Bearer late';
+    obtain(credential);
+    await waitFor('the backend to hear of it', () => strict.of('notifications/cancelled').length > 0);
+    await callTool(session, 'echo');
+    const told = strict.of('notifications/cancelled').map(({ message }) => message.params);
+    expect(told).toEqual([{ requestId: 7, reason: 'enough' }]);
+    expect(strict.of('GET')).toEqual([]);
+  });
+
+  test('the time-out of the backend does not run: its client may have been asked by the earlier owner', async () => {
+    const { strict, session, generation } = await takenOver({}, { timeout: 200 });
+    let silent: ServerResponse | undefined;
+    strict.once('GET', (_request, response) => {
+      silent = stream(response);
+    });
+    const { sink } = takeUp(session, generation);
+    const begun = performance.now();
+    await waitFor('three time-outs', () => performance.now() - begun > 600);
+    expect(sink.error).toBeUndefined();
+    silent?.end(event('e2', resultOf(7)));
+    expect((await sink.done).response.result).toEqual({ ok: true });
+    expect(strict.of('notifications/cancelled')).toEqual([]);
+    // The caller's own runs.
+    strict.once('GET', (_request, response) => void stream(response));
+    expect((await takeUp(session, generation, 'e1', 200).sink.done).error).toMatchObject({ code: 'BACKEND_TIMEOUT' });
+  });
+
+  test('each break of a stream has its own patience with 409', async () => {
+    const clock = { ...systemClock, after: (ms: number, run: () => void) => systemClock.after(ms / 50, run) };
+    const { strict, session, generation } = await takenOver({}, {}, { clock });
+    for (const last of [event('e2', NOTE), event('e3', resultOf(7))]) {
+      for (let n = 0; n < 6; n++) strict.once('GET', (_request, response) => void response.writeHead(409).end('{}'));
+      strict.once('GET', (_request, response) => void stream(response, last).end());
+    }
+    const { sink } = takeUp(session, generation);
+    expect((await sink.done).response.result).toEqual({ ok: true });
+    expect(strict.of('GET')).toHaveLength(14);
   });
 
   describe('outside calls', () => {
