@@ -68,6 +68,34 @@ describe('streams of an earlier owner', () => {
     expect(strict.of('GET').map(({ headers }) => headers['last-event-id'])).toEqual(['e1', 'e2']);
   });
 
+  test('of several messages in one event only the last carries its id: an owner that dies between them loses none', async () => {
+    const { strict, session, generation } = await takenOver();
+    const several = (id: string, ...messages: unknown[]) => `${id}data: ${JSON.stringify(messages)}\n\n`;
+    strict.once('GET', (_request, response) => {
+      stream(response, several('id: e2\n', NOTE, NOTE), several('', NOTE, NOTE), several('id: e3\n', resultOf('other'))).end(
+        several('id: e4\n', NOTE, resultOf(7)),
+      );
+    });
+    const { sink } = takeUp(session, generation);
+    const told: string[] = [];
+    Object.assign(sink, {
+      mark: (id: string | undefined) => void told.push(`mark ${id}`),
+      message: (json: Buffer, final: boolean) => {
+        told.push(final ? 'response' : 'note');
+        return CollectingSink.prototype.message.call(sink, json, final);
+      },
+    });
+    await sink.done;
+    expect(told).toEqual([
+      ...['note', 'mark e2', 'note'],
+      // An event without an id: nobody can go on behind it.
+      ...['mark undefined', 'note', 'mark undefined', 'note'],
+      // Nothing of it is ours.
+      'mark e3',
+      ...['note', 'response'],
+    ]);
+  });
+
   test('409: the backend has not noticed yet that the reader before is dead; it is asked again', async () => {
     const { strict, session, generation } = await takenOver();
     for (let n = 0; n < 2; n++) strict.once('GET', (_request, response) => void response.writeHead(409).end('{}'));
@@ -202,6 +230,24 @@ describe('streams of an earlier owner', () => {
       strict.streams.write(`data: ${JSON.stringify(NOTE)}\n\n`);
       await waitFor('the second', () => host.notifications.length === 2);
       expect(host.events).toEqual([id, 'alone', undefined]);
+    });
+
+    test('of several messages in one event only the last carries its id', async () => {
+      const { strict, session, host, generation } = await takenOver();
+      const told: unknown[] = [];
+      Object.assign(host, {
+        onEventId: (id: string | undefined) => void told.push(id),
+        onNotification: (json: Buffer) => void told.push(JSON.parse(json.toString()).params.n),
+      });
+      session.setListening(true, undefined, from(generation));
+      await waitFor('the stream', () => strict.streams.size === 1);
+      const note = (n: number) => ({ ...NOTE, params: { n } });
+      strict.streams.write(`id: a\ndata: ${JSON.stringify([note(1), note(2)])}\n\n`);
+      strict.streams.write(`data: ${JSON.stringify([note(3), note(4)])}\n\n`);
+      strict.streams.write('id: b\ndata: []\n\n');
+      strict.streams.write(`id: c\ndata: ${JSON.stringify(note(5))}\n\n`);
+      await waitFor('the last', () => told.includes(5));
+      expect(told).toEqual([1, 'a', 2, undefined, 3, undefined, 4, 'b', 'c', 5]);
     });
 
     test.each([400, 404, 405, 501])('%i: what was missed is lost, what comes is not', async (status) => {
