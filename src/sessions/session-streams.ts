@@ -64,6 +64,11 @@ export class SessionStreams {
     this.tell(GAP, nowMs);
   }
 
+  /** Where backends have said that they offer no stream outside calls: each says so once. */
+  get silent(): BackendMark[] {
+    return this.#marks.silent;
+  }
+
   /** The standalone stream begins anew where the backends were once. */
   rewind(marks: Iterable<BackendMark>): void {
     this.#marks.replace([...marks]);

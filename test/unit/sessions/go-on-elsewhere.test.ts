@@ -63,7 +63,7 @@ function make() {
     standing: { listening: () => undefined },
     audit: () => undefined,
   });
-  const get = (lastId: string) => {
+  const get = (lastId: string, aborted = false) => {
     const left: Array<() => void> = [];
     const answer = new RecordingAnswer();
     const exchange = {
@@ -74,8 +74,8 @@ function make() {
       deadlineMs: Number.MAX_SAFE_INTEGER,
       answer,
       note: {},
-      aborted: false,
-      onAbort: (listener: () => void) => void left.push(listener),
+      aborted,
+      onAbort: (listener: () => void) => (aborted ? listener() : void left.push(listener)),
     } as unknown as Exchange;
     const outcome = sessions.serve(session, exchange);
     return { answer, outcome, exchange, leave: () => left.map((listener) => listener()) };
@@ -83,7 +83,7 @@ function make() {
   const idOf = (marks: string, stream: Parameters<typeof encodeEventId>[0]['stream'], more = {}) =>
     encodeEventId({ session: facts.ref, stream, epoch: 1, seq: 5, isFinal: false, marks, ...more });
   const call = (marks: string, more = {}) => get(idOf(marks, { kind: 'call', id: 7 }, more));
-  const standalone = (marks: string, more = {}) => get(idOf(marks, { kind: 'standalone' }, more));
+  const standalone = (marks: string, aborted = false) => get(idOf(marks, { kind: 'standalone' }), aborted);
   const tell = (backend: string, generation: number, eventId: string | undefined, text: string) => {
     session.streams.mark(backend, generation, eventId);
     session.streams.tell(text, clock.monotonicMs());
@@ -338,6 +338,35 @@ describe('the standalone stream of an earlier owner', () => {
     tell('one', 1, 'a1', '{"n":1}');
     tell('one', 1, 'a2', '{"n":2}');
     expect(older.answer.events).toEqual(['{"n":1}', '{"n":2}']);
+  });
+
+  test('stays as it is for a reader that has left before it could begin', async () => {
+    const { one, standalone, tell } = make();
+    const reader = standalone(ONE + TWO);
+    tell('one', 1, 'a2', '{"n":2}');
+    const late = standalone(encodeMark('one', 1, 'a0') + TWO, true);
+    expect(await late.outcome).toBe('done');
+    expect(reader.answer.finished).toBe(false);
+    expect(one.listening).toHaveLength(1);
+    expect(standalone(ONE + TWO).answer.events).toEqual(['{"n":2}']);
+  });
+
+  test('is read anew: who offers no stream has said so once, and is not taken for one of whom nothing is known', () => {
+    const { standalone, session, tell } = make();
+    standalone(ONE);
+    session.streams.mark('two', 4, '');
+    const older = standalone(encodeMark('one', 1, 'a0'));
+    expect(hasGap(older)).toBe(false);
+    tell('one', 1, 'a1', '{"n":1}');
+    expect(older.answer.text).toContain(encodeMark('one', 1, 'a1') + encodeMark('two', 4, ''));
+    // It did offer one before: what that has said since is lost.
+    expect(hasGap(standalone(encodeMark('one', 1, 'a0') + TWO))).toBe(true);
+    // Another session of it may offer one.
+    session.streams.mark('two', 3, '');
+    const last = standalone(encodeMark('one', 1, 'a0'));
+    expect(hasGap(last)).toBe(true);
+    tell('one', 1, 'a1', '{"n":1}');
+    expect(last.answer.text).not.toContain(encodeMark('two', 3, ''));
   });
 
   test('is read anew with a gap where something was told that no backend can tell again', () => {
