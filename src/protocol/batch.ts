@@ -34,13 +34,18 @@ export function* elementsOf(json: Buffer): Generator<Buffer> {
 /**
  * Gives the messages of a server's array one by one, responses last: what was said during a call comes before its end. An array
  * within the array is no message: it is left out, so that nothing is nested.
+ * @param take `isLast`: with this one all that the array says has been given
  */
-export function takeEach(json: Buffer, take: (message: Buffer) => void): void {
-  for (const isLast of [false, true]) {
+export function takeEach(json: Buffer, take: (message: Buffer, isLast: boolean) => void): void {
+  let held: Buffer | undefined;
+  for (const takesResponses of [false, true]) {
     for (const element of elementsOf(json)) {
-      if (!isBatch(element) && (scanMessage(element).kind === 'response') === isLast) take(element);
+      if (isBatch(element) || (scanMessage(element).kind === 'response') !== takesResponses) continue;
+      if (held) take(held, false);
+      held = element;
     }
   }
+  if (held) take(held, true);
 }
 
 /** What an answer says that a server wrote as an array: the response with this id, or its only element; else the text as it is. */

@@ -23,13 +23,21 @@ export function goOnListening(session: Session, last: EventId | undefined): GoOn
   const isOurs = last.epoch === epoch;
   const after = isOurs ? last.seq : standalone.findMarks(last.marks ?? '');
   if (after !== undefined && standalone.holdsAfter(after)) return { after, from: fromMarks(session, marks, false) };
-  const known = [...marks.values()].filter(({ backend, generation }) => session.generationOf(backend) === generation);
+  const isInForce = ({ backend, generation }: BackendMark) => session.generationOf(backend) === generation;
+  const known = [...marks.values()].filter(isInForce);
   if (known.length === 0) return isOurs ? { after: last.seq, from: NOWHERE } : { hasGap: true, from: NOWHERE };
   // What the ring has from them comes once more, behind the older event. Of whom the id says nothing, something may be missing; and so it is
   // with what the ring holds of others.
-  const hasGap = standalone.holdsUnmarked || speakers(session).some((name) => !known.some(({ backend }) => backend === name));
-  session.streams.rewind(known);
-  return { hasGap, from: fromMarks(session, new Map(known.map((mark) => [mark.backend, mark])), true) };
+  const begin = new Map(known.map((mark) => [mark.backend, mark]));
+  let hasGap = standalone.holdsUnmarked;
+  // Nobody says so again; and where one offered a stream before, the rest of that cannot be asked for.
+  for (const mark of session.streams.silent.filter(isInForce)) {
+    if (begin.has(mark.backend) && begin.get(mark.backend)?.eventId !== '') hasGap = true;
+    begin.set(mark.backend, mark);
+  }
+  if (speakers(session).some((name) => !begin.has(name))) hasGap = true;
+  session.streams.rewind(begin.values());
+  return { hasGap, from: fromMarks(session, begin, true) };
 }
 
 /** Backends that may have said something: their sessions are open here, or were when the session was taken over. */

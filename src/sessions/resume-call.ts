@@ -40,11 +40,10 @@ export class CallResumer {
     const backend = session.backends.get(name);
     const generation = backend?.record?.generation;
     if (!backend?.resumesStreams || generation === undefined || session.generationOf(name) !== mark.generation) return undefined;
-    const { streams } = session;
-    if (!streams.giveUpRest(id) || streams.rests >= MAX_RESTS) return undefined;
+    if (!makeRoom(session, id)) return undefined;
 
     const { clock, maxCallMs, onBackendError } = this.#parts;
-    const stream = streams.openCall(id, encodeMark(name, mark.generation, eventId), () => rest.cancel('', false));
+    const stream = session.streams.openCall(id, encodeMark(name, mark.generation, eventId), () => rest.giveUp());
     const rest = new Rest(session, exchange, { id, backend: name }, stream, (outcome, error) => {
       exchange.note.outcome = outcome;
       if (error) onBackendError(name, error);
@@ -57,8 +56,27 @@ export class CallResumer {
       deadlineMs: Math.min(exchange.deadlineMs, clock.monotonicMs() + maxCallMs()),
       resume: { eventId, generation },
     });
+    rest.cancelIfEarly(clock);
     return stream;
   }
+}
+
+/**
+ * Another reading of the same rest ends here.
+ * @returns false: there are too many, or the id is that of a call that began here, whether or not it has begun or has a stream by now
+ */
+function makeRoom({ streams, calls, requestsHere }: Session, id: RequestId): boolean {
+  if (streams.hasOwnCall(id)) return false;
+  for (const request of requestsHere ?? []) if (request.id === id) return false;
+  const sameId: CallInFlight[] = [];
+  let rests = 0;
+  calls.forEach((call) => {
+    if (call.giveUp) rests++;
+    if (call.id === id) sameId.push(call);
+  });
+  if (sameId.some(({ giveUp }) => !giveUp)) return false;
+  for (const { giveUp } of sameId) giveUp?.();
+  return rests - sameId.length < MAX_RESTS;
 }
 
 /** In flight like the call that it is the rest of: it keeps the session from being released, and can be cancelled. */
@@ -67,6 +85,9 @@ class Rest implements CallInFlight, RunningCall {
   readonly backend: string;
   readonly mayHaveRun = true;
   readonly progressToken = undefined;
+  readonly giveUp = () => {
+    if (!this.#isOver) this.cancel('', false);
+  };
   readonly answer: RestAnswer;
   readonly #session: Session;
   readonly #stream: ResumableStream;
@@ -114,11 +135,18 @@ class Rest implements CallInFlight, RunningCall {
     if (!this.#isOver) this.#running = running;
   }
 
+  /** Where it was cancelled before anybody came for it: the backend is still at it, and hears so now. */
+  cancelIfEarly(clock: Pick<Clock, 'monotonicMs'>): void {
+    if (this.#isOver || !this.#session.cancellations.arrived(this.id, clock)) return;
+    if (this.answer.cancel()) this.cancel('cancelled by the client', true);
+  }
+
   /** Its stream ends without an answer: nobody wants one. Where the client cancels, its answer is over before the backend is told. */
   cancel(reason: string, notify: boolean, headers?: Parameters<RunningCall['cancel']>[2]): void {
     this.#running?.cancel(reason, notify, headers);
+    const { state } = this.#session;
     // A session that closes tells it why, and ends it by that.
-    if (this.#isOver || this.#session.state !== 'active') return;
+    if (this.#isOver || state === 'released' || state === 'ended') return;
     this.#stream.end();
     this.#stream.forget();
     this.#over();
@@ -127,6 +155,7 @@ class Rest implements CallInFlight, RunningCall {
   /** Nothing was asked here, and nothing is lost: whoever reads it goes on where the session is now. */
   #leaveToNextOwner(): void {
     if (this.#isOver) return;
+    this.#session.cancellations.left(this.id);
     this.#stream.move();
     this.#stream.forget();
     this.#over();

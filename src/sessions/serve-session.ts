@@ -156,6 +156,11 @@ export class SessionServer {
       exchange.answer.end();
       return 'done';
     }
+    // Race: the reader left on the way here. To go on for nobody would empty the memory, and nobody would ask the backends again.
+    if (exchange.aborted) {
+      exchange.note.outcome = 'ABORTED';
+      return 'done';
+    }
     const { clock } = this.#parts;
     const { streams } = session;
     const { from, ...goOn } = goOnListening(session, last);

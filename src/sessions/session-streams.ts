@@ -26,7 +26,7 @@ interface CallStream {
   readonly stream: ResumableStream;
   /** Monotonic, when it was first seen to have ended. */
   endedMs: number | undefined;
-  /** It is the rest of a call of an earlier owner: ends the reading of it at the backend. */
+  /** See `openCall`. */
   readonly giveUp: (() => void) | undefined;
 }
 
@@ -64,6 +64,11 @@ export class SessionStreams {
     this.tell(GAP, nowMs);
   }
 
+  /** Where backends have said that they offer no stream outside calls: each says so once. */
+  get silent(): BackendMark[] {
+    return this.#marks.silent;
+  }
+
   /** The standalone stream begins anew where the backends were once. */
   rewind(marks: Iterable<BackendMark>): void {
     this.#marks.replace([...marks]);
@@ -83,7 +88,7 @@ export class SessionStreams {
   /**
    * The stream that carries the answer of this request from now on.
    * @param marks how far its backend is, as an id carries it; default unknown
-   * @param giveUp of the rest of a call that an earlier owner began: runs when another reading of it replaces this one
+   * @param giveUp of the rest of a call that an earlier owner began: ends the reading of it, as another call has its id from now on
    */
   openCall(id: RequestId, marks = '', giveUp?: () => void): ResumableStream {
     const stream = new ResumableStream({ ...this.#options, name: { kind: 'call', id } });
@@ -94,10 +99,13 @@ export class SessionStreams {
       return stream;
     }
     this.#calls ??= new Map();
+    const before = this.#calls.get(id);
     this.#drop(id);
-    for (const [oldest, call] of this.#calls) {
+    if (before && !before.stream.isFinished) before.giveUp?.();
+    for (const [oldest, { stream: kept, giveUp: isRest }] of this.#calls) {
       if (this.#calls.size < MAX_CALLS) break;
-      if (!call.stream.isAwaited) this.#drop(oldest);
+      // A rest that is being read would be read on for nobody: there are fewer of them than there is room.
+      if (!kept.isAwaited && (!isRest || kept.isFinished)) this.#drop(oldest);
     }
     // No room: this one can be neither resumed nor sent away.
     if (this.#calls.size >= MAX_CALLS) stream.forget();
@@ -111,22 +119,10 @@ export class SessionStreams {
     return stream?.isForgotten ? undefined : stream;
   }
 
-  /** Rests of calls of an earlier owner that are being read. */
-  get rests(): number {
-    let count = 0;
-    for (const { giveUp, stream } of this.#calls?.values() ?? []) if (giveUp && !stream.isFinished) count++;
-    return count;
-  }
-
-  /** Makes room for another reading of a call's rest. @returns false: it is a call that began here, and stays */
-  giveUpRest(id: RequestId): boolean {
+  /** Whether the call that has this id here began here, or ended here within the last minute. */
+  hasOwnCall(id: RequestId): boolean {
     const call = this.#calls?.get(id);
-    if (!call) return true;
-    if (!call.giveUp) return false;
-    call.stream.end();
-    call.giveUp();
-    this.#drop(id);
-    return true;
+    return call !== undefined && !call.giveUp;
   }
 
   /** Lets go what nobody has come back for; called again and again, at least twice a minute. @param nowMs monotonic */

@@ -40,6 +40,8 @@ export interface CallInFlight {
   readonly answer: CallerAnswer;
   /** Of its caller, who may have left. */
   readonly exchange?: Pick<Exchange, 'aborted'>;
+  /** It is the rest of a call of an earlier owner: ends the reading of it, and nothing else. */
+  readonly giveUp?: () => void;
 }
 
 /** A request that waits here for lists, or that the gateway itself answers. */
@@ -239,18 +241,18 @@ export class Session {
   cancel({ params }: JsonRpcNotification, headers: Headers, nowMs: number): void {
     const { requestId: id, reason } = params ?? {};
     if (!isRequestId(id)) return;
-    const call = this.calls.find((one) => one.id === id);
-    if (call) {
-      if (!call.answer.cancel()) return;
+    // A client that uses an id again may have one that runs here beside the rest of one that an earlier owner began: both are meant.
+    const calls = this.calls.toArray().filter((one) => one.id === id);
+    for (const call of calls) {
+      if (!call.answer.cancel()) continue;
       call.running?.cancel(typeof reason === 'string' ? reason : 'cancelled by the client', true, headers);
-      return;
     }
     for (const request of this.requestsHere ?? []) {
       if (request.id !== id) continue;
       request.answer.cancel();
       return;
     }
-    this.cancellations.note(id, nowMs);
+    if (calls.length === 0) this.cancellations.note(id, nowMs);
   }
 
   /**

@@ -57,6 +57,12 @@ export class BackendMarks {
     this.#join();
   }
 
+  /** Those of backends that offer no stream outside calls. */
+  get silent(): BackendMark[] {
+    const marks = [...this.#marks.values()].map((mark) => decodeMark(mark.slice(1)));
+    return marks.filter((mark): mark is BackendMark => mark?.eventId === '');
+  }
+
   #join(): void {
     let text = '';
     let count = 0;

@@ -27,8 +27,7 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
     super();
     this.session = session;
     this.call = call;
-    const { clock, config } = session.transport;
-    this.deadlineMs = Math.min(call.deadlineMs, clock.monotonicMs() + config.timeout);
+    this.deadlineMs = this.#dueMs();
     this.begun = call.resume !== undefined;
   }
 
@@ -98,8 +97,17 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
   }
 
   clientAnswered(): void {
+    if (!this.done) this.deadlineMs = this.#dueMs();
+  }
+
+  /**
+   * The backend's own time-out does not run for what an earlier owner began: it may have asked the client there, and nobody here knows
+   * of the question.
+   */
+  #dueMs(): number {
     const { clock, config } = this.session.transport;
-    if (!this.done) this.deadlineMs = Math.min(this.call.deadlineMs, clock.monotonicMs() + config.timeout);
+    const { deadlineMs, resume } = this.call;
+    return resume ? deadlineMs : Math.min(deadlineMs, clock.monotonicMs() + config.timeout);
   }
 
   // --- giving up ---------------------------------------------------------------------------------------------------------
@@ -132,9 +140,16 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
   #withdraw(reason: string, headers: Headers = this.call.headers): void {
     const { transport } = this.session;
     transport.deadlines.delete(this);
-    if (!this.begun || !this.state) return;
-    this.session.tellCancelled(this.state, this.call.message.id, reason, headers);
+    const state = this.call.resume ? this.#stateOfRest : this.state;
+    if (!this.begun || !state) return;
+    this.session.tellCancelled(state, this.call.message.id, reason, headers);
     this.abort(new Error('withdrawn'));
+  }
+
+  /** What an earlier owner began runs in the backend session of that time, also while its rest still waits to be asked for. */
+  get #stateOfRest(): OpenState | undefined {
+    const { known } = this.session;
+    return known && known.generation === this.call.resume?.generation ? known : undefined;
   }
 
   /** Takes up the answer of a call that an earlier owner began. */

@@ -21,6 +21,8 @@ export interface SessionCall extends OpenWaiter, AskingCall {
 export interface CallSession {
   readonly transport: HttpTransport;
   readonly host: BackendSessionHost;
+  /** The session in force, or the one of an earlier owner that is still to be confirmed. */
+  readonly known: OpenState | undefined;
   /** Calls `opened` with the session in force, now or when it is open. */
   awaitOpen(call: OpenWaiter, headers: Headers): void;
   /**

@@ -74,7 +74,8 @@ export class HttpCall extends CallLife implements PausedCall {
   protected skipRest(): void {
     this.#mode = 'skip';
     // To end a GET cancels nothing, and to keep it would keep others from going on with the stream.
-    if (this.#isResumed) {
+    if (this.#isResumed || this.call.resume) {
+      this.session.transport.deadlines.delete(this);
       this.abort(new Error('given up'));
       return;
     }
@@ -106,6 +107,7 @@ export class HttpCall extends CallLife implements PausedCall {
       this.#reader.lastEventId = before?.lastEventId;
       this.#reader.retryMs = before?.retryMs;
       this.#isResuming = false;
+      this.#conflicts = 0;
     } else if (this.#isResuming && status === 409 && this.#conflicts < MAX_CONFLICTS) {
       this.#mode = 'conflict';
     } else if (this.#isResuming) {
@@ -190,13 +192,11 @@ export class HttpCall extends CallLife implements PausedCall {
     this.call.sink.mark?.(lastEventId, true);
   }
 
-  #take(json: Buffer): void {
+  /** @param isLast nothing more of the same event follows */
+  #take(json: Buffer, isLast = true): void {
     const message = scanMessage(json);
     const { sink } = this.call;
-    if (message.kind !== 'response') {
-      this.#marked = this.#reader?.lastEventId;
-      sink.mark?.(this.#reader?.eventId);
-    }
+    if (message.kind === 'notification' || message.kind === 'request') this.#mark(isLast);
     switch (message.kind) {
       case 'notification':
         // What concerns others as well is theirs before this caller hears of it: whoever is told of a new list gets a new list.
@@ -222,11 +222,22 @@ export class HttpCall extends CallLife implements PausedCall {
       case 'invalid':
         // A server of 2025-03-26 may send several at once.
         if (isBatch(json))
-          takeEach(json, (one) => {
-            if (!this.done) this.#take(one);
+          takeEach(json, (one, isLast) => {
+            if (!this.done) this.#take(one, isLast);
           });
         return;
     }
+  }
+
+  /**
+   * Whoever goes on behind the id of an event gets nothing more of it: where it holds several messages, only the last one carries it, and
+   * the others what was before. They come twice rather than never.
+   */
+  #mark(isLast: boolean): void {
+    const eventId = this.#reader?.eventId;
+    if (!isLast && eventId !== undefined) return;
+    this.#marked = this.#reader?.lastEventId;
+    this.call.sink.mark?.(eventId);
   }
 
   /** Whether progress is told under the token of this call. Some servers answer to a number with its digits: nobody else is meant. */

@@ -74,6 +74,11 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     return this.current?.info;
   }
 
+  /** Where an owner before us may not have saved that it was confirmed: it was, or nothing would have been asked or called in it. */
+  get known(): OpenState | undefined {
+    return this.current ?? this.#unconfirmed?.state;
+  }
+
   get isOpen(): boolean {
     return this.current !== undefined && this.#closedWith === undefined;
   }
@@ -92,7 +97,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
 
   call(call: BackendCall): RunningCall {
     // Of one that is gone nothing is left to go on with: it must not be opened anew for that.
-    if (call.resume && !this.current && !this.#unconfirmed) {
+    if (call.resume && !this.known) {
       call.sink.fail(outcomeUnknown(this.backend, 'session_lost'));
       return NOTHING_RUNS;
     }
@@ -109,8 +114,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   }
 
   async respond(id: RequestId, json: Buffer | string, headers: Headers): Promise<void> {
-    // Of an owner before us who may not have saved that the session was confirmed: it was, or nothing would have been asked in it.
-    const state = this.current ?? this.#unconfirmed?.state;
+    const state = this.known;
     this.#questions.answered(id);
     if (state && !this.#closedWith) await this.#post(this.#telling, state, json, 'response', headers);
   }

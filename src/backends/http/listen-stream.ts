@@ -217,12 +217,29 @@ export class ListenStream implements StreamOwner {
     this.#session.host.onEventId?.(eventId);
   }
 
-  onStreamMessage(json: Buffer): void {
+  onStreamMessage(json: Buffer, eventId: string | undefined): void {
+    if (!isBatch(json)) {
+      this.onStreamEventId(eventId);
+      this.#take(json);
+      return;
+    }
+    // Whoever goes on behind the id of an event gets nothing more of it: only the last message of several may carry it.
+    let isTold = false;
+    takeEach(json, (one, isLast) => {
+      if (isLast || eventId === undefined) {
+        this.onStreamEventId(eventId);
+        isTold = true;
+      }
+      this.#take(one);
+    });
+    if (!isTold) this.onStreamEventId(eventId);
+  }
+
+  #take(json: Buffer): void {
     const { host, current } = this.#session;
     const message = scanMessage(json);
     if (message.kind === 'notification') host.onNotification(this.#session.translate(json));
     else if (message.kind === 'request' && current) this.#session.asked(current, { ...message, json }, this.client);
-    else if (message.kind === 'invalid' && isBatch(json)) takeEach(json, (one) => this.onStreamMessage(one));
   }
 
   onStreamEnd(request: StreamRequest, status: number | undefined): void {

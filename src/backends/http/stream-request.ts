@@ -15,9 +15,10 @@ import { transportError } from './transport-error.js';
 export interface StreamOwner {
   /** The backend has begun to answer with a stream. */
   onStreamOpen(request: StreamRequest): void;
-  /** As BackendSessionHost.onEventId: before each message, and of events that have none. */
+  /** As BackendSessionHost.onEventId, of an event that has no message. */
   onStreamEventId(eventId: string | undefined): void;
-  onStreamMessage(json: Buffer): void;
+  /** @param eventId of its event; undefined: it has none */
+  onStreamMessage(json: Buffer, eventId: string | undefined): void;
   /** @param status of the answer; undefined if there was none */
   onStreamEnd(request: StreamRequest, status: number | undefined): void;
 }
@@ -104,8 +105,7 @@ export class StreamRequest extends ReplyHandler {
       for (let json = this.#reader.next(); json; json = this.#reader.next()) {
         this.hadEvents = true;
         this.#told = this.#reader.lastEventId;
-        this.#owner.onStreamEventId(this.#reader.eventId);
-        this.#owner.onStreamMessage(json);
+        this.#owner.onStreamMessage(json, this.#reader.eventId);
         if (this.#ended) return;
       }
       if (this.#told !== this.#reader.lastEventId) {

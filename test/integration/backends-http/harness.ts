@@ -6,7 +6,7 @@ import { HttpBackend } from '../../../src/backends/http/http-backend.js';
 import { configSchema, type HttpBackendConfig } from '../../../src/config/schema.js';
 import type { BackendSessionRecord } from '../../../src/directory/directory.js';
 import type { GatewayError } from '../../../src/errors/gateway-error.js';
-import { systemClock } from '../../../src/lifecycle/clock.js';
+import { type Clock, systemClock } from '../../../src/lifecycle/clock.js';
 import type { JsonRpcRequest, RequestId } from '../../../src/protocol/json-rpc.js';
 import { makeKeyring } from '../../../src/secrets/keyring.js';
 import type { Headers } from '../../../src/streams/exchange.js';
@@ -21,6 +21,8 @@ export interface BackendChoices {
   readonly lookup?: LookupFunction;
   readonly logged?: object[];
   readonly credentials?: Credentials;
+  /** Default that of the system. */
+  readonly clock?: Clock;
 }
 
 /** Past the schema's own checks: the backend has to keep its promises without them. */
@@ -34,7 +36,7 @@ export function makeBackend(url: string, config: Partial<HttpBackendConfig> = {}
     config: makeConfig(url, config),
     limits: { connectTimeout: choices.connectTimeout ?? 2000, reinitializeTimeout: choices.reinitializeTimeout ?? 5000 },
     keyring,
-    clock: systemClock,
+    clock: choices.clock ?? systemClock,
     version: '1.2.3',
     logger: { warn: (fields, message) => choices.logged?.push({ ...fields, message }) },
     ...(choices.connections === undefined ? {} : { connections: choices.connections }),

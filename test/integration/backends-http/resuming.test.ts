@@ -2,6 +2,9 @@
 // told. Nothing is ever sent again.
 import type { ServerResponse } from 'node:http';
 import type { BackendSession } from '../../../src/backends/backend.js';
+import { NO_CREDENTIALS } from '../../../src/backends/credentials/credentials.js';
+import { systemClock } from '../../../src/lifecycle/clock.js';
+import type { BackendSessionRecord } from '../../../src/directory/directory.js';
 import { waitFor } from '../../support/wait-for.js';
 import { type Opened, useBackends } from './fixture.js';
 import { CollectingSink, callTool, makeCall, RecordingHost, toolCall } from './harness.js';
@@ -15,11 +18,15 @@ describe('streams of an earlier owner', () => {
   const { open, connect, createSession } = useBackends();
 
   /** The session of a dead owner, in the hands of the next one. */
-  async function takenOver(options: Parameters<typeof open>[0] = {}, config: Parameters<typeof open>[1] = {}) {
+  async function takenOver(
+    options: Parameters<typeof open>[0] = {},
+    config: Parameters<typeof open>[1] = {},
+    choices: Parameters<typeof open>[2] = {},
+  ) {
     const { strict, session }: Opened = await open(options, config);
     await callTool(session, 'echo');
     const host = new RecordingHost();
-    const next = createSession(connect(strict.url, config), host, session.record);
+    const next = createSession(connect(strict.url, config, choices), host, session.record);
     return { strict, host, session: next, generation: session.record?.generation as number };
   }
 
@@ -59,6 +66,34 @@ describe('streams of an earlier owner', () => {
     const { sink } = takeUp(session, generation);
     expect((await sink.done).messages).toHaveLength(2);
     expect(strict.of('GET').map(({ headers }) => headers['last-event-id'])).toEqual(['e1', 'e2']);
+  });
+
+  test('of several messages in one event only the last carries its id: an owner that dies between them loses none', async () => {
+    const { strict, session, generation } = await takenOver();
+    const several = (id: string, ...messages: unknown[]) => `${id}data: ${JSON.stringify(messages)}\n\n`;
+    strict.once('GET', (_request, response) => {
+      stream(response, several('id: e2\n', NOTE, NOTE), several('', NOTE, NOTE), several('id: e3\n', resultOf('other'))).end(
+        several('id: e4\n', NOTE, resultOf(7)),
+      );
+    });
+    const { sink } = takeUp(session, generation);
+    const told: string[] = [];
+    Object.assign(sink, {
+      mark: (id: string | undefined) => void told.push(`mark ${id}`),
+      message: (json: Buffer, final: boolean) => {
+        told.push(final ? 'response' : 'note');
+        return CollectingSink.prototype.message.call(sink, json, final);
+      },
+    });
+    await sink.done;
+    expect(told).toEqual([
+      ...['note', 'mark e2', 'note'],
+      // An event without an id: nobody can go on behind it.
+      ...['mark undefined', 'note', 'mark undefined', 'note'],
+      // Nothing of it is ours.
+      'mark e3',
+      ...['note', 'response'],
+    ]);
   });
 
   test('409: the backend has not noticed yet that the reader before is dead; it is asked again', async () => {
@@ -114,6 +149,73 @@ describe('streams of an earlier owner', () => {
     expect(strict.of('notifications/cancelled')[0]?.message.params).toMatchObject({ requestId: 7, reason: 'enough' });
   });
 
+  test('one that still waits for its backend session when it is cancelled is cancelled at the backend, and never asked for', async () => {
+    const { strict, session, generation } = await takenOver();
+    const unconfirmed = { ...session.record, isConfirmed: false } as BackendSessionRecord;
+    const next = createSession(connect(strict.url), new RecordingHost(), unconfirmed);
+    let confirm: (() => void) | undefined;
+    strict.once('notifications/initialized', (_request, response) => {
+      confirm = () => response.writeHead(202).end();
+    });
+    const { running } = takeUp(next, generation);
+    await waitFor('the confirmation', () => confirm !== undefined);
+    running.cancel('enough', true);
+    await waitFor('the backend to hear of it', () => strict.of('notifications/cancelled').length === 1);
+    expect(strict.of('notifications/cancelled')[0]?.message.params).toEqual({ requestId: 7, reason: 'enough' });
+    confirm?.();
+    await callTool(next, 'echo');
+    expect(strict.of('GET')).toEqual([]);
+  });
+
+  test('one that waits for a credential: the same, but nothing is said in another backend session', async () => {
+    let credential: string | undefined;
+    let obtain: (value: string) => void = () => undefined;
+    const obtained = new Promise<string>((resolve) => {
+      obtain = resolve;
+    });
+    const credentials = { ...NO_CREDENTIALS, isDynamic: true, current: () => credential, ensure: () => obtained };
+    const { strict, session, generation } = await takenOver({}, {}, { credentials });
+    takeUp(session, generation + 1).running.cancel('of another backend session', true);
+    takeUp(session, generation).running.cancel('enough', true);
+    credential = 'Bearer late';
+    obtain(credential);
+    await waitFor('the backend to hear of it', () => strict.of('notifications/cancelled').length > 0);
+    await callTool(session, 'echo');
+    const told = strict.of('notifications/cancelled').map(({ message }) => message.params);
+    expect(told).toEqual([{ requestId: 7, reason: 'enough' }]);
+    expect(strict.of('GET')).toEqual([]);
+  });
+
+  test('the time-out of the backend does not run: its client may have been asked by the earlier owner', async () => {
+    const { strict, session, generation } = await takenOver({}, { timeout: 200 });
+    let silent: ServerResponse | undefined;
+    strict.once('GET', (_request, response) => {
+      silent = stream(response);
+    });
+    const { sink } = takeUp(session, generation);
+    const begun = performance.now();
+    await waitFor('three time-outs', () => performance.now() - begun > 600);
+    expect(sink.error).toBeUndefined();
+    silent?.end(event('e2', resultOf(7)));
+    expect((await sink.done).response.result).toEqual({ ok: true });
+    expect(strict.of('notifications/cancelled')).toEqual([]);
+    // The caller's own runs.
+    strict.once('GET', (_request, response) => void stream(response));
+    expect((await takeUp(session, generation, 'e1', 200).sink.done).error).toMatchObject({ code: 'BACKEND_TIMEOUT' });
+  });
+
+  test('each break of a stream has its own patience with 409', async () => {
+    const clock = { ...systemClock, after: (ms: number, run: () => void) => systemClock.after(ms / 50, run) };
+    const { strict, session, generation } = await takenOver({}, {}, { clock });
+    for (const last of [event('e2', NOTE), event('e3', resultOf(7))]) {
+      for (let n = 0; n < 6; n++) strict.once('GET', (_request, response) => void response.writeHead(409).end('{}'));
+      strict.once('GET', (_request, response) => void stream(response, last).end());
+    }
+    const { sink } = takeUp(session, generation);
+    expect((await sink.done).response.result).toEqual({ ok: true });
+    expect(strict.of('GET')).toHaveLength(14);
+  });
+
   describe('outside calls', () => {
     const from = (generation: number, eventId = 'g7') => ({ eventId, generation, again: true });
 
@@ -128,6 +230,24 @@ describe('streams of an earlier owner', () => {
       strict.streams.write(`data: ${JSON.stringify(NOTE)}\n\n`);
       await waitFor('the second', () => host.notifications.length === 2);
       expect(host.events).toEqual([id, 'alone', undefined]);
+    });
+
+    test('of several messages in one event only the last carries its id', async () => {
+      const { strict, session, host, generation } = await takenOver();
+      const told: unknown[] = [];
+      Object.assign(host, {
+        onEventId: (id: string | undefined) => void told.push(id),
+        onNotification: (json: Buffer) => void told.push(JSON.parse(json.toString()).params.n),
+      });
+      session.setListening(true, undefined, from(generation));
+      await waitFor('the stream', () => strict.streams.size === 1);
+      const note = (n: number) => ({ ...NOTE, params: { n } });
+      strict.streams.write(`id: a\ndata: ${JSON.stringify([note(1), note(2)])}\n\n`);
+      strict.streams.write(`data: ${JSON.stringify([note(3), note(4)])}\n\n`);
+      strict.streams.write('id: b\ndata: []\n\n');
+      strict.streams.write(`id: c\ndata: ${JSON.stringify(note(5))}\n\n`);
+      await waitFor('the last', () => told.includes(5));
+      expect(told).toEqual([1, 'a', 2, undefined, 3, undefined, 4, 'b', 'c', 5]);
     });
 
     test.each([400, 404, 405, 501])('%i: what was missed is lost, what comes is not', async (status) => {

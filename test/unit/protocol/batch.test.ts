@@ -72,6 +72,17 @@ it('responses are taken last, so that nothing that belongs to a call comes after
   expect(taken(`[${RESPONSE},${NOTE}]`)).toEqual([NOTE, RESPONSE]);
 });
 
+it.each([
+  ['[]', []],
+  [`[${NOTE}]`, [true]],
+  [`[${NOTE},7,[1]]`, [false, true]],
+  [`[${RESPONSE},${NOTE},${NOTE}]`, [false, false, true]],
+])('the last one of %s is told', (text, expected) => {
+  const lasts: boolean[] = [];
+  takeEach(Buffer.from(text), (_message, isLast) => lasts.push(isLast));
+  expect(lasts).toEqual(expected);
+});
+
 it('arrays within are left out, so that nothing is nested', () => {
   expect(taken(`[[${NOTE}],${NOTE},[[${RESPONSE}]]]`)).toEqual([NOTE]);
 });

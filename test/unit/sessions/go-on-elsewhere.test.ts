@@ -8,7 +8,7 @@ import { ClientRequests } from '../../../src/sessions/client-requests.js';
 import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
 import { CallResumer } from '../../../src/sessions/resume-call.js';
 import { SessionServer } from '../../../src/sessions/serve-session.js';
-import { Session } from '../../../src/sessions/session.js';
+import { type CallInFlight, Session } from '../../../src/sessions/session.js';
 import { encodeMark } from '../../../src/streams/backend-marks.js';
 import { encodeEventId } from '../../../src/streams/event-id.js';
 import type { Exchange } from '../../../src/streams/exchange.js';
@@ -63,7 +63,7 @@ function make() {
     standing: { listening: () => undefined },
     audit: () => undefined,
   });
-  const get = (lastId: string) => {
+  const get = (lastId: string, aborted = false) => {
     const left: Array<() => void> = [];
     const answer = new RecordingAnswer();
     const exchange = {
@@ -74,8 +74,8 @@ function make() {
       deadlineMs: Number.MAX_SAFE_INTEGER,
       answer,
       note: {},
-      aborted: false,
-      onAbort: (listener: () => void) => void left.push(listener),
+      aborted,
+      onAbort: (listener: () => void) => (aborted ? listener() : void left.push(listener)),
     } as unknown as Exchange;
     const outcome = sessions.serve(session, exchange);
     return { answer, outcome, exchange, leave: () => left.map((listener) => listener()) };
@@ -83,7 +83,7 @@ function make() {
   const idOf = (marks: string, stream: Parameters<typeof encodeEventId>[0]['stream'], more = {}) =>
     encodeEventId({ session: facts.ref, stream, epoch: 1, seq: 5, isFinal: false, marks, ...more });
   const call = (marks: string, more = {}) => get(idOf(marks, { kind: 'call', id: 7 }, more));
-  const standalone = (marks: string, more = {}) => get(idOf(marks, { kind: 'standalone' }, more));
+  const standalone = (marks: string, aborted = false) => get(idOf(marks, { kind: 'standalone' }), aborted);
   const tell = (backend: string, generation: number, eventId: string | undefined, text: string) => {
     session.streams.mark(backend, generation, eventId);
     session.streams.tell(text, clock.monotonicMs());
@@ -91,6 +91,9 @@ function make() {
   return { session, one, two, call, standalone, tell };
 }
 
+const exchangeOf = (): Exchange => ({ answer: new RecordingAnswer(), onAbort: () => undefined }) as unknown as Exchange;
+const cancel = (session: Session) =>
+  session.cancel({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7, reason: 'enough' } }, {}, 0);
 const hasGap = ({ answer }: { answer: RecordingAnswer }) => answer.text.includes('"gap":true');
 const ONE = encodeMark('one', 1, 'a1');
 const TWO = encodeMark('two', 4, 'b1');
@@ -166,10 +169,94 @@ describe('the rest of a call', () => {
     expect(session.inFlight).toBe(32);
   });
 
+  test('is bounded also where each comes from another place, and ends where its id is taken by a call that begins here', () => {
+    const { one, call, session } = make();
+    for (let n = 0; n < 40; n++) {
+      call(encodeMark('one', 1, `a${n}`));
+      session.openCallStream(7, exchangeOf(), {}).push('"result"', true);
+      session.streams.age(0);
+      session.streams.age(60_000);
+      expect([session.inFlight, session.calls.size]).toEqual([0, 0]);
+    }
+    expect(one.cancels).toHaveLength(40);
+    expect(one.cancels[0]).toEqual({ reason: '', notify: false });
+  });
+
+  test('is not pushed out by calls that begin here, however many', () => {
+    const { call, session } = make();
+    const rest = call(ONE);
+    for (let n = 100; n < 200; n++) session.streams.openCall(n);
+    expect(call(ONE).answer.finished).toBe(false);
+    expect(rest.answer.ends).toBe(1);
+    expect(session.calls.size).toBe(1);
+  });
+
+  test('ends where its stream had to make room, when it is asked for once more', () => {
+    const { one, call, session } = make();
+    const first = call(ONE);
+    session.streams.findCall(7)?.makeRoom();
+    session.streams.age(0);
+    call(ONE);
+    expect(first.answer.ends).toBe(1);
+    expect(one.cancels).toEqual([{ reason: '', notify: false }]);
+    expect(session.inFlight).toBe(1);
+  });
+
+  test('while the session waits for its lease, gives way to another call of its id and leaves nothing behind', () => {
+    const { call, session } = make();
+    call(ONE);
+    session.state = 'reclaiming';
+    session.openCallStream(7, exchangeOf(), {});
+    expect([session.inFlight, session.calls.size]).toEqual([0, 0]);
+  });
+
+  test('is not asked for beside a call that began here and has no stream yet: a cancellation reaches that one', () => {
+    const { one, call, session } = make();
+    const cancelled: string[] = [];
+    const answer = { cancel: () => true } as CallInFlight['answer'];
+    const running = { mayHaveRun: true, cancel: (reason: string) => void cancelled.push(reason) };
+    const own: CallInFlight = { id: 7, backend: 'one', progressToken: undefined, running, answer };
+    session.calls.add(own);
+    expect(JSON.parse(call(ONE).answer.events[0] as string)).toMatchObject({ error: { code: -32012 } });
+    expect(one.calls).toEqual([]);
+    session.calls.delete(own);
+    session.requestsHere = new Set([own]);
+    expect(JSON.parse(call(ONE).answer.events[0] as string)).toMatchObject({ error: { code: -32012 } });
+    expect(one.calls).toEqual([]);
+    // The other way round: it began after the rest.
+    session.requestsHere = undefined;
+    call(ONE);
+    session.calls.add(own);
+    cancel(session);
+    expect(cancelled).toEqual(['enough']);
+    expect(one.cancels).toEqual([{ reason: 'enough', notify: true }]);
+  });
+
+  test('that was cancelled before anybody came for it: its backend hears so, and whoever comes gets no answer', () => {
+    const { one, call, session } = make();
+    cancel(session);
+    const { answer } = call(ONE);
+    expect(one.calls).toHaveLength(1);
+    expect(one.cancels).toEqual([{ reason: 'cancelled by the client', notify: true }]);
+    expect([answer.events, answer.ends]).toEqual([[], 1]);
+    expect(session.isIdle).toBe(true);
+    expect(call(ONE).answer.status).toBe(204);
+    expect(one.calls).toHaveLength(1);
+  });
+
+  test('that goes on elsewhere can be cancelled there, or here once it is back', () => {
+    const { one, call, session } = make();
+    call(ONE);
+    (one.calls[0] as BackendCall).sink.fail(new GatewayError('NOT_OWNER'));
+    cancel(session);
+    call(ONE);
+    expect(one.cancels).toHaveLength(1);
+  });
+
   test('cancelled by its client, ends without an answer and leaves nothing in flight', () => {
     const { one, call, session } = make();
     const { answer } = call(ONE);
-    session.cancel({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7, reason: 'enough' } }, {}, 0);
+    cancel(session);
     expect(one.cancels).toEqual([{ reason: 'enough', notify: true }]);
     expect(answer.events).toEqual([]);
     expect(answer.ends).toBe(1);
@@ -251,6 +338,35 @@ describe('the standalone stream of an earlier owner', () => {
     tell('one', 1, 'a1', '{"n":1}');
     tell('one', 1, 'a2', '{"n":2}');
     expect(older.answer.events).toEqual(['{"n":1}', '{"n":2}']);
+  });
+
+  test('stays as it is for a reader that has left before it could begin', async () => {
+    const { one, standalone, tell } = make();
+    const reader = standalone(ONE + TWO);
+    tell('one', 1, 'a2', '{"n":2}');
+    const late = standalone(encodeMark('one', 1, 'a0') + TWO, true);
+    expect(await late.outcome).toBe('done');
+    expect(reader.answer.finished).toBe(false);
+    expect(one.listening).toHaveLength(1);
+    expect(standalone(ONE + TWO).answer.events).toEqual(['{"n":2}']);
+  });
+
+  test('is read anew: who offers no stream has said so once, and is not taken for one of whom nothing is known', () => {
+    const { standalone, session, tell } = make();
+    standalone(ONE);
+    session.streams.mark('two', 4, '');
+    const older = standalone(encodeMark('one', 1, 'a0'));
+    expect(hasGap(older)).toBe(false);
+    tell('one', 1, 'a1', '{"n":1}');
+    expect(older.answer.text).toContain(encodeMark('one', 1, 'a1') + encodeMark('two', 4, ''));
+    // It did offer one before: what that has said since is lost.
+    expect(hasGap(standalone(encodeMark('one', 1, 'a0') + TWO))).toBe(true);
+    // Another session of it may offer one.
+    session.streams.mark('two', 3, '');
+    const last = standalone(encodeMark('one', 1, 'a0'));
+    expect(hasGap(last)).toBe(true);
+    tell('one', 1, 'a1', '{"n":1}');
+    expect(last.answer.text).not.toContain(encodeMark('two', 3, ''));
   });
 
   test('is read anew with a gap where something was told that no backend can tell again', () => {
