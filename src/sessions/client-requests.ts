@@ -199,7 +199,7 @@ export class ClientRequests {
     }
     session.questions ??= new SessionQuestions(this.#heldTexts);
     const mark = digestOf(ours).slice(0, MARK_LENGTH);
-    if (asked === 'over' || session.questions.closed.has(ours) || session.answeredBefore?.has(mark)) {
+    if (asked === 'over' || session.questions.closed.has(ours) || session.answered?.has(mark)) {
       count('dropped');
       return { kind: 'dropped' };
     }
@@ -210,7 +210,10 @@ export class ClientRequests {
     count('answered');
     const done = from.respond(id, json, headers);
     // Beside the answer, not before it: Redis may be away, and an answer that came twice does less harm than one that never came.
-    if (session.mayAct()) noteAnswered?.(session, mark);
+    if (session.mayAct()) {
+      session.noteAnswered(mark);
+      noteAnswered?.(session, mark);
+    }
     return { kind: 'delivered', done };
   }
 
