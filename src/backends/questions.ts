@@ -20,6 +20,8 @@ export class Questions {
   readonly #from: BackendAsk['from'];
   /** By the backend's id: which calls may wait for the answer. Made when it asks for the first time: most never do. */
   #pending: Map<RequestId, AskingCall[]> | undefined;
+  /** Of them, those that are passed on once more when they are told once more. */
+  #again: Set<RequestId> | undefined;
 
   constructor(host: BackendSessionHost, from: BackendAsk['from']) {
     this.#host = host;
@@ -40,14 +42,18 @@ export class Questions {
   ): string | undefined {
     if (method === 'ping') return JSON.stringify({ jsonrpc: '2.0', id, result: {} });
     // Told once more (a stream that was resumed), or two under one id: there can be only one answer, and the client is asked once.
-    if (this.#pending?.has(id)) return undefined;
+    if (this.#pending?.has(id) && !this.#again?.delete(id)) return undefined;
     const host = this.#host;
     const carrier = call?.sink.carriesRequests ? call : undefined;
     const isUnheard = waiting.length > 0 && !carrier;
     const error = host.ask
       ? host.ask({ id, method, json, sink: carrier?.sink, isUnheard, from: this.#from })
       : { code: -32601, message: 'Method not found' };
-    if (error) return errorText(id, error);
+    if (error) {
+      // One that is told once more: who has just been refused waits no more.
+      this.answered(id);
+      return errorText(id, error);
+    }
     this.#pending ??= new Map();
     this.#pending.set(id, waiting);
     const [oldest] = this.#pending.keys();
@@ -72,7 +78,17 @@ export class Questions {
   answered(id: RequestId): void {
     const waiting = this.#pending?.get(id) ?? [];
     this.#pending?.delete(id);
+    this.#again?.delete(id);
     for (const call of waiting) if (!this.#isWaiting(call)) call.clientAnswered();
+  }
+
+  /**
+   * What came outside calls may come again, as the backend is listened to from an earlier event on, for a client that has not seen what
+   * followed: then it is passed on once more. What a call asked is not told there.
+   */
+  rewound(): void {
+    const again = [...(this.#pending ?? [])].filter(([, waiting]) => waiting.length === 0);
+    this.#again = again.length > 0 ? new Set(again.map(([id]) => id)) : undefined;
   }
 
   /** The backend has forgotten all of them, as its session or its channel is gone. */

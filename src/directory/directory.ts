@@ -113,6 +113,8 @@ export interface HeldSession {
   readonly generations: Readonly<Record<string, number>>;
   /** As SessionRecord has it; '': nothing. */
   readonly standing: string;
+  /** Marks that the record is to have; default none. */
+  readonly answered?: readonly string[];
 }
 
 export type Verdict = 'valid' | 'outdated' | 'fenced' | 'closing' | 'missing';

@@ -164,14 +164,16 @@ export class RedisSessions {
   async verify(entries: readonly HeldSession[]): Promise<readonly Verdict[]> {
     return this.connection.attempt((redis) =>
       Promise.all(
-        entries.map(async ({ ref, token, generations, standing }): Promise<Verdict> => {
+        entries.map(async ({ ref, token, generations, standing, answered = [] }): Promise<Verdict> => {
           const backends = Object.keys(generations);
-          const fields = ['owner', 'epoch', 'state', STANDING_FIELD, ...backends.map(generationField)];
-          const [owner, epoch, state, stands, ...saved] = await redis.hmget(this.key(ref), ...fields);
+          const fields = ['owner', 'epoch', 'state', STANDING_FIELD, ANSWERED_FIELD, ...backends.map(generationField)];
+          const [owner, epoch, state, stands, marks, ...saved] = await redis.hmget(this.key(ref), ...fields);
           if (state === null || state === undefined) return 'missing';
           if (owner !== token.owner || epoch !== String(token.epoch)) return 'fenced';
           if (state === 'closing') return 'closing';
           if ((stands ?? '') !== standing) return 'outdated';
+          const known = answered.length > 0 ? (marks ?? '').split(',') : [];
+          if (!answered.every((mark) => known.includes(mark))) return 'outdated';
           return backends.every((backend, i) => saved[i] === String(generations[backend])) ? 'valid' : 'outdated';
         }),
       ),

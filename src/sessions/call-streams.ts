@@ -5,21 +5,20 @@ import { encodeMark } from '../streams/backend-marks.js';
 import type { Exchange, Headers } from '../streams/exchange.js';
 import type { Session } from './session.js';
 
+/** The stream of a batch, as one of its requests sees it. */
+export interface SharedStream extends Required<Pick<CallStreamOpener, 'isLost' | 'collect'>> {
+  openStream(isFinal: boolean): CallStream;
+}
+
 export class CallStreams implements CallStreamOpener {
   readonly #session: Session;
   readonly #exchange: Exchange;
   readonly #id: RequestId;
   readonly #headers: Headers;
-  readonly #shared: { openStream(isFinal: boolean): CallStream } | undefined;
+  readonly #shared: SharedStream | undefined;
 
   /** @param shared the stream of a batch, which cannot be resumed */
-  constructor(
-    session: Session,
-    exchange: Exchange,
-    id: RequestId,
-    headers: Headers,
-    shared?: { openStream(isFinal: boolean): CallStream },
-  ) {
+  constructor(session: Session, exchange: Exchange, id: RequestId, headers: Headers, shared?: SharedStream) {
     this.#shared = shared;
     this.#session = session;
     this.#exchange = exchange;
@@ -29,6 +28,14 @@ export class CallStreams implements CallStreamOpener {
 
   get isPrimed(): boolean {
     return this.#session.isPrimed && !this.#shared;
+  }
+
+  get isLost(): boolean {
+    return this.#shared?.isLost ?? false;
+  }
+
+  collect(bytes: number): boolean {
+    return this.#shared?.collect(bytes) ?? true;
   }
 
   open(marks: string, isFinal: boolean): CallStream {

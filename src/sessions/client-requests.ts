@@ -80,7 +80,7 @@ export interface ClientRequestsParts {
 }
 
 /** What can take a question to the client. */
-type Carrier = Pick<CallSink, 'message'>;
+type Carrier = Pick<CallSink, 'message'> & { readonly isStandalone?: boolean };
 
 export class ClientRequests {
   readonly #parts: ClientRequestsParts;
@@ -106,16 +106,26 @@ export class ClientRequests {
     session.questions ??= new SessionQuestions(this.#heldTexts);
     const { questions } = session;
     const isLong = String(id).length > MAX_ID_LENGTH;
-    if (isLong || questions.pending.size >= MAX_PENDING) {
+    const generation = session.generationOf(backend);
+    const known = questions.findIn(backend, id, generation);
+    if (known) {
+      known.entry.from = from;
+      // It waits for a stream, or for its answer on that of a call, which is still there to be resumed.
+      if (!known.entry.isOutside) return undefined;
+    } else if (isLong || questions.pending.size >= MAX_PENDING) {
       count('busy');
       return isLong ? LONG_ID : BUSY;
     }
     const token = progressTokenOf(json);
-    const asked = [backend, id, session.generationOf(backend), ...(token === undefined ? [] : [token])];
-    const ours = seal(keyring, JSON.stringify(asked), contextOf(session));
+    const asked = [backend, id, generation, ...(token === undefined ? [] : [token])];
+    // The same question keeps its id: the client may have seen it after all, and one answer counts.
+    const ours = known?.ours ?? seal(keyring, JSON.stringify(asked), contextOf(session));
     const text = questionText(json, ours, token !== undefined);
     if (text === undefined) return { code: -32700, message: 'Parse error' };
-    const entry: Question = { backend, id, from, held: undefined, timer: undefined };
+    const entry: Question = known?.entry ?? {
+      ...{ backend, id, generation, from, isOutside: false },
+      ...{ held: undefined, timer: undefined },
+    };
     const carrier = sink ?? this.#carrierOf(session);
     if (carrier) {
       questions.pending.set(ours, entry);
@@ -125,9 +135,11 @@ export class ClientRequests {
     // Who takes JSON alone and has never listened will not begin to while the call waits for this.
     const isHopeless = question.isUnheard === true && session.listeningHeaders === undefined;
     if (isHopeless || !questions.hold(entry, text, clock.monotonicMs() + HOLD_MS)) {
+      if (known) questions.close(ours);
       count('nobody');
       return NOBODY;
     }
+    entry.isOutside = false;
     questions.pending.set(ours, entry);
     count('held');
     this.#lookLater(session, ours, entry);
@@ -187,7 +199,7 @@ export class ClientRequests {
     }
     session.questions ??= new SessionQuestions(this.#heldTexts);
     const mark = digestOf(ours).slice(0, MARK_LENGTH);
-    if (asked === 'over' || session.questions.closed.has(ours) || session.answeredBefore?.has(mark)) {
+    if (asked === 'over' || session.questions.closed.has(ours) || session.answered?.has(mark)) {
       count('dropped');
       return { kind: 'dropped' };
     }
@@ -198,7 +210,10 @@ export class ClientRequests {
     count('answered');
     const done = from.respond(id, json, headers);
     // Beside the answer, not before it: Redis may be away, and an answer that came twice does less harm than one that never came.
-    if (session.mayAct()) noteAnswered?.(session, mark);
+    if (session.mayAct()) {
+      session.noteAnswered(mark);
+      noteAnswered?.(session, mark);
+    }
     return { kind: 'delivered', done };
   }
 
@@ -209,6 +224,7 @@ export class ClientRequests {
     const answerMs = Math.min(Math.max(MIN_ANSWER_MS, requestTimeoutMs?.() ?? 0), MAX_TIMER_MS);
     entry.timer = clock.after(answerMs, () => this.#look(session, ours, entry));
     count('asked');
+    entry.isOutside = carrier.isStandalone === true;
     carrier.message(text, false);
   }
 
@@ -220,6 +236,7 @@ export class ClientRequests {
     const { streams, standalone, calls } = session;
     if (standalone) {
       return {
+        isStandalone: true,
         message: (text) => {
           streams.tell(text, this.#parts.clock.monotonicMs());
           return true;
@@ -234,6 +251,7 @@ export class ClientRequests {
   }
 
   #lookLater(session: Session, ours: string, entry: Question): void {
+    entry.timer?.cancel();
     entry.timer = this.#parts.clock.after(LOOK_MS, () => this.#look(session, ours, entry));
   }
 

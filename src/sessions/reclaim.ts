@@ -153,6 +153,7 @@ export class Reclaim {
       token: session.token,
       generations: Object.fromEntries(Object.entries(session.savedBackends()).map(([name, saved]) => [name, saved.generation])),
       standing: session.sealedStanding,
+      ...(session.answered ? { answered: [...session.answered] } : {}),
     }));
     let verdicts: readonly Verdict[] | undefined;
     while (!verdicts && isCurrent()) {
@@ -217,7 +218,7 @@ export class Reclaim {
     while (isOurs()) {
       try {
         if (session.state === 'active') {
-          // Its token is in force, only its backend sessions are not all saved: served on meanwhile.
+          // Its token is in force, only what is saved beside it is not all there: served on meanwhile.
           await this.#saveAgain(session);
           if (isOurs()) this.#goOn(session);
           return isOurs();

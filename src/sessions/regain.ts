@@ -81,13 +81,20 @@ export class Regain {
   }
 
   /** The record knows what memory knows: what was saved in the interval that Redis lost is saved again. */
-  async reconcile(session: Session, token: OwnerToken, saved: Pick<SessionRecord, 'backends' | 'standing'>): Promise<void> {
+  async reconcile(
+    session: Session,
+    token: OwnerToken,
+    saved: Pick<SessionRecord, 'backends' | 'standing' | 'answered'>,
+  ): Promise<void> {
     const { ref } = session.facts;
-    const { sealedStanding } = session;
+    const { sealedStanding, answered = [] } = session;
     if ((saved.standing ?? '') !== sealedStanding) {
       await this.#parts.directory.saveStanding(ref, token, sealedStanding);
       if (session.standing) session.standing.saved = sealedStanding;
     }
+    // One that is on its way already stands there twice then, which does no harm.
+    const marks = [...answered].filter((mark) => !saved.answered?.includes(mark));
+    await Promise.all(marks.map((mark) => this.#parts.directory.noteAnswered(ref, token, mark)));
     let isBehind = false;
     for (const [backend, value] of Object.entries(session.savedBackends())) {
       const known = saved.backends[backend]?.generation ?? 0;
@@ -112,6 +119,7 @@ export class Regain {
       backends: session.savedBackends(),
       names: session.pins.toSaved(),
       ...(session.sealedStanding === '' ? {} : { standing: session.sealedStanding }),
+      ...(session.answered ? { answered: [...session.answered] } : {}),
     };
     const outcome = await this.#parts.directory.createSession(facts.ref, record, nonce);
     if (outcome !== 'created') return outcome;

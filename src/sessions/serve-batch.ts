@@ -89,6 +89,10 @@ function serveRequest(
       if (!isFinal) answer.begin();
       return stream;
     },
+    get isLost() {
+      return stream.isLost;
+    },
+    collect: (bytes) => stream.collect(bytes),
   });
 }
 

@@ -1,7 +1,7 @@
 // Serves one JSON-RPC request of an owned session: what the gateway answers itself, what comes from the merged catalogs, and what
 // goes to one backend. The hot path (tools/call with a known catalog) is synchronous up to the backend.
 import { type AcceptedTypes, readAccept } from '../eras/legacy/accept.js';
-import { type CallStream, LegacyCallAnswer } from '../eras/legacy/call-answer.js';
+import { LegacyCallAnswer } from '../eras/legacy/call-answer.js';
 import { GatewayError, toGatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { isObject, type JsonRpcRequest, resultText } from '../protocol/json-rpc.js';
@@ -14,7 +14,7 @@ import type { ListKind, SessionCatalogs } from './session-catalogs.js';
 import type { CallInFlight, RequestHere, Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
 import type { ServeOutcome } from './serve-session.js';
-import { CallStreams } from './call-streams.js';
+import { CallStreams, type SharedStream } from './call-streams.js';
 import type { StandingServer } from './serve-standing.js';
 import type { RequestOf, Serving } from './serving.js';
 import { versionHeader } from './version-header.js';
@@ -49,9 +49,8 @@ const EMPTY_RESULT = '{}';
 const NO_COMPLETION = '{"completion":{"values":[],"total":0,"hasMore":false}}';
 
 /** Where the answer goes of a request that is answered together with others. */
-export interface SharedAnswer {
+export interface SharedAnswer extends SharedStream {
   readonly accepts: AcceptedTypes;
-  openStream(isFinal: boolean): CallStream;
 }
 
 export class RequestServer {

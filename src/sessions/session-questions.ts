@@ -19,7 +19,11 @@ export interface Question {
   readonly backend: string;
   /** The backend's. */
   readonly id: RequestId;
-  readonly from: BackendAsk['from'];
+  /** Of the backend session in which it was asked, as the record counts them. */
+  readonly generation: number;
+  from: BackendAsk['from'];
+  /** It went out on the standalone stream. */
+  isOutside: boolean;
   /** Waits for a stream that can carry it, until then (monotonic); undefined: the client has been asked. */
   held: { readonly text: Buffer | string; readonly untilMs: number } | undefined;
   /** For its next look, or its end. */
@@ -68,6 +72,14 @@ export class SessionQuestions {
   /** @returns our id of what this backend has asked under that id and nobody has answered */
   find(backend: string, id: RequestId): string | undefined {
     for (const [ours, pending] of this.pending) if (pending.backend === backend && pending.id === id) return ours;
+    return undefined;
+  }
+
+  /** The same, asked in that session of the backend. */
+  findIn(backend: string, id: RequestId, generation: number): { ours: string; entry: Question } | undefined {
+    for (const [ours, entry] of this.pending) {
+      if (entry.id === id && entry.backend === backend && entry.generation === generation) return { ours, entry };
+    }
     return undefined;
   }
 

@@ -23,6 +23,9 @@ import type { Standing } from './standing.js';
  */
 export type SessionState = 'active' | 'reclaiming' | 'released' | 'ended';
 
+/** Marks of answers that are remembered: as many as the record holds. */
+const MAX_ANSWERED = 64;
+
 /** What the caller of a request gets, for those who end it from outside. */
 export interface CallerAnswer extends Pick<CallSink, 'message' | 'fail' | 'carriesRequests'> {
   /** The caller wants no answer any more. @returns false where it is on its way already: then nothing happened */
@@ -115,8 +118,8 @@ export class Session {
   standing: Standing | undefined;
   /** As an earlier owner has left it in the record, until it is needed. */
   inheritedStanding: string | undefined;
-  /** Marks of answers that owners before us have delivered, as far as they could say so. */
-  answeredBefore: ReadonlySet<string> | undefined;
+  /** Marks of answers that were delivered, here and, as far as they could say so, by owners before us; oldest first. */
+  answered: Set<string> | undefined;
   /** Client headers of the GET that reads it, or read it last. */
   listeningHeaders: Headers | undefined;
   #keeper: LeaseKeeper;
@@ -191,6 +194,14 @@ export class Session {
       if (record) saved[name] = this.asSaved(name, record);
     }
     return saved;
+  }
+
+  /** Of many the oldest goes, as in the record. */
+  noteAnswered(mark: string): void {
+    this.answered ??= new Set();
+    this.answered.add(mark);
+    const [oldest] = this.answered;
+    if (this.answered.size > MAX_ANSWERED && oldest !== undefined) this.answered.delete(oldest);
   }
 
   /** What the record has, or is to have, of `standing`; '': nothing. */

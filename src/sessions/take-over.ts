@@ -96,7 +96,7 @@ export class TakeOver {
     const session = new Session(facts, { owner: claimant, epoch: outcome.epoch }, keeper, clock.wallMs(), table);
     session.pins = new NamePins(record.names);
     session.inheritedStanding = record.standing;
-    if (record.answered) session.answeredBefore = new Set(record.answered);
+    if (record.answered) session.answered = new Set(record.answered);
     table.add(session);
     sessionBackends.restore(session, record.backends);
     onTakenOver(session, from);

@@ -120,7 +120,9 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   }
 
   setListening(listening: boolean, headers?: Headers, from?: ListenFrom): void {
-    if (!this.#closedWith) this.#listen.setListening(listening, headers, from);
+    if (this.#closedWith) return;
+    if (from?.again) this.#questions.rewound();
+    this.#listen.setListening(listening, headers, from);
   }
 
   reconnect(withinMs: number): void {

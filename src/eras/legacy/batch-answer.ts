@@ -9,7 +9,7 @@ import type { KeptAlive } from '../../streams/keep-alive.js';
 import type { AcceptedTypes } from './accept.js';
 import type { CallStream } from './call-answer.js';
 
-/** Of all that waits here: for the other answers, or for a slow reader. */
+/** Of all that waits: for the other answers, for a slow reader, or, of bodies that are not whole yet, for their end. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
 const OPEN = Buffer.from('[');
@@ -26,8 +26,10 @@ export class BatchAnswer implements KeptAlive {
   readonly #headers: Headers;
   /** Requests whose answer is still to come. */
   readonly #open = new Set<BatchedStream>();
-  #waiting: Array<Buffer | string> = [];
+  #waiting: Waiting[] = [];
   #waitingBytes = 0;
+  /** Of bodies that are not whole yet. */
+  #collectedBytes = 0;
   #isStream = false;
   #isBlocked = false;
   #hasLeft = false;
@@ -45,11 +47,34 @@ export class BatchAnswer implements KeptAlive {
     return this.#waitingBytes > MAX_UNREAD_BYTES / 4;
   }
 
-  /** Its reader takes nothing, and nobody can come again for a batch: it is broken off. The calls go on. */
+  /** Nobody reads any more what is said here. */
+  get isLost(): boolean {
+    return this.#hasLeft;
+  }
+
+  /**
+   * Its reader takes nothing, and nobody can come again for a batch: it ends, and says so of each request whose response the reader has
+   * not been given. That waits for the reader as well, but it is short. The calls go on.
+   */
   giveUp(): void {
     if (!this.#isStream || this.#hasLeft) return;
-    this.#exchange.answer.destroy();
+    const { answer } = this.#exchange;
+    const error = new GatewayError('OUTCOME_UNKNOWN', {
+      message: 'the stream of the batch was not read',
+      details: { reason: 'slow' },
+    }).toJsonRpc();
+    for (const { of } of this.#waiting) if (of !== undefined) writeEvent(answer, errorText(of, error));
+    for (const { id } of this.#open) writeEvent(answer, errorText(id, error));
+    answer.end();
     this.#leave();
+  }
+
+  /** See CallStreamOpener. */
+  collect(stream: BatchedStream, bytes: number): boolean {
+    if (this.#waitingBytes + this.#collectedBytes + bytes > MAX_WAITING_BYTES) return false;
+    stream.collectedBytes += bytes;
+    this.#collectedBytes += bytes;
+    return true;
   }
 
   /** As the stream of one of its requests: what is pushed there goes into the common answer. */
@@ -72,7 +97,7 @@ export class BatchAnswer implements KeptAlive {
   /** See KeptAlive. */
   keepAlive(): void {
     this.begin();
-    if (this.#isStream && !this.#isBlocked) this.#isBlocked = !writeComment(this.#exchange.answer);
+    if (this.#isStream && !this.#isBlocked && !this.#hasLeft) this.#isBlocked = !writeComment(this.#exchange.answer);
   }
 
   /** Something said during a call. @returns false when the reader takes no more for now */
@@ -84,20 +109,21 @@ export class BatchAnswer implements KeptAlive {
 
   /** The response to a request, or an error of its own. */
   respond(stream: BatchedStream, json: Buffer | string): boolean {
-    this.#open.delete(stream);
+    this.#close(stream);
     // One answer that is no answer must not spoil the array for all others.
     const message = scanMessage(json);
     const isUsable = message.kind === 'response' && message.id === stream.id && isJson(json);
-    const isTooLarge = this.#waitingBytes + json.length > MAX_WAITING_BYTES;
+    const isTooLarge = this.#waitingBytes + this.#collectedBytes + json.length > MAX_WAITING_BYTES;
     if (!this.#accepts.json) this.begin();
-    if (isUsable && !isTooLarge) return this.#add(json);
+    if (isUsable && !isTooLarge) return this.#add(json, stream.id);
     const reason = isUsable ? 'too_large' : 'bad_reply';
-    return this.#add(errorText(stream.id, new GatewayError('OUTCOME_UNKNOWN', { details: { reason } }).toJsonRpc()));
+    const error = new GatewayError('OUTCOME_UNKNOWN', { details: { reason } });
+    return this.#add(errorText(stream.id, error.toJsonRpc()), stream.id);
   }
 
   /** A request that its caller took back: a stream says nothing of it, an array has to hold something. */
   leaveOut(stream: BatchedStream): void {
-    if (this.#isStream) this.#open.delete(stream);
+    if (this.#isStream) this.#close(stream);
     else this.respond(stream, errorText(stream.id, new GatewayError('REQUEST_CANCELLED').toJsonRpc()));
   }
 
@@ -113,7 +139,7 @@ export class BatchAnswer implements KeptAlive {
     } else if (this.#waiting.length === 0) {
       answer.send(202, this.#headers);
     } else {
-      const texts = this.#waiting.map((json, index) => [
+      const texts = this.#waiting.map(({ json }, index) => [
         index === 0 ? OPEN : COMMA,
         typeof json === 'string' ? Buffer.from(json) : json,
       ]);
@@ -123,9 +149,16 @@ export class BatchAnswer implements KeptAlive {
     }
   }
 
-  #add(json: Buffer | string): boolean {
+  #close(stream: BatchedStream): void {
+    this.#open.delete(stream);
+    this.#collectedBytes -= stream.collectedBytes;
+    stream.collectedBytes = 0;
+  }
+
+  /** @param of which request it is the response to */
+  #add(json: Buffer | string, of?: RequestId): boolean {
     if (this.#hasLeft) return true;
-    this.#waiting.push(json);
+    this.#waiting.push({ json, of });
     this.#waitingBytes += json.length;
     if (this.#isStream) this.#pump();
     return !this.#isBlocked;
@@ -136,8 +169,8 @@ export class BatchAnswer implements KeptAlive {
     while (!this.#isBlocked || isLast) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
-      this.#waitingBytes -= next.length;
-      this.#isBlocked = !writeEvent(this.#exchange.answer, next);
+      this.#waitingBytes -= next.json.length;
+      this.#isBlocked = !writeEvent(this.#exchange.answer, next.json);
     }
   }
 
@@ -155,10 +188,18 @@ export class BatchAnswer implements KeptAlive {
   }
 }
 
+interface Waiting {
+  readonly json: Buffer | string;
+  /** Which request it is the response to. */
+  readonly of: RequestId | undefined;
+}
+
 /** One request's part in the common answer. */
 export class BatchedStream implements CallStream {
   onDrain: (() => void) | undefined;
   readonly id: RequestId;
+  /** Of its body, which is not whole yet. */
+  collectedBytes = 0;
   readonly #answer: BatchAnswer;
 
   constructor(answer: BatchAnswer, id: RequestId) {
@@ -172,6 +213,14 @@ export class BatchedStream implements CallStream {
 
   get isNearBound(): boolean {
     return this.#answer.isNearBound;
+  }
+
+  get isLost(): boolean {
+    return this.#answer.isLost;
+  }
+
+  collect(bytes: number): boolean {
+    return this.#answer.collect(this, bytes);
   }
 
   giveUp(): void {

@@ -37,6 +37,10 @@ export interface CallStreamOpener {
   marksFor(eventId: string | undefined): string;
   /** Whether the first thing that the stream says is its id. */
   readonly isPrimed: boolean;
+  /** The stream, also one that is not open yet, is one of several and nobody can read it any more. Default false. */
+  readonly isLost?: boolean;
+  /** So much more of a body is kept until its end. @returns false: there is no room for it. Default: there is */
+  collect?(bytes: number): boolean;
 }
 
 export class LegacyCallAnswer implements CallSink, KeptAlive {
@@ -94,7 +98,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
 
   /** As a stream has to carry them. */
   get carriesRequests(): boolean {
-    return this.#accepts.events && !this.#ended && this.#body === 'none';
+    return this.#accepts.events && !this.#ended && this.#body === 'none' && this.#opener.isLost !== true;
   }
 
   get isNearBound(): boolean {
@@ -161,8 +165,12 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     if (this.#ended) return true;
     this.#noteToolError(chunk);
     if (this.#body === 'relayed') return this.#answer.write(chunk);
+    if (this.#opener.isLost) {
+      this.#collected = [];
+      return true;
+    }
     this.#collectedBytes += chunk.length;
-    if (this.#collectedBytes > MAX_COLLECTED_BYTES) {
+    if (this.#collectedBytes > MAX_COLLECTED_BYTES || this.#opener.collect?.(chunk.length) === false) {
       this.fail(
         new GatewayError('OUTCOME_UNKNOWN', {
           message: 'the answer is too large for an event stream',

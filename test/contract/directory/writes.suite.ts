@@ -140,6 +140,8 @@ export function describeWrites(use: () => Harness): void {
       await directory().closeSession(closing, ending);
       const { ref: behind, token: known } = await use().openSession({ backends });
       await directory().saveStanding(behind, known, 'sealed');
+      for (const mark of ['one', 'two']) await directory().noteAnswered(behind, known, mark);
+      const ours = { ref: behind, token: known, generations, standing: 'sealed' };
       const verdicts = await directory().verifySessions([
         { ref: newRef(), token, generations, standing: '' },
         { ref: closing, token: ending, generations: {}, standing: '' },
@@ -150,9 +152,21 @@ export function describeWrites(use: () => Harness): void {
         { ref: behind, token: known, generations, standing: 'sealed' },
         { ref: behind, token: known, generations, standing: 'other' },
         { ref: behind, token: known, generations, standing: '' },
+        { ...ours, answered: ['two', 'one'] },
+        { ...ours, answered: ['one', 'wo'] },
+        { ref: valid, token, generations, standing: '', answered: ['one'] },
       ]);
       const [outdated, good] = ['outdated', 'valid'];
-      expect(verdicts).toEqual(['missing', 'closing', good, 'fenced', outdated, outdated, good, outdated, outdated]);
+      expect(verdicts).toEqual([
+        'missing',
+        'closing',
+        good,
+        'fenced',
+        ...[outdated, outdated, good, outdated, outdated],
+        good,
+        outdated,
+        outdated,
+      ]);
       expect(await directory().verifySessions([])).toEqual([]);
     });
   });

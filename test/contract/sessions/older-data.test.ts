@@ -104,11 +104,13 @@ it('writes a session anew that the older data does not know, with its places', a
   const snapshot = await world.snapshot();
   const session = await b.open();
   session.backends.set('tickets', backendSession(false, backendRecord(2)));
+  for (const mark of ['first', 'second']) session.noteAnswered(mark);
   await comeBackWith(world, snapshot, [b]);
   await verified(b);
   expect(session.mayAct()).toBe(true);
   const read = await b.directory.readSession(session.facts.ref);
   expect(read).toMatchObject({ kind: 'found', record: { ...session.token, backends: { tickets: backendRecord(2) } } });
+  expect(read).toMatchObject({ record: { answered: ['first', 'second'] } });
   expect(await b.directory.countSessions()).toBe(1);
   expect(await world.redis.zcard(world.keys.principal(session.facts.principal))).toBe(1);
 });
@@ -126,6 +128,24 @@ it('saves a backend session again that the older record does not know, and serve
   const read = await b.directory.readSession(session.facts.ref);
   expect(read).toMatchObject({ kind: 'found', record: { ...session.token, backends: { tickets: backendRecord(1) } } });
   expect(session.mayAct()).toBe(true);
+});
+
+it('marks answers again that the older record does not know, so that the next owner delivers none twice', async () => {
+  const world = use();
+  const b = await world.worker('b');
+  const session = await b.open();
+  const note = async (mark: string) => {
+    session.noteAnswered(mark);
+    await b.directory.noteAnswered(session.facts.ref, session.token, mark);
+  };
+  await note('first');
+  const snapshot = await world.snapshot();
+  for (const mark of ['second', 'third']) await note(mark);
+  await comeBackWith(world, snapshot, [b]);
+  await verified(b);
+  await b.die();
+  const c = await world.worker('c');
+  expect([...((await c.claim(session))?.answered ?? [])]).toEqual(['first', 'second', 'third']);
 });
 
 it('drops a session that the older data gave to a living worker', async () => {

@@ -171,4 +171,32 @@ describe('questions of a backend', () => {
     await waitFor('the next question', () => client.asked.length === 4);
     expect(opened.strict.of('response').map(({ message }) => message.id)).toEqual(['1']);
   });
+
+  test('one that a backend tells again from its log, since it is listened to from an earlier event on, is asked again', async () => {
+    const opened = await open();
+    const client = new AskedClient(opened.host);
+    await callTool(opened.session, 'echo');
+    const listenFrom = async (again: boolean) => {
+      const gets = opened.strict.of('GET').length;
+      opened.session.setListening(true, {}, { eventId: '', generation: 1, again });
+      if (again || gets === 0) await waitFor('the stream', () => opened.strict.of('GET').length === gets + 1);
+      await waitFor('one stream', () => opened.strict.streams.size === 1);
+    };
+    const ask = (id: unknown) => opened.strict.streams.push({ jsonrpc: '2.0', id, method: 'roots/list' });
+    await listenFrom(false);
+    ask('r');
+    await waitFor('the question', () => client.asked.length === 1);
+    await listenFrom(true);
+    for (const id of ['r', 'r', 's']) ask(id);
+    await waitFor('the question behind it', () => client.asked.at(-1)?.id === 's');
+    expect(client.asked.map(({ id }) => id)).toEqual(['r', 'r', 's']);
+    // Whose client cannot be asked any more: the backend is told, and the next one under that id is a new one.
+    await listenFrom(true);
+    client.refusal = { code: -32603, message: 'nobody listens' };
+    ask('s');
+    await waitFor('the refusal', () => opened.strict.of('response').length === 1);
+    client.refusal = undefined;
+    ask('s');
+    await waitFor('the new question', () => client.asked.length === 4);
+  });
 });

@@ -105,6 +105,50 @@ it('what waits for the others has a bound', () => {
   expect(JSON.parse(answer.text)[1]).toMatchObject({ id: 'two', error: { code: -32012, data: { reason: 'too_large' } } });
 });
 
+it('bodies that are not whole yet count as well, each until its end', () => {
+  const MIB = 1024 * 1024;
+  const { answer, batch, one, two } = make();
+  expect(one.collect(10 * MIB)).toBe(true);
+  expect(two.collect(7 * MIB)).toBe(false);
+  expect(two.collect(6 * MIB)).toBe(true);
+  expect(one.collect(1)).toBe(false);
+  one.push(result(1, 'x'.repeat(MIB)), true);
+  expect(two.collect(10 * MIB)).toBe(false);
+  expect(two.collect(8 * MIB)).toBe(true);
+  two.finish();
+  const three = batch.streamOf(3);
+  expect(three.collect(14 * MIB)).toBe(true);
+  three.push(result(3, 'x'.repeat(14 * MIB)), true);
+  batch.finish([], false);
+  expect(JSON.parse(answer.text)).toMatchObject([{ result: {} }, { error: { code: -32800 } }, { id: 3, result: {} }]);
+});
+
+it('whoever does not read is told so of each request without a response, in little, and the calls go on', () => {
+  const { answer, batch, one, two } = make();
+  let resumed = 0;
+  two.onDrain = () => resumed++;
+  answer.takes = false;
+  two.push(PROGRESS);
+  const long = `{"method":"m","params":"${'x'.repeat(600_000)}"}`;
+  one.push(result(1), true);
+  for (let times = 0; times < 3; times++) two.push(long);
+  const slow = { code: -32012, data: { reason: 'slow' } };
+  expect(answer.events.map((text) => JSON.parse(text))).toMatchObject([
+    { method: 'notifications/progress' },
+    { id: 1, error: slow },
+    { id: 'two', error: slow },
+  ]);
+  expect(answer.text.length).toBeLessThan(2000);
+  expect(answer.log.at(-1)).toBe('end');
+  expect(resumed).toBe(1);
+  const { length } = answer.log;
+  expect(two.push(PROGRESS)).toBe(true);
+  batch.keepAlive();
+  two.push(result('two'), true);
+  batch.finish([ERROR], false);
+  expect(answer.log).toHaveLength(length);
+});
+
 it('a slow reader holds calls up, is given no more meanwhile, and loses nothing', () => {
   const { answer, batch, one, two } = make();
   let resumed = 0;
@@ -132,7 +176,9 @@ it('a reader that has left holds nothing up, and nothing is kept for it', () => 
   two.onDrain = () => resumed++;
   answer.takes = false;
   two.push(PROGRESS);
+  expect(two.isLost).toBe(false);
   leave();
+  expect(two.isLost).toBe(true);
   expect(resumed).toBe(1);
   const { length } = answer.events;
   expect(two.push(PROGRESS)).toBe(true);

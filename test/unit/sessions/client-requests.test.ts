@@ -66,8 +66,13 @@ test('what an owner has delivered its successor drops; an owner that may not act
   expect(answer(lastId())).toBe('delivered');
   expect(marks).toHaveLength(1);
   expect(marks[0]).toMatch(/^[\w-]{15}$/);
+  // For the record, should it be lost.
+  expect([...(session.answered ?? [])]).toEqual(marks);
+  for (let n = 0; n < 64; n++) session.noteAnswered(`mark ${n}`);
+  expect(session.answered?.size).toBe(64);
+  expect(session.answered?.has(marks[0] as string)).toBe(false);
   const heir = makeSession(EVERYTHING, session.facts.id);
-  heir.session.answeredBefore = new Set(marks);
+  heir.session.answered = new Set(marks);
   expect(answer(first, {}, heir.session)).toBe('dropped');
   expect(answer(lastId(), {}, heir.session)).toBe('delivered');
 });

@@ -36,6 +36,47 @@ test('delivered in order on the standalone stream as soon as it is open, and ans
   expect(counts).toEqual(['held', 'held', 'asked', 'asked', 'answered']);
 });
 
+test('one that a backend tells again goes out again under the same id, if it went out where it can be lost; one answer counts', () => {
+  const made = make();
+  const { ask, session, counts, answer, delivered, clock, open, told, lastId, requests } = made;
+  const listening = listen(made);
+  const asked = (index: number) => JSON.parse(listening.events[index] as string).id as string;
+  ask(1, 'roots/list', {}, NO_CALL);
+  clock.advance(9 * 60_000);
+  ask(1, 'roots/list', {}, NO_CALL);
+  expect(listening.events[1]).toBe(listening.events[0]);
+  // Its time begins anew, and only once.
+  clock.advance(9 * 60_000);
+  expect(delivered).toEqual([]);
+  expect(answer(asked(0))).toBe('delivered');
+  expect(answer(asked(1))).toBe('dropped');
+  expect(delivered.map(({ id }) => id)).toEqual([1]);
+  expect(counts).toEqual(['asked', 'asked', 'answered', 'dropped']);
+  expect(clock.pendingTimers).toBe(0);
+  // On the stream of a call it can be resumed, and what waits for a stream is still to go out.
+  ask(2);
+  expect(ask(2, 'roots/list', {}, NO_CALL)).toBeUndefined();
+  expect(told).toHaveLength(1);
+  expect(listening.events).toHaveLength(2);
+  expect(answer(lastId())).toBe('delivered');
+  // Nobody reads: it waits, once, and is told once.
+  ask(3, 'roots/list', {}, NO_CALL);
+  session.standalone = undefined;
+  for (let times = 0; times < 2; times++) ask(3, 'roots/list', {}, NO_CALL);
+  expect(session.isIdle).toBe(false);
+  session.standalone = session.streams.standalone;
+  requests.deliverHeld(session);
+  requests.deliverHeld(session);
+  expect(listening.events).toHaveLength(4);
+  expect(session.isIdle).toBe(true);
+  // Another session of the backend asks something else.
+  open('b', 2);
+  ask(3, 'roots/list', {}, NO_CALL);
+  expect(asked(4)).not.toBe(asked(3));
+  ask(3, 'roots/list', {}, NO_CALL);
+  expect(asked(5)).toBe(asked(4));
+});
+
 test('the stream of a call carries it once that has begun, since one that has not may go back to routing, and while its caller is there', () => {
   const { ask, session, told, requests, clock } = make();
   const running = { mayHaveRun: false, cancel: () => undefined };

@@ -90,6 +90,43 @@ class Fixture {
   }
 }
 
+it('a call of a batch whose reader has left carries no question, and what it answers is not kept', async () => {
+  const fixture = new Fixture();
+  const { served, leave } = fixture.send([call(1), call(2)]);
+  const sinks = fixture.calls.map(({ sink }) => sink);
+  expect(sinks.map(({ carriesRequests }) => carriesRequests)).toEqual([true, true]);
+  // Also of that whose part has not begun.
+  sinks[0]?.message('{"jsonrpc":"2.0","method":"notifications/message"}', false);
+  leave();
+  expect(sinks.map(({ carriesRequests }) => carriesRequests)).toEqual([false, false]);
+  sinks[1]?.bodyStart(undefined);
+  for (let times = 0; times < 20; times++) expect(sinks[1]?.bodyChunk(Buffer.alloc(1024 * 1024))).toBe(true);
+  sinks[1]?.bodyEnd();
+  fixture.reply(1);
+  expect(await served).toBe('done');
+  expect(fixture.errors).toEqual([]);
+  expect(fixture.session.isIdle).toBe(true);
+});
+
+it('bodies that are collected at a time have a bound, over all calls of a batch', async () => {
+  const fixture = new Fixture();
+  const { served, answer } = fixture.send([call(1), call(2)]);
+  const bodies = [1, 2].map((id) => {
+    const json = JSON.stringify({ ...result(id), result: { text: 'x'.repeat(9 * 1024 * 1024) } });
+    return [json.slice(0, 5 * 1024 * 1024), json.slice(5 * 1024 * 1024)] as const;
+  });
+  for (const { sink } of fixture.calls) sink.bodyStart(undefined);
+  for (const part of [0, 1] as const) {
+    for (const [index, { sink }] of fixture.calls.entries()) sink.bodyChunk(Buffer.from(bodies[index]?.[part] ?? ''));
+  }
+  for (const { sink } of fixture.calls) sink.bodyEnd();
+  await served;
+  expect(JSON.parse(answer.text)).toMatchObject([
+    { id: 2, error: { code: -32012, data: { reason: 'too_large' } } },
+    { id: 1, result: {} },
+  ]);
+});
+
 it('requests run at once, whatever order they end in; notifications go on; every id is answered once', async () => {
   const fixture = new Fixture();
   const { answer, served, exchange } = fixture.send([
