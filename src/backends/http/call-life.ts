@@ -140,9 +140,9 @@ export abstract class CallLife extends ReplyHandler implements RunningCall, Expi
   #withdraw(reason: string, headers: Headers = this.call.headers): void {
     const { transport } = this.session;
     transport.deadlines.delete(this);
+    if (!this.begun) return;
     const state = this.call.resume ? this.#stateOfRest : this.state;
-    if (!this.begun || !state) return;
-    this.session.tellCancelled(state, this.call.message.id, reason, headers);
+    if (state) this.session.tellCancelled(state, this.call.message.id, reason, headers);
     this.abort(new Error('withdrawn'));
   }
 

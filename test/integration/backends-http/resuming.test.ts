@@ -186,6 +186,20 @@ describe('streams of an earlier owner', () => {
     expect(strict.of('GET')).toEqual([]);
   });
 
+  test('cancelled after the backend has lost the session: nothing is said in the next one, and the stream is let go', async () => {
+    const { strict, session, generation } = await takenOver();
+    strict.once('GET', (_request, response) => void stream(response, event('e2', NOTE)));
+    const { sink, running } = takeUp(session, generation);
+    await waitFor('it to be read', () => sink.messages.length === 1);
+    strict.forget();
+    await callTool(session, 'echo');
+    expect(session.record?.generation).toBe(generation + 1);
+    running.cancel('enough', true);
+    await waitFor('it to be let go', () => strict.of('GET')[0]?.aborted === true);
+    await callTool(session, 'echo');
+    expect(strict.of('notifications/cancelled')).toEqual([]);
+  });
+
   test('the time-out of the backend does not run: its client may have been asked by the earlier owner', async () => {
     const { strict, session, generation } = await takenOver({}, { timeout: 200 });
     let silent: ServerResponse | undefined;
