@@ -1,4 +1,5 @@
 // One slow stream blocks no other, and what it makes us keep is bounded by its credit.
+import { BatchAnswer } from '../../../src/eras/legacy/batch-answer.js';
 import type { Answer } from '../../../src/streams/exchange.js';
 import { waitFor } from '../../support/wait-for.js';
 import { makeCall, startHop } from './hop-fixture.js';
@@ -90,6 +91,38 @@ test("thousands of quiet streams use up nobody else's credit", async () => {
   for (const answer of answers) answer.end();
   await Promise.all(outcomes);
   expect(quiet.every((call) => call.answer.bytes === 15 * KIB)).toBe(true);
+  await hop.close();
+});
+
+test('a batch whose caller does not read ends in order: the worker that has it lives, and is not said to be lost', async () => {
+  let resumed = false;
+  const hop = await startHop({
+    handler: (exchange) => {
+      const batch = new BatchAnswer(exchange, { json: true, events: true }, {});
+      const [one, two] = [batch.streamOf(1), batch.streamOf(2)];
+      one.onDrain = () => {
+        resumed = true;
+      };
+      two.push('{"jsonrpc":"2.0","id":2,"result":{}}', true);
+      // Until it is given up, after which nobody is held up any more.
+      const said = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { data: 'x'.repeat(60 * KIB) } });
+      for (let times = 0; times < 100 && !resumed; times++) one.push(said);
+    },
+  });
+  const slow = makeCall();
+  slow.answer.reads = false;
+  const outcome = hop.forward(slow);
+  await waitFor('the reader to be given up', () => resumed);
+  slow.answer.read();
+  expect(await outcome).toEqual({ kind: 'answered', status: 200 });
+  expect(slow.answer).toMatchObject({ finished: true, destroyed: false });
+  const events = slow.answer.body
+    .toString()
+    .split('\n\n')
+    .filter((text) => text.includes('data: '));
+  expect(events.filter((text) => text.includes('-32012')).map((text) => text.includes('"slow"'))).toEqual([true]);
+  expect(events.at(-1)).toContain('"id":1');
+  expect(slow.answer.bytes).toBeLessThan(1024 * KIB);
   await hop.close();
 });
 
