@@ -102,6 +102,8 @@ describe('progress', () => {
     for (const [nonce, { messages }] of Object.entries({ p1: one, p2: other })) {
       const tokens = messages().flatMap(({ params }) => (params ? [params.progressToken] : []));
       expect(new Set(tokens)).toEqual(new Set([7]));
+      const whose = messages().flatMap(({ params }) => (params ? [params.message] : []));
+      expect(new Set(whose)).toEqual(new Set([nonce]));
       // The last word is the outcome: nothing is told after it.
       expect(messages().at(-1)).toMatchObject({ id: nonce, error: { code: -32012 } });
     }
