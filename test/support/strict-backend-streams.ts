@@ -3,6 +3,8 @@ import type { ServerResponse } from 'node:http';
 
 export class EventStreams {
   readonly #open = new Map<string, ServerResponse>();
+  /** False: as a server without a log, whose events cannot be asked for again. */
+  givesIds = true;
   #count = 0;
 
   /** @returns false if the session has a live stream already */
@@ -30,11 +32,12 @@ export class EventStreams {
     return this.#open.has(sessionId);
   }
 
-  /** Pushes a message to the stream of one session (default: all). @returns the event id */
+  /** Pushes a message to the stream of one session (default: all). @returns its number as an event id, whether given or not */
   push(message: object, sessionId?: string): string {
     const id = `g${++this.#count}`;
     for (const [session, response] of this.#open) {
-      if (sessionId === undefined || session === sessionId) response.write(`id: ${id}\ndata: ${JSON.stringify(message)}\n\n`);
+      if (sessionId === undefined || session === sessionId)
+        response.write(`${this.givesIds ? `id: ${id}\n` : ''}data: ${JSON.stringify(message)}\n\n`);
     }
     return id;
   }
