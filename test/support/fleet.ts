@@ -44,6 +44,7 @@ export class Fleet {
     this.#timer = setInterval(() => void this.#look(), PROBE_MS);
   }
 
+  /** @throws Error of the first pod that does not start; nothing is left then */
   static async start(options: FleetOptions, pods: number): Promise<Fleet> {
     const redis = await startRedis({ host: '127.0.0.1' });
     const [fresh, kept, perConnection] = [
@@ -52,8 +53,12 @@ export class Fleet {
       startConnectionBalancer([]),
     ];
     const fleet = new Fleet(options, redis, await fresh, await kept, await perConnection);
-    await Promise.all(Array.from({ length: pods }, () => fleet.add()));
-    return fleet;
+    // Each has to have started or failed before anything ends: one that is still starting would be left over.
+    const added = await Promise.allSettled(Array.from({ length: pods }, () => fleet.add()));
+    const failed = added.find((result) => result.status === 'rejected');
+    if (failed === undefined) return fleet;
+    await fleet.dispose().catch(() => undefined);
+    throw failed.reason;
   }
 
   /** Ready pods, and those that the balancer does not yet know to be leaving. */
@@ -89,9 +94,9 @@ export class Fleet {
   async dispose(): Promise<void> {
     clearInterval(this.#timer);
     const results = await Promise.allSettled([...this.#all].map((pod) => pod.dispose()));
-    await Promise.all([this.fresh.close(), this.kept.close(), this.perConnection.close()]);
     this.#client.disconnect();
-    await this.redis.stop();
+    const rest = [this.fresh.close(), this.kept.close(), this.perConnection.close(), this.redis.stop()];
+    results.push(...(await Promise.allSettled(rest)));
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
   }

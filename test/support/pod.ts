@@ -65,18 +65,20 @@ const READY_WITHIN_MS = 90_000;
 const STOP_WITHIN_MS = 40_000;
 const GONE_WITHIN_MS = 3_000;
 
-/** @returns once the admin port says that the pod is ready */
+/** @returns once the admin port says that the pod is ready @throws Error as soon as it has ended instead */
 export async function startPod(options: PodOptions): Promise<Pod> {
   const pod = await launchPod(options);
   try {
-    await waitFor(
+    const ready = await waitFor(
       () => `pod ${pod.host} to be ready; its log:\n${tail(pod)}`,
       async () => {
-        if (!isAlive(pod.pid)) throw new Error(`the pod ended: ${JSON.stringify(await pod.exited)}`);
+        // No error: that would be tried again up to the deadline.
+        if (!isAlive(pod.pid)) return 'ended';
         return (await fetch(pod.adminUrl('/readyz'))).status === 200 && pod.workers().length > 0;
       },
       READY_WITHIN_MS,
     );
+    if (ready === 'ended') throw new Error(`pod ${pod.host} ended: ${JSON.stringify(await pod.exited)}; its log:\n${tail(pod)}`);
     return pod;
   } catch (error) {
     await pod.dispose().catch(() => undefined);

@@ -61,8 +61,13 @@ export class SteadyClient {
   static async start(name: string, connect: ConnectOfficialClient, url: string, options: SteadyOptions): Promise<SteadyClient> {
     const steady = new SteadyClient(name, options);
     steady.#client = await connect(url, (heard) => steady.#hear(heard));
-    await steady.#client.setLogLevel();
-    await steady.#client.subscribe(options.watched);
+    try {
+      await steady.#client.setLogLevel();
+      await steady.#client.subscribe(options.watched);
+    } catch (error) {
+      await steady.#client.close().catch(() => undefined);
+      throw error;
+    }
     const { longMs } = options;
     steady.#run((n) => steady.#callShort(n));
     let turn = 0;

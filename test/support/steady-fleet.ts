@@ -29,6 +29,11 @@ export interface SteadyFleetOptions {
   readonly balancers: 'each' | 'one';
 }
 
+async function release(backend: RecordingBackend, dir: string): Promise<void> {
+  rmSync(dir, { recursive: true, force: true });
+  await backend.close();
+}
+
 export class SteadyFleet {
   /** In their order; none before the first. */
   readonly #phases: string[] = [];
@@ -55,7 +60,10 @@ export class SteadyFleet {
       limits,
       log: { level: 'warn', format: 'json' },
     };
-    const fleet = await Fleet.start({ config, workers: 2 }, 2);
+    const fleet = await Fleet.start({ config, workers: 2 }, 2).catch(async (error: unknown) => {
+      await release(backend, dir);
+      throw error;
+    });
     const steady = new SteadyFleet(backend, fleet, dir);
     try {
       const places = Object.entries({ 'per request': fleet.fresh.origin, 'per connection': fleet.perConnection.origin });
@@ -203,10 +211,15 @@ export class SteadyFleet {
 
   async dispose(): Promise<void> {
     clearInterval(this.#numbering);
-    await Promise.all(this.clients.map((client) => client.stop()));
-    await this.fleet.dispose();
-    await this.backend.close();
-    rmSync(this.dir, { recursive: true, force: true });
+    try {
+      await Promise.all(this.clients.map((client) => client.stop()));
+    } finally {
+      try {
+        await this.fleet.dispose();
+      } finally {
+        await release(this.backend, this.dir);
+      }
+    }
   }
 
   #begun(nonce: string): number {
