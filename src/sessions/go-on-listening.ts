@@ -23,6 +23,8 @@ export function goOnListening(session: Session, last: EventId | undefined): GoOn
   const isOurs = last.epoch === epoch;
   const after = isOurs ? last.seq : standalone.findMarks(last.marks ?? '');
   if (after !== undefined && standalone.holdsAfter(after)) return { after, from: fromMarks(session, marks, false) };
+  // What the ring still holds is certain; whether the backends have a log at all is not: some give ids and keep none.
+  if (isOurs && standalone.holdsEvents) return { after: last.seq, from: NOWHERE };
   const isInForce = ({ backend, generation }: BackendMark) => session.generationOf(backend) === generation;
   const known = [...marks.values()].filter(isInForce);
   if (known.length === 0) return isOurs ? { after: last.seq, from: NOWHERE } : { hasGap: true, from: NOWHERE };

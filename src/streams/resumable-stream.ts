@@ -127,6 +127,10 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
     return reader.waitingBytes > maxBytes * NEAR_BOUND || this.lastSeq - reader.position > maxEvents * NEAR_BOUND;
   }
 
+  get holdsEvents(): boolean {
+    return this.#events.length > 0;
+  }
+
   /** Whether nothing is missing for who has got everything up to that one. */
   holdsAfter(seq: number): boolean {
     return seq + 1 >= this.#firstSeq;

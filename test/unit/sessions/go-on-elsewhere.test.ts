@@ -88,7 +88,7 @@ function make() {
     session.streams.mark(backend, generation, eventId);
     session.streams.tell(text, clock.monotonicMs());
   };
-  return { session, one, two, call, standalone, tell };
+  return { session, one, two, call, standalone, tell, get };
 }
 
 const exchangeOf = (): Exchange => ({ answer: new RecordingAnswer(), onAbort: () => undefined }) as unknown as Exchange;
@@ -338,6 +338,21 @@ describe('the standalone stream of an earlier owner', () => {
     tell('one', 1, 'a1', '{"n":1}');
     tell('one', 1, 'a2', '{"n":2}');
     expect(older.answer.events).toEqual(['{"n":1}', '{"n":2}']);
+  });
+
+  test('is told with a gap to who comes from before what this owner still holds: whether the backend has a log is not certain', () => {
+    const { one, standalone, tell, get } = make();
+    const slow = standalone(ONE + TWO);
+    const early = slow.answer.text.match(/id: (\S+)/)?.[1] as string;
+    for (let n = 0; n < 1500; n++) tell('one', 1, `g${n}`, `{"n":${n}}`);
+    const asked = one.listening.filter((from) => from?.again).length;
+    const back = get(early);
+    expect(hasGap(back)).toBe(true);
+    expect(back.answer.events.at(-1)).toBe('{"n":1499}');
+    expect(back.answer.events.length).toBeGreaterThan(900);
+    expect(one.listening.filter((from) => from?.again)).toHaveLength(asked);
+    tell('one', 1, 'later', '{"n":"later"}');
+    expect(back.answer.events.at(-1)).toBe('{"n":"later"}');
   });
 
   test('stays as it is for a reader that has left before it could begin', async () => {
