@@ -101,6 +101,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const failed = (await Promise.allSettled(starts)).find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
     pods.sort((a, b) => a.host.localeCompare(b.host));
+    // A pod is ready with its first worker: a test that kills that one would meet a pod without a listener.
+    await whenAllServe({ pods });
     balancer = await startBalancer(pods, options.order === undefined ? {} : { order: options.order });
   } catch (error) {
     await dispose().catch(() => undefined);
