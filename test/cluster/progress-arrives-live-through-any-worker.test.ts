@@ -45,7 +45,7 @@ test('a raw client of every worker gets each progress event before the next one 
       expect(JSON.parse(messages()[step - 1]?.data ?? '')).toEqual({
         jsonrpc: '2.0',
         method: 'notifications/progress',
-        params: { progressToken: 'token-1', progress: step, total: STEPS },
+        params: { progressToken: 'token-1', progress: step, total: STEPS, message: `by-${pid}` },
       });
       held.step();
     }
