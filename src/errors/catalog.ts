@@ -153,7 +153,7 @@ const entries = {
     'client',
     'never',
     'Request cancelled',
-    'Nothing: its caller took it back with notifications/cancelled, and takes no event stream that could end without an answer.',
+    'Nothing: its caller took it back with notifications/cancelled, and waits for JSON (alone, or the array of a batch), which cannot end without an answer.',
   ],
   BACKEND_UNAVAILABLE: [200, -32010, 'backend', 'safe', 'Backend unavailable', 'Look at the reason; the call was not executed.'],
   BACKEND_TIMEOUT: [
