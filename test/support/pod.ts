@@ -173,8 +173,21 @@ function completeConfig(config: PodConfig, host: string, port: number, adminPort
 
 const CONNECT_ATTEMPTS = 64;
 
-/** The primary deals connections out in turn: some attempts reach every worker that accepts. */
-async function connectTo(pod: Pod, worker: number): Promise<Socket> {
+/** By pod: the attempt that is under way. */
+const connecting = new WeakMap<Pod, Promise<unknown>>();
+
+/**
+ * The primary deals connections out in turn: some attempts reach every worker that accepts. One caller at a time: two that want
+ * different workers and try in step would each be dealt the other's for ever.
+ */
+function connectTo(pod: Pod, worker: number): Promise<Socket> {
+  const mine = () => attemptToConnect(pod, worker);
+  const turn = (connecting.get(pod) ?? Promise.resolve()).then(mine, mine);
+  connecting.set(pod, turn);
+  return turn;
+}
+
+async function attemptToConnect(pod: Pod, worker: number): Promise<Socket> {
   for (let attempt = 0; attempt < CONNECT_ATTEMPTS; attempt += 1) {
     const socket = connect({ host: pod.host, port: pod.port });
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
