@@ -8,9 +8,13 @@ import { type RecordingBackend, startRecordingBackend } from '../support/recordi
 
 let backend: RecordingBackend;
 let pod: Pod;
+const sockets = new Set<Socket>();
+const silent = createServer((socket) => void sockets.add(socket));
 
 beforeAll(async () => {
   backend = await startRecordingBackend();
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
   const fixture = join(__dirname, '../support/fixtures/stdio-backend.mjs');
   pod = await startPod({
     config: {
@@ -19,6 +23,8 @@ beforeAll(async () => {
         down: { type: 'http', url: `http://127.0.0.1:${await freePort()}/mcp` },
         missing: { command: 'no-such-command-anywhere' },
         failing: { command: process.execPath, args: [fixture, '--fail'] },
+        silent: { type: 'http', url: `http://127.0.0.1:${port}/mcp`, timeout: '500ms' },
+        impatient: { type: 'http', url: backend.url, timeout: '500ms' },
       },
     },
   });
@@ -26,6 +32,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await pod?.dispose();
   await backend?.close();
+  for (const socket of sockets) socket.destroy();
+  await new Promise<void>((resolve) => silent.close(() => resolve()));
 });
 
 test('the gateway is ready, and the good backend answers', async () => {
@@ -34,12 +42,23 @@ test('the gateway is ready, and the good backend answers', async () => {
   expect(responseOf(answer)).toMatchObject({ id: 1, result: { content: [{ text: 'n:x' }] } });
 });
 
+// Before anything else has asked it: known to be down, it would be asked no more.
+test('a backend that accepts and says nothing is unavailable: the call did not run', async () => {
+  const path = '/servers/silent/mcp';
+  const sessionId = await openSession(pod.origin, path);
+  const answer = await sendRaw(pod.origin, toolCall(path, sessionId, 'echo', {}, 'mine'));
+  expect(responseOf(answer)).toMatchObject({
+    id: 'mine',
+    error: { code: -32010, data: { backend: 'silent', reason: expect.stringMatching(/time/) } },
+  });
+});
+
 test('all backends together list the tools of those that live', async () => {
   const sessionId = await openSession(pod.origin, '/mcp');
   const { result } = responseOf(await sendRaw(pod.origin, rpc('/mcp', sessionId, 'tools/list'))) as unknown as {
     result: { tools: Array<{ name: string }> };
   };
-  expect(result.tools.map(({ name }) => name)).toEqual(expect.arrayContaining(['echo', 'counter']));
+  expect(result.tools.map(({ name }) => name)).toEqual(expect.arrayContaining(['recorder__echo', 'impatient__echo']));
 });
 
 test.each(['down', 'missing', 'failing'])('a call to the broken backend %s is a JSON-RPC error that names it', async (name) => {
@@ -61,42 +80,16 @@ test.each(['down', 'missing', 'failing'])('a call to the broken backend %s is a 
   expect(told.body).not.toMatch(/\bat .*\.js:\d+/);
 });
 
-test('a backend that accepts and says nothing is unavailable: the call did not run', async () => {
-  const sockets = new Set<Socket>();
-  const silent = createServer((socket) => void sockets.add(socket));
-  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
-  const { port } = silent.address() as AddressInfo;
-  const url = `http://127.0.0.1:${port}/mcp`;
-  const quiet = await startPod({ config: { mcpServers: { silent: { type: 'http', url, timeout: '500ms' } } } });
-  try {
-    const path = '/servers/silent/mcp';
-    const sessionId = await openSession(quiet.origin, path);
-    const answer = await sendRaw(quiet.origin, toolCall(path, sessionId, 'echo', {}, 'mine'));
-    expect(responseOf(answer)).toMatchObject({
-      id: 'mine',
-      error: { code: -32010, data: { backend: 'silent', reason: expect.stringMatching(/time/) } },
-    });
-  } finally {
-    await quiet.dispose();
-    for (const socket of sockets) socket.destroy();
-    await new Promise<void>((resolve) => silent.close(() => resolve()));
-  }
-});
-
 test('a call that the backend does not answer in time is a time-out', async () => {
-  const impatient = await startPod({
-    config: { mcpServers: { recorder: { type: 'http', url: backend.url, timeout: '500ms' } } },
-  });
   const hung = backend.hang(({ rpcMethod, params }) => rpcMethod === 'tools/call' && JSON.stringify(params).includes('never'));
   try {
-    const path = '/servers/recorder/mcp';
-    const sessionId = await openSession(impatient.origin, path);
-    const answer = await sendRaw(impatient.origin, toolCall(path, sessionId, 'echo', { nonce: 'never' }, 'mine'));
-    expect(responseOf(answer)).toMatchObject({ id: 'mine', error: { code: -32011, data: { backend: 'recorder' } } });
-    const next = await sendRaw(impatient.origin, toolCall(path, sessionId, 'echo', { nonce: 'next', text: 'x' }));
+    const path = '/servers/impatient/mcp';
+    const sessionId = await openSession(pod.origin, path);
+    const answer = await sendRaw(pod.origin, toolCall(path, sessionId, 'echo', { nonce: 'never' }, 'mine'));
+    expect(responseOf(answer)).toMatchObject({ id: 'mine', error: { code: -32011, data: { backend: 'impatient' } } });
+    const next = await sendRaw(pod.origin, toolCall(path, sessionId, 'echo', { nonce: 'next', text: 'x' }));
     expect(responseOf(next)).toMatchObject({ result: { content: [{ text: 'next:x' }] } });
   } finally {
     hung.release();
-    await impatient.dispose();
   }
 });

@@ -11,13 +11,13 @@ const ACCEPTED_WITHIN_MS = 500;
 let backend: RecordingBackend;
 let cluster: Cluster;
 
-beforeEach(async () => {
+beforeAll(async () => {
   backend = await startRecordingBackend();
   cluster = await startCluster({
     config: { mcpServers: { recorder: { type: 'http', url: backend.url, headers: { authorization: 'Bearer backend-token' } } } },
   });
 });
-afterEach(async () => {
+afterAll(async () => {
   await cluster?.dispose();
   await backend?.close();
 });
@@ -65,25 +65,27 @@ test('a backend that hangs delays no DELETE and gets its own later', async () =>
   // The first forwarded request of this pair opens its connection; the time of the DELETE is to be measured, not that.
   await other.pod.sendTo(other.pid, rpc(PATH, sessionId, 'ping'));
 
+  const deletesBefore = backend.requestsOf('DELETE').length;
   const hung = backend.hang(({ method }) => method === 'DELETE');
   const socket = await other.pod.connectTo(other.pid);
   const startedAt = performance.now();
   expect((await sendRaw(other.pod.origin, deletion(sessionId), socket)).status).toBe(202);
   expect(performance.now() - startedAt).toBeLessThan(ACCEPTED_WITHIN_MS);
 
-  await waitFor('the DELETE to reach the backend', () => backend.requestsOf('DELETE').length === 1);
-  expect(backend.requestsOf('DELETE')[0]?.sessionId).toBe(backend.issued[0]);
+  await waitFor('the DELETE to reach the backend', () => backend.requestsOf('DELETE').length === deletesBefore + 1);
+  expect(backend.requestsOf('DELETE').at(-1)?.sessionId).toBe(backend.issued.at(-1));
   hung.release();
 });
 
 test('a call in flight gets the unknown-session answer when its session is deleted', async () => {
   const sessionId = await openUsedSession();
+  const callsBefore = backend.requestsOf('POST', 'tools/call').length;
   const hung = backend.hang(({ rpcMethod }) => rpcMethod === 'tools/call');
   const [first] = cluster.workers();
   if (first === undefined) throw new Error('no worker');
   const call = toolCall(PATH, sessionId, 'echo', { nonce: 'in-flight' }, 'open-call');
   const answer = first.pod.sendTo(first.pid, { ...call, headers: { ...call.headers, accept: 'application/json' } });
-  await waitFor('the call to reach the backend', () => backend.requestsOf('POST', 'tools/call').length === 2);
+  await waitFor('the call to reach the backend', () => backend.requestsOf('POST', 'tools/call').length === callsBefore + 1);
 
   const last = cluster.workers().at(-1);
   expect((await last?.pod.sendTo(last.pid, deletion(sessionId)))?.status).toBe(202);

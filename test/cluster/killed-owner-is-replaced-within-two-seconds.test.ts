@@ -1,6 +1,6 @@
 // S9, S10: kill -9 of the owner. The next request on the same session id is served by another worker, from the same backend
 // session; fifty at once see one take-over.
-import { type Cluster, startCluster } from '../support/cluster.js';
+import { type Cluster, startCluster, whenAllServe } from '../support/cluster.js';
 import { isAlive } from '../support/processes.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient } from '../support/sdk-client.js';
@@ -11,14 +11,15 @@ const WITHIN_MS = 2000;
 let backend: RecordingBackend;
 let cluster: Cluster;
 
-beforeEach(async () => {
+beforeAll(async () => {
   backend = await startRecordingBackend();
   cluster = await startCluster({ config: { mcpServers: { recorder: { type: 'http', url: backend.url } } } });
 });
-afterEach(async () => {
+afterAll(async () => {
   await cluster?.dispose();
   await backend?.close();
 });
+beforeEach(() => whenAllServe(cluster));
 
 /** Race: a call that still finds the connection to the dying owner open has an unknown outcome (-32012); so it is dead first. */
 async function kill(pid: number): Promise<void> {
@@ -27,6 +28,7 @@ async function kill(pid: number): Promise<void> {
 }
 
 test('the next call after kill -9 of the owner is answered in under 2 s from the same backend session', async () => {
+  const issuedBefore = backend.issued.length;
   const session = await connectSdkClient(cluster.url('/servers/recorder/mcp'));
   expect(await session.callText('counter', { nonce: 'before' })).toBe('1');
   const before = await cluster.ownerOf(session.sessionId);
@@ -39,12 +41,13 @@ test('the next call after kill -9 of the owner is answered in under 2 s from the
   const after = await cluster.ownerOf(session.sessionId);
   expect(after.worker).not.toBe(before.worker);
   expect(after.epoch).toBe(before.epoch + 1);
-  expect(backend.issued).toHaveLength(1);
+  expect(backend.issued).toHaveLength(issuedBefore + 1);
   expect(backend.calls.map(({ nonce }) => nonce)).toEqual(['before', 'after']);
   await session.close();
 });
 
 test('of 50 requests at once for the orphaned session all are answered after exactly one take-over', async () => {
+  const issuedBefore = backend.issued.length;
   const session = await connectSdkClient(cluster.url('/servers/recorder/mcp'));
   await session.callText('counter', { nonce: 'first' });
   const before = await cluster.ownerOf(session.sessionId);
@@ -54,7 +57,7 @@ test('of 50 requests at once for the orphaned session all are answered after exa
 
   expect(texts).toEqual(Array.from({ length: 50 }, (_, i) => `n-${i}:x`));
   expect((await cluster.ownerOf(session.sessionId)).epoch).toBe(before.epoch + 1);
-  expect(backend.issued).toHaveLength(1);
+  expect(backend.issued).toHaveLength(issuedBefore + 1);
   expect(new Set(backend.calls.map(({ nonce }) => nonce)).size).toBe(backend.calls.length);
   await session.close();
 });

@@ -3,31 +3,32 @@ import { type Cluster, startCluster } from '../support/cluster.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient } from '../support/sdk-client.js';
 
-describe.each([404, 400, 'text'] as const)('a backend that answers %s for a session it forgot', (lostSession) => {
-  let backend: RecordingBackend;
-  let cluster: Cluster;
+const ANSWERS = [404, 400, 'text'] as const;
 
-  beforeAll(async () => {
-    backend = await startRecordingBackend({ lostSession });
-    cluster = await startCluster({ config: { mcpServers: { recorder: { type: 'http', url: backend.url } } } });
-  });
-  afterAll(async () => {
-    await cluster?.dispose();
-    await backend?.close();
-  });
+const backends = new Map<(typeof ANSWERS)[number], RecordingBackend>();
+let cluster: Cluster;
 
-  test('costs the client nothing but its state, and runs each call once', async () => {
-    const session = await connectSdkClient(cluster.url('/servers/recorder/mcp'));
-    expect(await session.callText('counter', { nonce: 'a' })).toBe('1');
-    backend.forgetSessions();
+beforeAll(async () => {
+  for (const lostSession of ANSWERS) backends.set(lostSession, await startRecordingBackend({ lostSession }));
+  const entries = [...backends].map(([name, { url }]) => [`answers-${name}`, { type: 'http', url }]);
+  cluster = await startCluster({ config: { mcpServers: Object.fromEntries(entries) } });
+});
+afterAll(async () => {
+  await cluster?.dispose();
+  for (const backend of backends.values()) await backend.close();
+});
 
-    const texts = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => session.callText('echo', { nonce: `n-${i}`, text: 'x' })),
-    );
-    expect(texts).toEqual(Array.from({ length: 20 }, (_, i) => `n-${i}:x`));
-    expect(await session.callText('counter', { nonce: 'b' })).toBe('1');
-    expect(backend.issued).toHaveLength(2);
-    expect(new Set(backend.calls.map(({ nonce }) => nonce)).size).toBe(backend.calls.length);
-    await session.end();
-  });
+test.each(ANSWERS)('a backend that answers %s for a session it forgot costs the client nothing but its state', async (name) => {
+  const backend = backends.get(name) as RecordingBackend;
+  const session = await connectSdkClient(cluster.url(`/servers/answers-${name}/mcp`));
+  expect(await session.callText('counter', { nonce: 'a' })).toBe('1');
+  backend.forgetSessions();
+
+  const texts = await Promise.all(Array.from({ length: 20 }, (_, i) => session.callText('echo', { nonce: `n-${i}`, text: 'x' })));
+  expect(texts).toEqual(Array.from({ length: 20 }, (_, i) => `n-${i}:x`));
+  expect(await session.callText('counter', { nonce: 'b' })).toBe('1');
+  expect(backend.issued).toHaveLength(2);
+  // Each call ran once.
+  expect(new Set(backend.calls.map(({ nonce }) => nonce)).size).toBe(backend.calls.length);
+  await session.end();
 });

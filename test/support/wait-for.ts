@@ -1,9 +1,12 @@
 // Waits for a condition instead of sleeping; the message must name what was awaited (session, owner, epoch, phase).
 
 const POLL_MS = 10;
+const SLOWEST_POLL_MS = 100;
+/** Of the time waited so far: a wait ends that much late at most, and looks on while processes start take little from them. */
+const POLL_SHARE = 0.05;
 
 /**
- * Polls `probe` until it returns something other than undefined/false, and returns that.
+ * Polls `probe` until it returns something other than undefined/false, and returns that. The longer it waits, the rarer it looks.
  * @throws Error with `what()` (evaluated at the deadline) and the last error of the probe
  */
 export async function waitFor<T>(
@@ -11,7 +14,8 @@ export async function waitFor<T>(
   probe: () => T | undefined | false | Promise<T | undefined | false>,
   withinMs = 5000,
 ): Promise<T> {
-  const deadline = performance.now() + withinMs;
+  const begun = performance.now();
+  const deadline = begun + withinMs;
   let last: unknown;
   for (;;) {
     try {
@@ -24,7 +28,8 @@ export async function waitFor<T>(
       const text = typeof what === 'function' ? what() : what;
       throw new Error(`waited ${withinMs} ms for: ${text}${last ? `; last error: ${String(last)}` : ''}`);
     }
-    await new Promise<void>((wake) => setTimeout(wake, POLL_MS));
+    const pauseMs = Math.min(SLOWEST_POLL_MS, Math.max(POLL_MS, (performance.now() - begun) * POLL_SHARE));
+    await new Promise<void>((wake) => setTimeout(wake, pauseMs));
   }
 }
 
