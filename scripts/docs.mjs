@@ -68,18 +68,17 @@ const INTRO = `# Configuration
 <!-- Made by \`npm run docs\` from src/config/schema.ts: change it there. -->
 
 \`berth serve\` reads \`berth.yaml\`, \`berth.yml\` or \`berth.json\` (comments and trailing commas allowed) in its directory, or the file that
-\`--config\` names. \`berth check [FILE]\` tells what it understood and prints what is in effect, without secrets.
+\`--config\` names: YAML, \`.json\` or \`.toml\`. \`berth check [FILE]\` tells what it understood and prints what is in effect, without secrets.
 
 - **Order**: flag, else environment, else file, else default.
 - **Environment**: every option below names its variable; \`__\` goes one level down. Lists are separated by commas. An empty variable
-  counts as unset, an unknown one that begins with \`BERTH_\` is an error (except those that Kubernetes makes for a Service). For a secret
-  \`<VARIABLE>_FILE\` may name a file that holds it.
-- **References** in texts of the file: \`\${VAR}\`, \`\${VAR:-default}\`, \`\${env:VAR}\`. They are replaced after parsing; a variable that is
-  not set is an error. \`$\${\` stands for the characters \`\${\` themselves.
+  counts as unset, an unknown one that begins with \`BERTH_\` is an error (except those that Kubernetes makes for a Service, \`BERTH_TOKEN\`,
+  which clients use, and \`BERTH_INPUT_*\`, [inputs](pasting.md#inputs)). For a secret \`<VARIABLE>_FILE\` may name a file that holds it.
+- **References** in texts of the file: \`\${VAR}\`, \`\${VAR:-default}\`, \`\${env:VAR}\`, and [those of clients](pasting.md#references). They are
+  replaced after parsing; a variable that is not set is an error. \`$\${\` stands for the characters \`\${\` themselves.
 - **Durations** are written \`500ms\`, \`5s\`, \`2m\`, \`2h\`; **sizes** \`512B\`, \`64KiB\`, \`4MiB\`. A bare number is an error.
-- **Unknown keys** are errors with a suggestion. Files of MCP clients can be pasted: \`mcpServers\` (Claude, Cursor, Windsurf, Cline …) and
-  VS Code's \`servers\`. What those clients keep besides (\`autoApprove\`, \`inputs\`, numeric \`timeout\` …) is told and ignored;
-  \`disabled: true\` is honoured.
+- **Unknown keys** are errors with a suggestion. Files of MCP clients (Claude, Cursor, Windsurf, Cline, VS Code, Codex) are read as they
+  are: what is honoured, what is ignored and how \`inputs\` are given is in [pasting.md](pasting.md).
 - **Names** of backends and virtual servers are letters, digits, \`_\` and \`-\`, begin with a letter or digit and have 32 characters at most;
   other characters become \`-\`, with a warning.
 - **Reload**: on SIGHUP, and when the file has changed (looked at every 2 s, through links as Kubernetes makes them for a ConfigMap), it is

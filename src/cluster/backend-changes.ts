@@ -22,6 +22,7 @@ const SETTINGS = new Set([
   'onStateLoss',
   'lostSessionPattern',
   'keepAlive',
+  'tools',
 ]);
 
 export function compareBackends(before: Config, after: Config): BackendChanges {

@@ -44,6 +44,14 @@ const RETRY_MS = 30_000;
 /** Only the log waits for it. */
 const APPLY_MS = 5000;
 
+/** A configuration that all could prepare. */
+interface Prepared {
+  readonly applied: readonly string[];
+  readonly taking: readonly ReloadingWorker[];
+  /** Shown nowhere. */
+  readonly secrets: readonly string[];
+}
+
 interface Round {
   readonly kind: Answer['kind'];
   readonly waiting: Set<ReloadingWorker>;
@@ -139,11 +147,11 @@ export class ConfigReload {
       log.error({ cause, file, reasons: failures }, 'the changed configuration was applied by no worker, since not all could');
       return 'failed';
     }
-    await this.#putInForce(cause, config, applied, taking);
+    await this.#putInForce(cause, config, { applied, taking, secrets: loaded.secrets });
     return 'applied';
   }
 
-  async #putInForce(cause: ReloadCause, config: Config, applied: readonly string[], taking: readonly ReloadingWorker[]) {
+  async #putInForce(cause: ReloadCause, config: Config, { applied, taking, secrets }: Prepared) {
     const { log, workers } = this.#parts;
     const before = this.#config;
     // From here on a worker that is forked starts with it.
@@ -159,7 +167,7 @@ export class ConfigReload {
     }
     const late = await this.#ask('applied', taking, { kind: 'apply', revision }, APPLY_MS);
     const changes = compareBackends(before, config);
-    const shown = redactConfig(config).mcpServers;
+    const shown = redactConfig(config, secrets).mcpServers;
     for (const name of [...changes.added, ...changes.changed]) {
       const backend = shown[name];
       const place =

@@ -1,94 +1,110 @@
 // Files of MCP clients pasted as they are: `mcpServers` (Claude, Cursor, Windsurf, Cline, Gemini), `servers` with commands
-// (VS Code). What is ours to understand becomes our form; what those clients are known to write besides is told and left out.
+// (VS Code), `mcp_servers` (Codex). What is ours to understand becomes our form; what those clients are known to write besides is told and left out.
 import { adaptBackend } from './client-backend.js';
+import { type Block, readClientFile } from './client-file.js';
+import { type Input, readInputs } from './client-inputs.js';
+import type { Environment } from './environment.js';
 import { type Findings, isRecord, type Path } from './problems.js';
 import { nearest, nearestKey } from './suggest.js';
-
-/** Top-level blocks that clients write beside their servers. */
-const FOREIGN_BLOCKS = new Set([
-  'inputs',
-  'globalShortcut',
-  'preferences',
-  'isUsingBuiltInNodeForMcp',
-  'userThemeMode',
-  'theme',
-  'scale',
-  'locale',
-  'developer',
-  'selectedAuthType',
-  'mcpServersDisabled',
-  'sandbox',
-]);
 
 export interface Adapted {
   readonly value: Record<string, unknown>;
   /** Where something stood in the file before it was renamed or moved. */
   readonly originOf: (path: Path) => Path;
+  readonly inputs: ReadonlyMap<string, Input>;
+  /** Which client writes a backend like this, by its id; none for our own form and for what many write. */
+  readonly clients: ReadonlyMap<string, string>;
+}
+
+export interface AdaptContext extends Findings {
+  /** Path of the file, for what its name tells. */
+  readonly file: string | undefined;
+  readonly env: Environment;
 }
 
 interface Named {
   readonly id: string;
   readonly origin: Path;
   readonly entry: Record<string, unknown>;
+  readonly moved?: ReadonlyMap<string, Path>;
+  readonly client?: string | undefined;
 }
 
 /** Brings a parsed file into our form. Entries that are no objects stay for the schema to refuse. */
-export function adaptFile(root: Readonly<Record<string, unknown>>, findings: Findings): Adapted {
-  const { problems, warnings, placeOf } = findings;
-  const value: Record<string, unknown> = {};
-  for (const [key, block] of Object.entries(root)) {
-    if (key === '$schema') continue;
-    if (FOREIGN_BLOCKS.has(key)) warnings.push(`${placeOf([key])}: belongs to another program; ignored`);
-    else value[key] = block;
-  }
-  // A key whose lines are all commented out.
-  for (const key of ['mcpServers', 'servers']) if (value[key] === null) delete value[key];
-  if (!isRecordOrAbsent(value.mcpServers) || !isRecordOrAbsent(value.servers)) return { value, originOf: (path) => path };
+export function adaptFile(root: Readonly<Record<string, unknown>>, context: AdaptContext): Adapted {
+  const file = readClientFile(root, context.file, context);
+  const inputs = readInputs(file.inputs.value, file.inputs.path, context);
+  const { value } = file;
+  if (file.isBroken) return { value, originOf: (path) => path, inputs, clients: new Map() };
 
-  const backendEntries: Named[] = [];
-  const virtualEntries: Named[] = [];
-  const disabled = new Set<string>();
-  for (const block of ['mcpServers', 'servers'] as const) {
-    for (const [name, entry] of Object.entries(value[block] ?? {})) {
-      const origin = [block, name];
-      const id = idOf(name, origin, findings);
-      if (id === undefined) continue;
-      if (!isRecord(entry)) {
-        problems.push({ where: placeOf(origin), message: 'expected an object', remedy: ENTRY_REMEDY[block] });
-      } else if (block === 'servers' && !isBackend(entry)) {
-        virtualEntries.push({ id, origin, entry });
-      } else if (block === 'mcpServers' && 'backends' in entry && !isBackend(entry)) {
-        problems.push({
-          where: placeOf(origin),
-          message: 'an entry with "backends" is a virtual server',
-          remedy: 'Move it to "servers".',
-        });
-      } else {
-        const adapted = adaptBackend(entry, origin, findings);
-        if (adapted === 'disabled') disabled.add(id).add(name);
-        else if (adapted) backendEntries.push({ id, origin, entry: adapted });
-        // Refused for a reason of its own: who refers to it is not wrong too.
-        else backendEntries.push({ id, origin, entry: {} });
-      }
-    }
-  }
-  refuseDoubles([...backendEntries, ...virtualEntries], findings);
-  const names = new Map(backendEntries.flatMap(({ id, origin }) => [[id, id] as const, [String(origin[1]), id] as const]));
-  const virtual = virtualEntries.flatMap((server) => resolveBackends(server, names, disabled, findings) ?? []);
+  const found: Found = { backends: [], virtual: [], disabled: new Set() };
+  for (const block of file.blocks) readBlock(block, file.client, found, context);
+  const { backends, virtual, disabled } = found;
+  refuseDoubles([...backends, ...virtual], context);
+  const names = new Map(backends.flatMap(({ id, origin }) => [[id, id] as const, [String(origin.at(-1)), id] as const]));
+  const resolved = virtual.flatMap((server) => resolveBackends(server, names, disabled, context) ?? []);
   value.mcpServers = Object.fromEntries(
-    backendEntries.filter(({ entry }) => Object.keys(entry).length).map(({ id, entry }) => [id, entry]),
+    backends.filter(({ entry }) => Object.keys(entry).length).map(({ id, entry }) => [id, entry]),
   );
-  value.servers = Object.fromEntries(virtual.map(({ id, entry }) => [id, entry]));
-
-  const origins = { mcpServers: backendEntries, servers: virtualEntries };
+  value.servers = Object.fromEntries(resolved.map(({ id, entry }) => [id, entry]));
   return {
     value,
-    originOf: (path) => {
-      const [block, id, ...rest] = path;
-      if (block !== 'mcpServers' && block !== 'servers') return path;
-      const named = origins[block].find((entry) => entry.id === id);
-      return named ? [...named.origin, ...rest] : path;
-    },
+    originOf: originIn({ mcpServers: backends, servers: virtual }),
+    inputs,
+    clients: new Map(backends.flatMap(({ id, client }) => (client === undefined ? [] : [[id, client] as const]))),
+  };
+}
+
+interface Found {
+  readonly backends: Named[];
+  readonly virtual: Named[];
+  /** Names and ids. */
+  readonly disabled: Set<string>;
+}
+
+function readBlock(
+  { kind, path, entries, client }: Block,
+  fileClient: string | undefined,
+  found: Found,
+  context: AdaptContext,
+): void {
+  const { problems, placeOf } = context;
+  for (const [name, entry] of Object.entries(entries)) {
+    const origin = [...path, name];
+    const id = idOf(name, origin, context);
+    if (id === undefined) continue;
+    if (!isRecord(entry)) {
+      problems.push({ where: placeOf(origin), message: 'expected an object', remedy: ENTRY_REMEDY[kind] });
+    } else if (kind === 'servers' && !isBackend(entry)) {
+      found.virtual.push({ id, origin, entry });
+    } else if (kind === 'mcpServers' && 'backends' in entry && !isBackend(entry)) {
+      problems.push({
+        where: placeOf(origin),
+        message: 'an entry with "backends" is a virtual server',
+        remedy: 'Move it to "servers".',
+      });
+    } else {
+      const adapted = adaptBackend(entry, origin, { ...context, fileClient });
+      const writer = client ?? ('serverUrl' in entry ? 'Windsurf' : 'httpUrl' in entry ? 'Gemini CLI' : fileClient);
+      if (adapted === 'disabled') found.disabled.add(id).add(name);
+      else if (adapted) found.backends.push({ id, origin, ...adapted, client: writer });
+      // Refused for a reason of its own: who refers to it is not wrong too.
+      else found.backends.push({ id, origin, entry: {} });
+    }
+  }
+}
+
+function originIn(entries: { readonly mcpServers: readonly Named[]; readonly servers: readonly Named[] }): (path: Path) => Path {
+  return (path) => {
+    const [block, id, ...rest] = path;
+    if (block !== 'mcpServers' && block !== 'servers') return path;
+    const named = entries[block].find((entry) => entry.id === id);
+    if (!named) return path;
+    for (let length = rest.length; named.moved && length > 0; length--) {
+      const place = named.moved.get(JSON.stringify(rest.slice(0, length)));
+      if (place) return [...named.origin, ...place, ...rest.slice(length)];
+    }
+    return [...named.origin, ...rest];
   };
 }
 
@@ -111,8 +127,6 @@ const ENTRY_REMEDY = {
   mcpServers: 'Write { command: …, args: [...] } or { url: … }.',
   servers: 'Write { backends: [...] }.',
 } as const;
-
-const isRecordOrAbsent = (value: unknown): value is Record<string, unknown> | undefined => value === undefined || isRecord(value);
 
 const isBackend = (entry: Readonly<Record<string, unknown>>) =>
   ['command', 'url', 'serverUrl', 'httpUrl'].some((key) => key in entry);

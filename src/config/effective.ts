@@ -7,8 +7,8 @@ import type { Config } from './schema.js';
 import { formatDuration, formatSize } from './units.js';
 
 /** YAML of everything that counts, secrets replaced. */
-export function effectiveYaml(config: Config): string {
-  const shown: unknown = redactConfig(config);
+export function effectiveYaml(config: Config, secrets: readonly string[] = []): string {
+  const shown: unknown = redactConfig(config, secrets);
   for (const { path, kind } of listOptions()) {
     if (kind === 'duration') rewrite(shown, path, formatDuration);
     if (kind === 'size') rewrite(shown, path, formatSize);

@@ -19,12 +19,15 @@ export interface InterpolationSource {
   readonly placeOf: (path: Path) => string;
   /** Values that a flag or a variable replaces anyway: what they refer to need not exist. */
   readonly isOverridden: (path: Path) => boolean;
+  /** Further references: the value of what stands between the braces, or undefined if it is none of them. Default: none. */
+  readonly special?: (inner: string, variables: Set<string>, fail: Fail) => string | undefined;
 }
 
 const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g;
 const VARIABLE = /^(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/;
 
-type Fail = (message: string, remedy: string) => string;
+/** Tells what is wrong with a reference; stands for its value. */
+export type Fail = (message: string, remedy: string) => string;
 
 /** Replaces references in every string value; what is wrong with them goes to `problems`. */
 export function interpolate(root: unknown, source: InterpolationSource, problems: Problem[]): Interpolation {
@@ -55,6 +58,8 @@ export function interpolate(root: unknown, source: InterpolationSource, problems
   };
 
   const reference = (whole: string, inner: string, fail: Fail): string => {
+    const special = source.special?.(inner, variables, fail);
+    if (special !== undefined) return special;
     const input = /^(?:input|promptString):(.*)$/.exec(inner);
     if (input) {
       const name = (input[1] as string).replace(/\W/g, '_').toUpperCase() || 'VALUE';

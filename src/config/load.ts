@@ -4,6 +4,8 @@ import { dirname, join, resolve } from 'node:path';
 import { checkAuth, warnOfForwardedKeys } from './auth-keys.js';
 import { credentialWarnings } from './check-credentials.js';
 import { adaptFile } from './client-formats.js';
+import { INPUT_PREFIX, type Input } from './client-inputs.js';
+import { ClientReferences } from './client-references.js';
 import type { Environment } from './environment.js';
 import { interpolate } from './interpolate.js';
 import { listOptions } from './options.js';
@@ -11,6 +13,7 @@ import { type ParsedFile, parseFile } from './parse-file.js';
 import { configError, isRecord, type Path, type Problem, pathText } from './problems.js';
 import type { BackendConfig, Config } from './schema.js';
 import { checkStartable } from './start-checks.js';
+import { nearest } from './suggest.js';
 import { checkVariables, fromText, type Override, readTwins } from './twins.js';
 import { validate } from './validate.js';
 import { resolveWorkers } from './workers.js';
@@ -32,6 +35,10 @@ export interface LoadedConfig {
   readonly warnings: readonly string[];
   /** Absolute; undefined if there was none. */
   readonly file: string | undefined;
+  /** Which client writes a backend as it is written here, by backend; none for our own form and for what many write. */
+  readonly clients: ReadonlyMap<string, string>;
+  /** Values that must not be shown wherever they stand: those of password inputs and of files that the configuration refers to. */
+  readonly secrets: readonly string[];
 }
 
 /** The first of the default files that exists in a directory. */
@@ -59,7 +66,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
       file,
     );
   }
-  const adapted = adaptFile(root, { problems, warnings, placeOf: inFile });
+  const adapted = adaptFile(root, { problems, warnings, placeOf: inFile, file, env: options.env });
 
   const overrides = [...readTwins(options.env, options.cwd, problems), ...readFlags(options.flags ?? {})];
   const sources = new Map(overrides.map(({ path, source }) => [pathText(path), source]));
@@ -70,11 +77,18 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
     }
     return inFile(adapted.originOf(path));
   };
+  const references = new ClientReferences({ inputs: adapted.inputs, file, env: options.env, cwd: options.cwd });
   const filled = interpolate(
     adapted.value,
-    { env: options.env, placeOf, isOverridden: (path) => sources.has(pathText(path)) },
+    {
+      env: options.env,
+      placeOf,
+      isOverridden: (path) => sources.has(pathText(path)),
+      special: (inner, variables, fail) => references.resolve(inner, variables, fail),
+    },
     problems,
   );
+  warnings.push(...references.warnings, ...idleInputs(options.env, filled.variables, adapted.inputs));
   checkVariables(options.env, filled.variables, problems);
 
   const merged = merge(coerce(filled.value, filled.replaced), overrides);
@@ -91,7 +105,21 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   warnings.push(...credentialWarnings(config));
   if (!Object.keys(config.mcpServers).length) warnings.push('mcpServers: there are no backends; clients will find no tools');
   warnings.push(...warnOfForwardedKeys(config));
-  return { config: settle(config, written === undefined, directory), warnings, file };
+  const settled = settle(config, written === undefined, directory);
+  return { config: settled, warnings, file, clients: adapted.clients, secrets: [...references.secrets] };
+}
+
+/** No mistake that should keep the gateway from starting: the backend that used it may have been removed by a reload. */
+function idleInputs(env: Environment, used: ReadonlySet<string>, inputs: ReadonlyMap<string, Input>): string[] {
+  // Without the common beginning, which would make everything look near.
+  const known = [...inputs.values()].map(({ variable }) => variable.slice(INPUT_PREFIX.length));
+  return Object.keys(env)
+    .filter((name) => name.startsWith(INPUT_PREFIX) && !used.has(name))
+    .map((name) => {
+      const bare = name.slice(INPUT_PREFIX.length).replace(/_FILE$/, '');
+      const near = known.includes(bare) ? undefined : nearest(bare, known);
+      return `environment variable ${name}: no \${input:…} uses it${near ? `; did you mean ${INPUT_PREFIX}${near}?` : ''}`;
+    });
 }
 
 function readFlags(flags: Readonly<Record<string, string | undefined>>): Override[] {

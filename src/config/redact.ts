@@ -74,8 +74,11 @@ function redactBackend(backend: BackendConfig): BackendConfig {
     : { ...backend, url: redactUrl(backend.url), headers: hideValues(backend.headers), ...redactOAuth(backend.oauth) };
 }
 
-/** A copy of the same shape that holds no secret. */
-export function redactConfig(config: Config): Config {
+/**
+ * A copy of the same shape that holds no secret.
+ * @param secrets values that are hidden wherever they stand, also as a part of a text
+ */
+export function redactConfig(config: Config, secrets: readonly string[] = []): Config {
   const copy = structuredClone(config);
   for (const { path, doc } of listOptions()) {
     if (!doc.secret) continue;
@@ -89,5 +92,23 @@ export function redactConfig(config: Config): Config {
   // Digests are no secrets, but nothing that anybody needs to see.
   if (copy.auth) copy.auth.keys = copy.auth.keys.map(({ id }) => ({ id, sha256: [HIDDEN] }));
   copy.mcpServers = Object.fromEntries(Object.entries(copy.mcpServers).map(([id, backend]) => [id, redactBackend(backend)]));
-  return copy;
+  return secrets.length ? hideAll(copy, secrets) : copy;
+}
+
+/** In all texts, not in the names of keys. */
+function hideAll<T>(value: T, secrets: readonly string[]): T {
+  if (typeof value === 'string') return hideSecrets(value, secrets) as T;
+  if (Array.isArray(value)) return value.map((item: unknown) => hideAll(item, secrets)) as T;
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, hideAll(inner, secrets)])) as T;
+}
+
+/** Shorter ones stand in everything: they are hidden only where they are the whole text. */
+const SECRET_PART_MIN = 4;
+
+/** The longest first: one secret may be a part of another. */
+export function hideSecrets(text: string, secrets: readonly string[]): string {
+  if (secrets.includes(text)) return hide(text);
+  const parts = secrets.filter((secret) => secret.length >= SECRET_PART_MIN).sort((a, b) => b.length - a.length);
+  return parts.reduce((shown, secret) => shown.replaceAll(secret, HIDDEN), text);
 }

@@ -23,6 +23,21 @@ const timeout = doc(duration('60s', { min: '10ms' }), {
   reason: 'Raise it for tools that work longer.',
 });
 
+const patterns = (fallback: string[]) => z.array(z.string().min(1)).default(fallback);
+
+/** Of a backend: whoever serves it, these are all of its tools. */
+const tools = z
+  .strictObject({
+    include: doc(patterns(['*']), {
+      text: "The only tools of this backend that anybody sees, at whatever endpoint; `*` stands for any characters, `?` for one. Matched against the backend's own names. Lists of clients (`enabled_tools`, `includeTools` …) are read as this.",
+      reason: 'A tool that must not be used at all; for a selection at one endpoint see `servers.<name>.tools`.',
+    }),
+    exclude: doc(patterns([]), {
+      text: 'Tools of this backend that nobody sees; wins over `include`. What is not shown cannot be called. Lists of clients (`disabled_tools`, `excludeTools`, `disabledTools`) are read as this.',
+    }),
+  })
+  .optional();
+
 const stdioBackend = z.strictObject({
   type: doc(z.literal('stdio'), { text: 'A command that speaks MCP on stdin and stdout. May be left out.' }),
   command: doc(z.string().min(1, 'expected a command'), {
@@ -37,6 +52,7 @@ const stdioBackend = z.strictObject({
     text: 'Its working directory, relative to the configuration file. Default: that of the gateway.',
   }),
   timeout,
+  tools,
   onStateLoss: doc(z.enum(['reinitialize', 'fail']).default('fail'), {
     text: 'When the process of a session is gone (it dies with its worker): `fail` ends the session with 404, `reinitialize` starts a new process and goes on.',
     reason: 'Choose `reinitialize` for a server that remembers nothing between calls.',
@@ -68,6 +84,7 @@ const httpBackend = z.strictObject({
   url: doc(url, { text: 'Its endpoint, for example `https://tickets.example/mcp`.' }),
   ...headers,
   timeout,
+  tools,
   onStateLoss: doc(z.enum(['reinitialize', 'fail']).default('reinitialize'), {
     text: 'When it has lost the session: `reinitialize` opens a new one and repeats the request that it refused, `fail` ends the client session with 404.',
     reason: 'Choose `fail` where a new backend session would silently lack what the client built up in the old one.',
@@ -94,6 +111,7 @@ const sseBackend = z.strictObject({
   url: doc(url, { text: 'Where its event stream is, for example `https://tickets.example/sse`.' }),
   ...headers,
   timeout,
+  tools,
   onStateLoss: doc(z.enum(['reinitialize', 'fail']).default('reinitialize'), {
     text: 'When the stream of a session has ended (it ends with its worker too): `reinitialize` opens a new one at the next call, `fail` ends the client session with 404.',
     reason: 'Choose `fail` where a new backend session would silently lack what the client built up in the old one.',
@@ -120,8 +138,6 @@ export const backends = z.record(
   z.string(),
   z.preprocess(withType, z.discriminatedUnion('type', [stdioBackend, httpBackend, sseBackend])),
 );
-
-const patterns = (fallback: string[]) => z.array(z.string().min(1)).default(fallback);
 
 export const virtualServers = z.record(
   z.string(),

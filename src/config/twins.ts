@@ -1,6 +1,7 @@
 // Options from the environment: BERTH_SESSIONS__MAX_PER_PRINCIPAL for sessions.maxPerPrincipal, short names, _FILE variants.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { INPUT_PREFIX } from './client-inputs.js';
 import type { Environment } from './environment.js';
 import { listOptions, type OptionInfo } from './options.js';
 import type { Problem } from './problems.js';
@@ -89,12 +90,15 @@ const SERVICE_LINK =
 const isServiceLink = (name: string, value: string) =>
   SERVICE_LINK.test(name) || (/^BERTH(_[A-Z0-9_]+)?_PORT$/.test(name) && /^(tcp|udp|sctp):\/\//.test(value));
 
+/** What the bridge and the snippets for clients call the key of a caller: whoever uses clients and gateway on one machine has it set. */
+export const CLIENT_KEY_VARIABLE = 'BERTH_TOKEN';
+
 /** Variables that begin with BERTH_ and mean nothing; `referred` are those that the file itself uses. */
 export function checkVariables(env: Environment, referred: ReadonlySet<string>, problems: Problem[]): void {
   const known = [...knownVariables(listOptions()).keys()];
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith('BERTH_') || value === undefined || known.includes(name) || referred.has(name)) continue;
-    if (isServiceLink(name, value)) continue;
+    if (isServiceLink(name, value) || name === CLIENT_KEY_VARIABLE || name.startsWith(INPUT_PREFIX)) continue;
     // Without the common beginning, which would make everything look near.
     const near = nearest(
       name.slice('BERTH_'.length),

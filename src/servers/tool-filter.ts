@@ -10,13 +10,17 @@ export interface ToolFilter {
   readonly include: readonly string[];
   /** Wins over `include`. Default none. */
   readonly exclude: readonly string[];
+  /** By backend: what its own `tools` option leaves of it, at whatever server; matched against its own names alone. */
+  readonly own?: ReadonlyMap<string, OwnFilter>;
 }
+
+export type OwnFilter = Pick<ToolFilter, 'include' | 'exclude'>;
 
 export const ALL_TOOLS: ToolFilter = { include: ['*'], exclude: [] };
 
 /** Nothing is hidden: then no call has to be kept from anything. */
 export function isUnfiltered(filter: ToolFilter): boolean {
-  return filter.exclude.length === 0 && filter.include.includes('*');
+  return filter.own === undefined && filter.exclude.length === 0 && filter.include.includes('*');
 }
 
 export interface ToolName {
@@ -26,7 +30,15 @@ export interface ToolName {
 }
 
 export function allowsTool(filter: ToolFilter, tool: ToolName): boolean {
-  return matchesAny(filter.include, tool) && !matchesAny(filter.exclude, tool);
+  return (
+    leavesTool(filter.own?.get(tool.backend), tool.name) && matchesAny(filter.include, tool) && !matchesAny(filter.exclude, tool)
+  );
+}
+
+function leavesTool(own: OwnFilter | undefined, name: string): boolean {
+  if (!own) return true;
+  const isMatched = (pattern: string) => matchesGlob(pattern, name);
+  return own.include.some(isMatched) && !own.exclude.some(isMatched);
 }
 
 /** Patterns that match none of `tools` (all that the backends offer, excluded ones too): most likely misspelt. */

@@ -48,7 +48,7 @@ function setUp(count = 2) {
   const outcomes: ReloadOutcome[] = [];
   const reload = new ConfigReload({
     running: configOf('a'),
-    load: () => ({ config: file.load(), warnings: [], file: '/f' }),
+    load: () => ({ config: file.load(), warnings: [], file: '/f', clients: new Map(), secrets: [] }),
     file: '/f',
     clock,
     log,

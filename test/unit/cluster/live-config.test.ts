@@ -15,6 +15,17 @@ it('keeps virtual servers that are as they were, and makes those anew that are n
   expect(live.servers.servers.map(({ id }) => id)).toEqual(['s', 'a', 'b', 'c', '']);
 });
 
+it('makes a server anew when the tools of its backend have changed', () => {
+  const withTools = (exclude: string[]) =>
+    configSchema.parse({ mcpServers: { a: { url: 'http://a.example', tools: { exclude } } } });
+  const live = new LiveConfig(withTools(['rm']));
+  const before = live.current;
+  live.current = makeSettings(withTools(['rm']), before);
+  expect(live.servers.find('a')).toBe(before.servers.find('a'));
+  live.current = makeSettings(withTools(['rm', 'mv']), before);
+  expect(live.servers.find('a')).not.toBe(before.servers.find('a'));
+});
+
 it('asks the guard in force, whoever holds it', () => {
   const live = new LiveConfig(configOf([]));
   const { hostGuard } = live;

@@ -120,16 +120,118 @@ describe('a bad configuration', () => {
     ['YAML', 'berth.yaml', 'listen: "x\nhosts: [', /line \d+, column \d+/],
     ['a doubled YAML key', 'berth.yaml', 'workers: 1\nworkers: 2\n', /line 2, column 1.*unique/],
     ['JSON', 'berth.json', '{\n  "listen" "x"\n}', /line 2, column 12: colon expected/],
+    ['TOML', 'config.toml', 'workers = 1\nlisten = x"\n', /line 2, column \d+: /],
+    [
+      'a doubled TOML table',
+      'config.toml',
+      '[mcp_servers.a]\ncommand = "x"\n[mcp_servers.a]\n',
+      /line 3, column 2: .*given twice/,
+    ],
+    ['a doubled TOML key', 'config.toml', 'workers = 1\nworkers = 2\n', /line 2, column 1: .*given twice/],
     ['a doubled JSON key', 'berth.json', '{\n"workers": 1,\n"workers": 2}', /workers \(line 3\): the key is given twice/],
   ])('tells line and column of a syntax error in %s', (_name, name, text, expected) => {
     expect(refusal(text, { name })).toMatch(expected);
   });
 
-  test('that is TOML is refused by name', () => {
-    expect(refusal('x = 1', { name: 'config.toml' })).toContain('TOML is not supported yet');
+  test.each([
+    ['YAML', 'berth.yaml', 'admin: { token: hunter2hunter2\nlisten: ['],
+    ['JSON', 'berth.json', '{ "admin": { "token": "hunter2hunter2 }\n}'],
+    ['TOML', 'config.toml', '[mcp_servers.a]\nhttp_headers = { "X" = "hunter2" oops }\n'],
+    ['TOML, a string', 'config.toml', 'x = "hunter2\n'],
+  ])('whose %s is broken does not print its lines, which may hold secrets', (_name, name, text) => {
+    expect(refusal(text, { name })).not.toContain('hunter2');
   });
 
-  test('whose syntax is broken does not print its lines, which may hold secrets', () => {
-    expect(refusal('admin: { token: hunter2hunter2\nlisten: [')).not.toContain('hunter2');
+  test.each([
+    ['of servers that are no table', 'mcp_servers = 1', 'mcp_servers (line 1): expected tables by name', '[mcp_servers.NAME]'],
+    ['of a server that is no table', '[mcp_servers]\na = 1', 'mcp_servers.a (line 2): expected an object', 'command'],
+    [
+      'of a key that nobody knows',
+      '[mcp_servers.a]\ncommand = "x"\nenviroment = {}',
+      'mcp_servers.a.enviroment (line 3): unknown option',
+      '',
+    ],
+    [
+      'of a name that no URL can carry',
+      '[mcp_servers."%%"]\ncommand = "x"',
+      'mcp_servers["%%"] (line 1): no name can be made',
+      'Names are',
+    ],
+    [
+      'of two names that become one',
+      '[mcp_servers."a b"]\ncommand = "x"\n[mcp_servers.a-b]\ncommand = "y"',
+      'mcp_servers.a-b (line 3): "a-b" is also the name of mcp_servers["a b"] (line 1)',
+      'rename one',
+    ],
+    [
+      'of a token that is written out',
+      '[mcp_servers.a]\nurl = "http://x"\nbearer_token = "hunter2"',
+      'mcp_servers.a.bearer_token (line 3)',
+      'bearer_token_env_var',
+    ],
+    [
+      'of a token where a name belongs',
+      '[mcp_servers.a]\nurl = "http://x"\nbearer_token_env_var = "sk-hunter2"',
+      'mcp_servers.a.bearer_token_env_var (line 3): expected the name',
+      'set a variable',
+    ],
+    [
+      'of a variable that is not set',
+      '[mcp_servers.a]\nurl = "http://x"\nbearer_token_env_var = "NOPE"',
+      'mcp_servers.a.bearer_token_env_var (line 3): the environment variable NOPE is not set',
+      'Set NOPE',
+    ],
+    [
+      'of two credentials',
+      '[mcp_servers.a]\nurl = "http://x"\nbearer_token_env_var = "A"\nhttp_headers = { authorization = "b" }',
+      'the header authorization is written out, too',
+      'Keep one',
+    ],
+    [
+      'of a list that is none',
+      '[mcp_servers.a]\ncommand = "x"\nenabled_tools = "all"',
+      'mcp_servers.a.enabled_tools (line 3): expected a list',
+      '',
+    ],
+    [
+      'of a number in an inline table',
+      '[mcp_servers.a]\ncommand = "x"\n\nenv = { "A" = "b", B = 1 }',
+      'mcp_servers.a.env.B (line 4): expected text',
+      'Write it in quotes.',
+    ],
+  ])('as Codex writes it tells %s', (_name, text, place, remedy) => {
+    const message = refusal(text, { name: 'config.toml', env: { A: 'a' } });
+    expect(message).toContain(place);
+    expect(message).toContain(remedy);
+    expect(message).not.toContain('hunter2');
+  });
+
+  test.each([
+    [
+      'that has no value',
+      '{ "id": "api-key", "description": "Key of X" }',
+      '"api-key" (Key of X) has no value',
+      'BERTH_INPUT_API_KEY',
+    ],
+    ['that is misspelt', '{ "id": "api-kye" }', 'there is no input "api-key"', 'Did you mean "api-kye"?'],
+    [
+      'that is none of the choices',
+      '{ "id": "api-key", "options": ["eu"], "default": "us" }',
+      'none of the choices',
+      'They are: eu.',
+    ],
+    ['without an id', '{}', 'inputs[0] (line 1): expected an input with an id', 'promptString'],
+    ['of one name with another', '{ "id": "api-key" }, { "id": "api-key" }', 'inputs[1] (line 1): there are two', 'Rename one'],
+    [
+      'of one variable with another',
+      '{ "id": "api-key" }, { "id": "API_KEY" }',
+      'both be read from BERTH_INPUT_API_KEY',
+      'Rename',
+    ],
+  ])('with an input %s', (_name, input, place, remedy) => {
+    const text = `{ "inputs": [${input}],\n"servers": { "a": { "command": "x", "env": { "A": "\${input:api-key}" } } } }`;
+    const message = refusal(text, { name: 'mcp.json' });
+    expect(message).toContain(place);
+    expect(message).toContain(remedy);
   });
 });

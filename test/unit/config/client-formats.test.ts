@@ -94,12 +94,35 @@ describe('a pasted file', () => {
     );
     expect(Object.keys(config.mcpServers)).toEqual(['git-hub', 'local']);
     expect(config.servers.team?.backends).toEqual(['git-hub', 'local']);
-    expect(warnings.join('\n')).toMatch(/inputs \(line 3\)[\s\S]*served as "git-hub"[\s\S]*envFile/);
+    expect(warnings.join('\n')).toMatch(/served as "git-hub"[\s\S]*envFile/);
   });
 
-  test('that limits tools says loudly that these are served', () => {
-    const { warnings } = loadText('mcpServers: { a: { command: x, disabledTools: [rm] } }');
-    expect(warnings.join()).toContain('ALL TOOLS ARE SERVED');
+  test.each([
+    ['enabled_tools', 'disabled_tools'],
+    ['includeTools', 'excludeTools'],
+    ['enabledTools', 'disabledTools'],
+  ])('that limits tools by %s and %s limits them here', (include, exclude) => {
+    const { config, warnings } = loadText(`mcpServers: { a: { command: x, ${include}: [a, b], ${exclude}: [b] } }`);
+    expect(config.mcpServers.a?.tools).toEqual({ include: ['a', 'b'], exclude: ['b'] });
+    expect(warnings).toEqual([]);
+  });
+
+  test.each([
+    ['a list', '[a]', { include: ['a'], exclude: [] }],
+    ['our form', '{ exclude: [rm] }', { include: ['*'], exclude: ['rm'] }],
+    ['nothing', '{}', undefined],
+    ['settings of single tools', '{ search: { approval_mode: prompt } }', undefined],
+  ])('may hold as tools %s', (_name, tools, expected) => {
+    expect(loadText(`mcpServers: { a: { command: x, tools: ${tools} } }`).config.mcpServers.a?.tools).toEqual(expected);
+  });
+
+  test('may not say twice which tools there are', () => {
+    expect(refusal('mcpServers: { a: { command: x, includeTools: [a],\n tools: { include: [b] } } }')).toMatch(
+      /mcpServers\.a\.tools \(line 2\): "includeTools" says the same/,
+    );
+    expect(refusal('mcpServers: { a: { command: x,\n disabledTools: rm } }')).toContain(
+      'mcpServers.a.disabledTools (line 2): expected a list',
+    );
   });
 
   test('keeps the line of an entry that was renamed', () => {

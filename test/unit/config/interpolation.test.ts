@@ -31,7 +31,8 @@ describe('a reference', () => {
 
   test.each([
     ['an unset variable', '${NOPE}', 'the environment variable NOPE is not set', 'Set NOPE, or write ${NOPE:-default}'],
-    ['an input of VS Code', '${input:api-key}', 'asks the user in an editor', 'write ${API_KEY} instead'],
+    ['an input that is not declared', '${input:api-key}', 'there is no input "api-key"', 'Add { id: "api-key"'],
+    ['a file that is not there', '${file:/no/such/file}', '/no/such/file cannot be read (ENOENT)', 'Check the path'],
     ['another form', '${a b}', 'not a reference that is understood', '${NAME:-default}'],
     ['an open brace', '${A', '"${" without its "}"', 'Close it'],
     ['a name of the object prototype', '${constructor}', 'the environment variable constructor is not set', 'Set constructor'],

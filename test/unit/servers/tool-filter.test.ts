@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { matchesGlob } from '../../../src/servers/glob.js';
-import { allowsTool, findIdlePatterns } from '../../../src/servers/tool-filter.js';
+import { allowsTool, findIdlePatterns, isUnfiltered } from '../../../src/servers/tool-filter.js';
 
 describe('matchesGlob', () => {
   it.each([
@@ -49,6 +49,20 @@ describe('tool filter', () => {
     ['nothing included', [], [], false],
   ])('%s', (_name, include, exclude, expected) => {
     expect(allowsTool({ include, exclude }, tool)).toBe(expected);
+  });
+
+  it.each([
+    ['left by its backend', ['get-*'], [], true],
+    ['left out by its backend', ['list-*'], [], false],
+    ['excluded by its backend', ['*'], ['get-env'], false],
+    ['named with the backend, which is no name of its own', ['tickets__get-env'], [], false],
+    ['of a backend that leaves nothing', [], [], false],
+  ])('a tool %s, whatever the server includes', (_name, include, exclude, expected) => {
+    const filter = { include: ['*'], exclude: [], own: new Map([['tickets', { include, exclude }]]) };
+    expect(allowsTool(filter, tool)).toBe(expected);
+    expect(allowsTool(filter, { ...tool, backend: 'other' })).toBe(true);
+    expect(allowsTool({ ...filter, exclude: ['get-env'] }, tool)).toBe(false);
+    expect(isUnfiltered(filter)).toBe(false);
   });
 
   it('finds patterns that match nothing, and counts one whose tools are excluded as used', () => {

@@ -33,4 +33,12 @@ describe('makeServers', () => {
     const table = makeServers(config({ servers: { v: virtual(['a', 'gone', 'b', 'a']) } }));
     expect(table.find('v')?.backends).toEqual(['a', 'b']);
   });
+
+  it('filters a backend that limits its tools wherever it is served, and leaves others as they are', () => {
+    const limited = { tools: { include: ['*'], exclude: ['rm'] } } as Config['mcpServers'][string];
+    const unlimited = { tools: { include: ['*'], exclude: [] } } as unknown as Config['mcpServers'][string];
+    const table = makeServers(config({ mcpServers: { b: unlimited, a: limited }, servers: { v: virtual(['a']) } }));
+    for (const id of ['', 'a', 'v']) expect(table.find(id)?.tools.own).toEqual(new Map([['a', limited.tools]]));
+    expect(table.find('b')?.tools).toEqual({ include: ['*'], exclude: [] });
+  });
 });

@@ -1,4 +1,4 @@
-import { listEndpointUrls } from '../../../src/cluster/endpoint-urls.js';
+import { listEndpointUrls } from '../../../src/config/endpoints.js';
 import { configSchema } from '../../../src/config/schema.js';
 
 const http = { type: 'http', url: 'http://127.0.0.1:1/mcp' };
