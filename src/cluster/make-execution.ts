@@ -2,6 +2,7 @@
 import { VERSION } from '../config/version.js';
 import type { GatewayError } from '../errors/gateway-error.js';
 import { serveStatus } from '../forward/status-call.js';
+import type { SessionRef } from '../protocol/ids.js';
 import { Execution } from '../routing/execute.js';
 import { HoldRoom } from '../routing/hold-room.js';
 import { OwnerCache } from '../routing/owner-cache.js';
@@ -92,6 +93,12 @@ export function makeExecution(
   });
   let openExchanges = 0;
   return {
+    endedInPlace(ref: SessionRef): void {
+      execution.endedInPlace(ref);
+      // The owner itself, awake again: it looks into the record at once instead of when it is told next.
+      if (!table.getByRef(ref)) return;
+      teller.tell(ref, 'closing').catch((error: unknown) => warn('ending failed', { session: ref, error: String(error) }));
+    },
     /** Requests under way; the streams of edges are not counted. */
     openExchanges: () => openExchanges,
     async execute(exchange: Exchange): Promise<void> {

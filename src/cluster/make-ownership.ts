@@ -1,6 +1,8 @@
 // What makes sessions this worker's own, keeps them, and gives them up: the lease and its address, claims, take-over, the ways in
 // which sessions end or are released.
 import { Peers } from '../forward/peers.js';
+import { isSessionRef, type SessionRef } from '../protocol/ids.js';
+import { Broadcast } from '../redis/broadcast.js';
 import { Drain } from '../sessions/drain.js';
 import { EndHere } from '../sessions/end-here.js';
 import { askToEnd } from '../sessions/end-over-hop.js';
@@ -25,18 +27,24 @@ import { hopLimits, listenForWorkers } from './worker-listeners.js';
 
 export type Ownership = Awaited<ReturnType<typeof makeOwnership>>;
 
-/** @param handler takes what comes over the internal listener */
+export interface OwnershipEvents {
+  /** Something came over the internal listener. */
+  request(exchange: Exchange): void;
+  /** A worker, this one perhaps, has ended a session in place of its owner. */
+  endedInPlace(ref: SessionRef): void;
+}
+
 export async function makeOwnership(
   { start, channel, config, live, clock, log, metrics, keyring, warn }: WorkerBase,
-  { directory }: Storage,
+  { directory, redis, subscriber }: Storage,
   { table, ender, sessionBackends, standing, names, catalogs }: Sessions,
-  handler: (exchange: Exchange) => void,
+  events: OwnershipEvents,
 ) {
   const leaseMs = config.internal.lease;
   const idleTimeoutMs = config.sessions.idleTimeout;
 
   // The lease: its address facts come from the internal listener.
-  const internal = { start, config, keyring, handler, metrics, log };
+  const internal = { start, config, keyring, handler: events.request, metrics, log };
   const listener = await KeptListener.open({
     listen: (turn) => listenForWorkers(internal, turn),
     publish: (addresses) => keeper.moveTo(addresses),
@@ -104,8 +112,12 @@ export async function makeOwnership(
     connectTimeoutMs: Math.min(leaseMs / 3, config.limits.connectTimeout),
   });
   const endHere = new EndHere({ ...common, ender, takeOver, idleTimeoutMs });
+  const endings = new Broadcast(redis, subscriber, `${config.redis.prefix}ended`, (text) => {
+    if (isSessionRef(text)) events.endedInPlace(text);
+  });
   const teller = new OwnerTeller({
     ...common,
+    announce: (ref) => endings.publish(ref),
     ender,
     endHere,
     warn,

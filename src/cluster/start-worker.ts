@@ -5,6 +5,7 @@ import { EXIT } from '../errors/start-error.js';
 import { DEFAULT_HOP_LIMITS } from '../forward/limits.js';
 import { pause } from '../lifecycle/clock.js';
 import type { Metrics } from '../observability/metrics.js';
+import type { SessionRef } from '../protocol/ids.js';
 import { whenUp } from '../redis/ready.js';
 import type { Reconnect } from '../sessions/reconnect.js';
 import type { Exchange } from '../streams/exchange.js';
@@ -68,10 +69,16 @@ export async function startWorker(
   const { teardown, ender, backends, health } = sessions;
   // Listens before there is anything to serve: its address stands in the lease, without which nobody sends anything here.
   let handle: (exchange: Exchange) => void = () => undefined;
-  const ownership = await makeOwnership(base, storage, sessions, (exchange) => handle(exchange));
+  let endedInPlace: (ref: SessionRef) => void = () => undefined;
+  const ownership = await makeOwnership(base, storage, sessions, {
+    request: (exchange) => handle(exchange),
+    endedInPlace: (ref) => endedInPlace(ref),
+  });
   const { keeper, listener, reconnection, forwarder } = ownership;
-  const { execute, openExchanges } = makeExecution(base, storage, sessions, ownership);
+  const execution = makeExecution(base, storage, sessions, ownership);
+  const { execute, openExchanges } = execution;
   handle = (exchange) => void execute(exchange);
+  endedInPlace = execution.endedInPlace;
 
   // --- begin, in order: the data, lease, background work, public listener, ready
   const connectingMs = clock.monotonicMs();

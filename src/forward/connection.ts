@@ -96,6 +96,11 @@ export class HopConnection implements StreamHome {
     return this.#streams.size;
   }
 
+  /** Who reads the open streams. A copy: streams may end while it is gone through. */
+  get receivers(): StreamReceiver[] {
+    return Array.from(this.#streams.values(), ({ receiver }) => receiver);
+  }
+
   get isClosed(): boolean {
     return this.#closed;
   }

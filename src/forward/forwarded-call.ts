@@ -1,11 +1,12 @@
 // One request on its way to the owner and its answer on the way back to the caller, with back-pressure both ways.
 // Decides the outcome, once: what has certainly not begun, what may have.
-import { REFUSED_FOR_NOW, REFUSED_HEADER } from '../protocol/mcp.js';
+import { isSessionId, referenceOf, type SessionRef } from '../protocol/ids.js';
+import { REFUSED_FOR_NOW, REFUSED_HEADER, SESSION_HEADER } from '../protocol/mcp.js';
 import type { Exchange, Hop } from '../streams/exchange.js';
 import { LastEventId } from '../streams/last-event-id.js';
 import { UnansweredIds } from '../streams/unanswered-ids.js';
 import type { HopConnection } from './connection.js';
-import type { ForwardOutcome } from './forward.js';
+import { type ForwardOutcome, SESSION_ENDED } from './forward.js';
 import { CANCEL_REASON, detachSmall } from './frames.js';
 import {
   type AnswerHead,
@@ -71,6 +72,20 @@ export class ForwardedCall implements StreamReceiver {
     stream.sendHead(head);
     if (body) stream.write(body.bytes);
     stream.end(true);
+  }
+
+  /** Costs a hash: for what is rare. */
+  isOf(session: SessionRef): boolean {
+    const id = this.#exchange.headers[SESSION_HEADER];
+    return id !== undefined && isSessionId(id) && referenceOf(id) === session;
+  }
+
+  /** Nothing more is awaited of the owner. What it begins when it wakes is its own affair: the request is out of our hands. */
+  cut(): void {
+    const stream = this.#stream;
+    if (stream) this.#lose(true, SESSION_ENDED);
+    else this.refuse(SESSION_ENDED);
+    stream?.cancel(CANCEL_REASON.callerLeft);
   }
 
   onHead(payload: Buffer): string | undefined {
@@ -145,6 +160,12 @@ export class ForwardedCall implements StreamReceiver {
   }
 
   onLoss(loss: StreamLoss, reason: string): void {
+    // Race: the connection may be lost while the request still waits in this tick's outbox, or for credit. An owner begins nothing
+    // before it has END, so what we still hold has not begun.
+    this.#lose(loss !== 'unserved' && this.#stream?.isHandedOver !== false, reason);
+  }
+
+  #lose(begun: boolean, reason: string): void {
     if (this.#done) return;
     // Also to a caller that reads slowly: it came before what is told now.
     const isWhole = this.#mode !== 'stream' || this.#passRest();
@@ -154,9 +175,6 @@ export class ForwardedCall implements StreamReceiver {
       return;
     }
     if (!isWhole && this.#lastId) this.#closePart();
-    // Race: the connection may be lost while the request still waits in this tick's outbox, or for credit. An owner begins nothing
-    // before it has END, so what we still hold has not begun.
-    const begun = loss !== 'unserved' && this.#stream?.isHandedOver !== false;
     this.#finish(begun ? { kind: 'broken', reason } : { kind: 'notBegun', reason });
   }
 

@@ -1,7 +1,7 @@
 // The forwarder: one kept connection per worker, dialled when first needed, closed when unused.
 import type { Lease } from '../directory/directory.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';
-import type { WorkerId } from '../protocol/ids.js';
+import type { SessionRef, WorkerId } from '../protocol/ids.js';
 import type { Keyring } from '../secrets/keyring.js';
 import type { Exchange, Hop } from '../streams/exchange.js';
 import type { HopConnection } from './connection.js';
@@ -41,6 +41,8 @@ export class Peers implements Forwarder {
   readonly #peers = new Map<WorkerId, Peer>();
   /** Every greeted connection, also those that answer their last requests and take no more. */
   readonly #connections = new Set<HopConnection>();
+  /** Calls that wait for a dial. */
+  readonly #waiting = new Set<ForwardedCall>();
   readonly #sweep: Timer;
   #closing = false;
   #onEmpty: (() => void) | undefined;
@@ -63,12 +65,20 @@ export class Peers implements Forwarder {
       const nowMs = this.#options.clock.monotonicMs();
       peer.usedMs = nowMs;
       if (peer.connection?.takesRequests) return call.begin(peer.connection, hop, nowMs);
+      this.#waiting.add(call);
       this.#connect(peer, to).then((outcome) => {
+        this.#waiting.delete(call);
+        if (call.isDone) return;
         if (outcome.kind === 'failed') return call.refuse(outcome.reason);
         if (!outcome.connection.takesRequests) return call.refuse(this.#closing ? 'closing' : 'goaway');
         call.begin(outcome.connection, hop, this.#options.clock.monotonicMs());
       });
     });
+  }
+
+  cut(session: SessionRef): void {
+    const open = [...this.#connections].flatMap((connection) => connection.receivers);
+    for (const call of [...this.#waiting, ...open]) if (call instanceof ForwardedCall && call.isOf(session)) call.cut();
   }
 
   async close(withinMs: number): Promise<void> {

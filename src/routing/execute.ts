@@ -1,7 +1,7 @@
 // The one execution path: what the public edge and the internal listener hand over passes here, and nothing else serves a request.
 // It asks THE decision, carries it out, and asks again as long as nothing has begun and the caller's time lasts.
 import { forBegunCall, GatewayError, toGatewayError } from '../errors/gateway-error.js';
-import type { ForwardOutcome, Forwarder } from '../forward/forward.js';
+import { type ForwardOutcome, type Forwarder, SESSION_ENDED } from '../forward/forward.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';
 import { isSessionId, referenceOf, type OwnerToken, type SessionId, type SessionRef } from '../protocol/ids.js';
 import { REFUSED_FOR_NOW, REFUSED_HEADER, SESSION_HEADER } from '../protocol/mcp.js';
@@ -77,6 +77,14 @@ export class Execution {
 
   constructor(parts: ExecutionParts) {
     this.#parts = parts;
+  }
+
+  /** A session was ended in place of its owner, which is silent: what waits for that owner here is answered. */
+  endedInPlace(ref: SessionRef): void {
+    const { owners, forwarder, hold } = this.#parts;
+    owners.end(ref);
+    forwarder.cut(ref);
+    hold.wake((key) => typeof key === 'string' && referenceOf(key as SessionId) === ref);
   }
 
   /** Answers the exchange, exactly once, whatever happens. Never rejects. */
@@ -295,6 +303,7 @@ export class Execution {
   /** A hop that broke may have run. Requests are not repeated; what has no answer to lose, or is idempotent, goes to whoever owns now. */
   #afterBroken(exchange: Exchange, cause: HoldCause, reason: string): Next {
     if (!exchange.body || !awaitsAnswer(exchange.body)) return cause;
+    if (reason === SESSION_ENDED) throw forBegunCall(new GatewayError('SESSION_NOT_FOUND'));
     this.#parts.warn('a hop broke after its request had left', { reason, session: exchange.note.session });
     if (mayHaveRest(exchange)) return 'rest';
     writeError(exchange, ownerLost());

@@ -99,6 +99,13 @@ export class HoldRoom {
     return { woken, leave };
   }
 
+  /** Of these keys something is known that no probe sees. */
+  wake(isMeant: (key: unknown) => boolean): void {
+    for (const { waiting } of this.#causes.values()) {
+      for (const waiter of [...waiting]) if (isMeant(waiter.key)) waiter.wake('news');
+    }
+  }
+
   #causeOf(name: HoldCause): Cause {
     const now = this.#clock.monotonicMs();
     const known = this.#causes.get(name);

@@ -90,6 +90,8 @@ async function decide(view: RoutingView, request: RoutingRequest): Promise<Decis
     return claimOrDelegate(view, from, record);
   }
   if (request.refused && !isNewer(from, request.refused)) return { kind: 'hold', cause: from.owner };
+  // Race: the record was read before it was closed in its owner's place, and to ask that owner would be to wait for it.
+  if (view.owners.hasEnded(ref)) return { kind: 'gone' };
   const owner: KnownOwner = { ref, token: from, lease, protocolVersion: record.protocolVersion };
   view.owners.set(request.id, owner);
   return { kind: 'forward', owner };

@@ -27,6 +27,8 @@ export interface OwnerTellerParts {
   readonly endHere: EndHere;
   /** Over the hop; never rejects. */
   readonly ask: (to: Lease, ref: SessionRef, cause: EndCause, withinMs: number) => Promise<EndOutcome | 'silent'>;
+  /** Tells all workers that a session was ended in place of its owner; may be lost. */
+  readonly announce: (ref: SessionRef) => void;
   readonly warn: (message: string, details: Record<string, unknown>) => void;
 }
 
@@ -98,6 +100,8 @@ export class OwnerTeller {
     if (record.owner !== told.owner || record.epoch !== told.epoch) return 'moved';
     const outcome = await directory.closeSession(ref, told);
     if (outcome.kind === 'fenced') return 'moved';
+    // Before the answer: whoever remembers the owner would wait for it. The record says so already, to those that read it.
+    this.#parts.announce(ref);
     if (outcome.kind === 'missing') return 'closing';
     // Should this fail, `keepTelling` still knows; should we die as well, the owner or the end of the idle time brings it back.
     await directory.addEnding(ref, clock.wallMs()).then(
@@ -125,9 +129,14 @@ export class OwnerTeller {
   }
 
   async #endInPlaceOf(record: SessionRecord, ref: SessionRef, cause: EndCause): Promise<TellOutcome | 'moved'> {
-    const { directory, keeper, ender, endHere } = this.#parts;
+    const { directory, keeper, ender, endHere, announce } = this.#parts;
     const from: OwnerToken = { owner: record.owner, epoch: record.epoch };
-    if (record.state !== 'closing') return endHere.claimAndEnd(ref, from, cause);
+    if (record.state !== 'closing') {
+      const outcome = await endHere.claimAndEnd(ref, from, cause);
+      // Its owner may be stopped instead of dead: hops to it would hang. Nobody asks for what was idle for hours.
+      if (outcome === 'ended' && cause !== 'idle') announce(ref);
+      return outcome;
+    }
     const claim = await directory.claimEnding(ref, from, keeper.id);
     if (claim.kind === 'missing') return 'gone';
     if (claim.kind !== 'claimed') return 'moved';

@@ -1,12 +1,13 @@
 // The admin API tells of the whole cluster whichever pod is asked, ends sessions of any worker (S97), shows a backend whose lists cannot
 // be read for what it is (S43), and tells no secret (I9). The CLI says the same.
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { referenceOf, type SessionId } from '../../src/protocol/ids.js';
 import { askAdmin, runBerth } from '../support/admin.js';
-import { type Cluster, startCluster } from '../support/cluster.js';
+import { type Cluster, startCluster, whenAllServe } from '../support/cluster.js';
 import { ADMIN_TOKEN, type Pod } from '../support/pod.js';
 import { freePort } from '../support/ports.js';
-import { openSession, responseOf, rpc, toolCall } from '../support/raw-request.js';
+import { beginRaw, getStream, openSession, type RawRequest, responseOf, rpc, sendRaw, toolCall } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { StrictBackend } from '../support/strict-backend.js';
 import { waitFor } from '../support/wait-for.js';
@@ -214,6 +215,100 @@ test('a session killed through the other pod is dead on every worker: its stream
       [404, 'admin token', '127.0.0.1'],
     ]);
   }
+});
+
+/** Workers that know the owner by heart, with connections for later: a stopped process would be dealt new ones. */
+async function warmEdges(sessionId: string, owner: number, connections: number) {
+  const edges = [];
+  for (const { pod, pid } of cluster.workers().filter(({ pid }) => pid !== owner)) {
+    expect((await pod.sendTo(pid, rpc(PATH, sessionId, 'ping'))).status).toBe(200);
+    const sockets: Socket[] = [];
+    while (sockets.length < connections) sockets.push(await pod.connectTo(pid));
+    const send = (request: RawRequest) => sendRaw(pod.origin, request, sockets.pop());
+    edges.push({ pod, send, begin: (request: RawRequest) => beginRaw(pod.origin, request, sockets.pop()) });
+  }
+  return edges;
+}
+
+test.each(['kill', 'DELETE'] as const)(
+  'after a %s past a stopped owner the id is dead within a second on workers that forwarded to it',
+  async (how) => {
+    const sessionId = await openUsedSession(pods[0]);
+    const backendSession = recorder.issued.at(-1);
+    const owner = await cluster.ownerOf(sessionId);
+    const edges = await warmEdges(sessionId, owner.pid, 7);
+    const [sibling, away] = [edges.find(({ pod }) => pod === owner.pod), edges.find(({ pod }) => pod !== owner.pod)];
+    if (!sibling || !away || edges.length !== 3)
+      throw new Error('a sibling of the owner and two workers elsewhere were expected');
+    const stream = await sibling.begin(getStream(PATH, sessionId));
+    const streamed = new Promise<void>((resolve) => stream.answer.resume().on('close', resolve));
+    const hung = recorder.hang(({ rpcMethod }) => rpcMethod === 'tools/call');
+    const before = recorder.requestsOf('POST', 'tools/call').length;
+    const call = away.send(toolCall(PATH, sessionId, 'echo', { nonce: 'silent' }, 'open-call'));
+    await waitFor('the call to reach the backend', () => recorder.requestsOf('POST', 'tools/call').length > before);
+    process.kill(owner.pid, 'SIGSTOP');
+    try {
+      const unheard = sibling.send(rpc(PATH, sessionId, 'tools/list', {}, 'unheard'));
+      const ending =
+        how === 'kill'
+          ? askAdmin(away.pod, `/api/sessions/${refOf(sessionId)}`, 'DELETE')
+          : away.send({ method: 'DELETE', path: PATH, headers: { 'mcp-session-id': sessionId } });
+      expect((await ending).status).toBe(202);
+      const endedAt = performance.now();
+      const late = await Promise.all(
+        edges.flatMap(({ send }) => [
+          send(rpc(PATH, sessionId, 'tools/list', {}, 'late')),
+          send(getStream(PATH, sessionId)),
+          send({ method: 'DELETE', path: PATH, headers: { 'mcp-session-id': sessionId } }),
+        ]),
+      );
+      expect(late.map(({ status }) => status)).toEqual(Array(9).fill(404));
+      for (const answer of [await call, await unheard]) {
+        expect([answer.status, responseOf(answer).error]).toEqual([
+          404,
+          expect.objectContaining({ code: -32001, data: expect.objectContaining({ executed: 'unknown' }) }),
+        ]);
+      }
+      await streamed;
+      expect(performance.now() - endedAt).toBeLessThan(1000);
+    } finally {
+      hung.release();
+      process.kill(owner.pid, 'SIGCONT');
+    }
+    await waitFor(
+      'the DELETE at the backend',
+      () => recorder.requestsOf('DELETE').some((one) => one.sessionId === backendSession),
+      20_000,
+    );
+    expect(recorder.requestsOf('DELETE').filter((one) => one.sessionId === backendSession)).toHaveLength(1);
+    await whenAllServe(cluster);
+  },
+);
+
+test('killed at both pods at once, while its owner dies and a request takes it over, it is dead everywhere', async () => {
+  const sessionId = await openUsedSession(pods[0]);
+  const backendSession = recorder.issued.at(-1);
+  const owner = await cluster.ownerOf(sessionId);
+  const others = cluster.workers().filter(({ pid }) => pid !== owner.pid);
+  const edge = others.find(({ pod }) => pod !== owner.pod);
+  if (!edge) throw new Error('another pod was expected');
+  const sockets = [await edge.pod.connectTo(edge.pid), await edge.pod.connectTo(edge.pid)];
+  process.kill(owner.pid, 'SIGKILL');
+  const path = `/api/sessions/${refOf(sessionId)}`;
+  const [taking, ...kills] = await Promise.all([
+    sendRaw(edge.pod.origin, rpc(PATH, sessionId, 'tools/list'), sockets[0]),
+    ...pods.map((pod) => askAdmin(pod, path, 'DELETE')),
+  ]);
+  expect([200, 404]).toContain(taking?.status);
+  // Whose worker was just killed may not know yet: to ask again is the remedy that it names.
+  const codes = kills.map(({ status, body }) => body.error?.code ?? status);
+  for (const code of codes) expect([202, 'SESSION_UNKNOWN', 'OWNER_UNKNOWN', 'NO_WORKER']).toContain(code);
+  if (!codes.includes(202)) expect((await askAdmin(edge.pod, path, 'DELETE')).status).toBe(202);
+  expect((await sendRaw(edge.pod.origin, rpc(PATH, sessionId, 'tools/list'), sockets[1])).status).toBe(404);
+  for (const { pod, pid } of others) {
+    expect((await pod.sendTo(pid, rpc(PATH, sessionId, 'tools/list'))).status).toBe(404);
+  }
+  await waitFor('the DELETE at the backend', () => recorder.requestsOf('DELETE').some((one) => one.sessionId === backendSession));
 });
 
 test('the CLI says what is wrong with the address and with the token', async () => {

@@ -169,6 +169,7 @@ export class SimWorker {
   #forwarder(): Forwarder {
     return {
       close: async () => undefined,
+      cut: () => undefined,
       forward: async (exchange, to, hop): Promise<ForwardOutcome> => {
         const target = this.cluster.findBySocket(to.unixSocket);
         if (!target || !(await target.#running())) return { kind: 'notBegun', reason: 'refused' };

@@ -22,7 +22,11 @@ function makeExecution(world: World, worker: TestWorker) {
   const execution = new Execution({
     ...{ table, owners, keeper, clock: world.clock, hold, holdMs: 10_000, teller },
     directory: new SharedReads(directory),
-    forwarder: { forward: async () => ({ kind: 'notBegun', reason: 'refused' }), close: async () => undefined },
+    forwarder: {
+      forward: async () => ({ kind: 'notBegun', reason: 'refused' }),
+      cut: () => undefined,
+      close: async () => undefined,
+    },
     serve: async (_session, exchange) => {
       exchange.answer.send(200, {});
       return 'done';

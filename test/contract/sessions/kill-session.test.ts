@@ -19,6 +19,7 @@ it('its owner ends it, and counts it as killed', async () => {
   const { owner, asked, session, ref } = await ownedByAnother();
   expect(await kill(asked, ref)).toBe('killed');
   expect([session.state, owner.ended, asked.ended]).toEqual(['ended', ['killed'], []]);
+  expect([...owner.announced, ...asked.announced]).toEqual([]);
   expect(await asked.route(session)).toEqual({ kind: 'gone' });
   expect(await kill(asked, ref)).toBe('gone');
 });
@@ -47,6 +48,8 @@ it('a dead owner is replaced in this', async () => {
   await owner.die();
   expect(await kill(asked, ref)).toBe('killed');
   expect(asked.ended).toEqual(['killed']);
+  // It may be stopped instead of dead: hops to it would hang.
+  expect(asked.announced).toEqual([ref]);
 });
 
 it('one that changes its owner meanwhile is ended at the new one', async () => {

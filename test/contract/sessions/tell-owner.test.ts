@@ -31,6 +31,7 @@ it('sets closing in place of a silent owner, whose token stays, and tells it unt
   const { world, owner, receiver, session, ref } = await silentOwner();
   expect(await receiver.teller.closeInPlaceOf(session.token, ref, of)).toBe('closing');
   expect(await world.field(ref, 'state')).toBe('closing');
+  expect(receiver.announced).toEqual([ref]);
   expect([await world.field(ref, 'owner'), await world.field(ref, 'epoch')]).toEqual([session.token.owner, '1']);
   expect(await world.redis.zscore(world.keys.ending, ref)).not.toBeNull();
   expect(await receiver.route(session)).toEqual({ kind: 'gone' });
@@ -60,6 +61,7 @@ it('ends nothing for a stranger, nor by a pair that is no longer in force', asyn
   const old = { ...session.token, epoch: 0 as typeof session.token.epoch };
   expect(await teller.closeInPlaceOf(old, ref, of)).toBe('moved');
   expect(await world.field(ref, 'state')).toBe('active');
+  expect(receiver.announced).toEqual([]);
 });
 
 it('tells one session once at a time, however often it is asked to', async () => {

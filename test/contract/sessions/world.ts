@@ -145,6 +145,8 @@ export class TestWorker {
   server: VirtualServer = SERVER;
   readonly queue = new RecordingQueue();
   readonly owners = new OwnerCache();
+  /** Sessions of which it told all workers that they have ended. */
+  readonly announced: SessionRef[] = [];
   readonly ended: EndReason[] = [];
   readonly reclaimed: Array<{ kept: number; dropped: number; cause: string }> = [];
   readonly takenOver: string[] = [];
@@ -245,6 +247,7 @@ export class TestWorker {
     });
     this.endHere = new EndHere({ ...shared, ender, takeOver: this.takeOver, idleTimeoutMs: IDLE_MS });
     this.teller = new OwnerTeller({
+      announce: (ref) => void this.announced.push(ref),
       ...shared,
       ender,
       endHere: this.endHere,

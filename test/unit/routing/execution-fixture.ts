@@ -149,6 +149,7 @@ export class Fixture {
           if (this.silent.has(to.id)) await new Promise<void>((resolve) => exchange.onAbort(resolve));
           return this.onHop(this.hops.length, exchange);
         },
+        cut: () => undefined,
         close: async () => undefined,
       },
       serve: async (_session, exchange) => {
