@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Authenticate } from '../auth/principals.js';
 import { readAccept } from '../eras/legacy/accept.js';
 import { GatewayError, retryHeader, toGatewayError } from '../errors/gateway-error.js';
+import { Bag } from '../lifecycle/bag.js';
 import type { Clock } from '../lifecycle/clock.js';
 import { errorText, type RequestId } from '../protocol/json-rpc.js';
 import {
@@ -45,7 +46,7 @@ export class McpEndpoint {
   /** Made of these; a reload brings others. */
   #wanted: ReadonlySet<string> | undefined;
   #passed: readonly string[] = [];
-  readonly #open = new Set<HttpExchange>();
+  readonly #open = new Bag<HttpExchange>('open');
 
   constructor(parts: McpEndpointParts) {
     this.#parts = parts;
@@ -71,12 +72,15 @@ export class McpEndpoint {
    * @param of whose; default everybody's
    */
   endStreams(of: (principal: Principal) => boolean = () => true): void {
-    for (const exchange of this.#open) if (exchange.method === 'GET' && of(exchange.principal)) exchange.abandon();
+    for (const exchange of this.#open.toArray()) if (exchange.method === 'GET' && of(exchange.principal)) exchange.abandon();
   }
 
   /** Those whose head has left, and that have not ended. */
   begunAnswers(): HttpAnswer[] {
-    return [...this.#open].map(({ answer }) => answer).filter(({ started }) => started);
+    return this.#open
+      .toArray()
+      .map(({ answer }) => answer)
+      .filter(({ started }) => started);
   }
 
   async #execute(exchange: HttpExchange): Promise<void> {
