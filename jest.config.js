@@ -12,5 +12,5 @@ const lane = (name) => ({
 export default {
   // Jest knows no time-out per project. Tests wait for conditions with deadlines of their own; this one ends what hangs.
   testTimeout: 60_000,
-  projects: [lane('unit'), lane('contract'), lane('integration'), lane('cluster'), lane('reliability')],
+  projects: [lane('unit'), lane('contract'), lane('integration'), lane('cluster'), lane('reliability'), lane('docs')],
 };

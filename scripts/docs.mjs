@@ -143,13 +143,13 @@ ${rows.join('\n')}
 
 ## Exit codes
 
-| code | meaning |
-|---|---|
-| 0 | ended after a drain, also one that reached its time-out |
-| 1 | forced by a second signal |
-| 64 | bad usage of the command line |
-| 69 | Redis could not be reached for \`redis.startTimeout\`, or a port is in use |
-| 78 | bad configuration |
+| code | meaning | what to do |
+|---|---|---|
+| 0 | ended after a drain, also one that reached its time-out | |
+| 1 | forced by a second signal; of other commands than \`serve\`: it failed, see its last line | |
+| 64 | bad usage of the command line | \`berth --help\` |
+| 69 | Redis could not be reached for \`redis.startTimeout\`, or a port is in use | the last line of the log says which |
+| 78 | bad configuration | each line names a place and its remedy; \`berth check\` says the same without a start |
 `;
 }
 
@@ -163,7 +163,7 @@ function metricsPage() {
 <!-- Made by \`npm run docs\` from src/observability/metric-docs.ts: change it there. -->
 
 \`GET /metrics\` on the admin port covers all workers of the pod, in the Prometheus format. The label \`worker\` is the index of the worker,
-from 1. No label holds a session, a caller or a URL.
+from 1. No label holds a session, a caller or a URL. What is healthy, and where to look if it is not: [operations.md](operations.md#metrics).
 
 | metric | type | labels | meaning |
 |---|---|---|---|

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { obtainRedis } from './obtain-redis.mjs';
 import { ensureBuilt, ensureInstalled, root, runNode } from './start-prepare.mjs';
 
-const LANES = ['unit', 'contract', 'integration', 'cluster', 'reliability', 'conformance'];
-/** Minutes of servers that fail: asked for by name. */
-const ON_REQUEST = ['reliability'];
+const LANES = ['unit', 'contract', 'integration', 'cluster', 'reliability', 'docs', 'conformance'];
+/** Minutes of servers that fail, or of documents that are followed: asked for by name. */
+const ON_REQUEST = ['reliability', 'docs'];
 const DEFAULT_LANES = LANES.filter((lane) => !ON_REQUEST.includes(lane));
 /** Real processes, signals and time-outs: beside other test files they would measure the load of the machine. */
-const SERIAL = ['cluster', 'reliability'];
+const SERIAL = ['cluster', 'reliability', 'docs'];
 /** The others mostly wait: two files at a time, on however few cores. */
 const PARALLEL = 2;
 const bin = (...path) => join(root, 'node_modules', ...path);

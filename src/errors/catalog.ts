@@ -155,7 +155,14 @@ const entries = {
     'Request cancelled',
     'Nothing: its caller took it back with notifications/cancelled, and waits for JSON (alone, or the array of a batch), which cannot end without an answer.',
   ],
-  BACKEND_UNAVAILABLE: [200, -32010, 'backend', 'safe', 'Backend unavailable', 'Look at the reason; the call was not executed.'],
+  BACKEND_UNAVAILABLE: [
+    200,
+    -32010,
+    'backend',
+    'safe',
+    'Backend unavailable',
+    'Look up data.reason in docs/backends.md; the call was not executed.',
+  ],
   BACKEND_TIMEOUT: [
     200,
     -32011,
