@@ -21,7 +21,7 @@ export function welcome(config: Config, { port, adminPort }: Ports, bridge: Brid
   if (!endpoint) return `\nBerth is ready.\n\n${list}\nNo endpoint is served: see "expose" and "servers".\n\n`;
   const facts = snippetFacts(config, endpoint, bridge);
   const more = `In full, and for other endpoints: ${[bridge.command, ...bridge.args].join(' ')} snippets URL${facts.needsKey ? ' --key' : ''}\n`;
-  return `\nBerth is ready.\n\n${list}\n${formatSnippets(makeSnippets(facts))}\n${keyNote(facts.needsKey)}${more}Ctrl-C ends the gateway.\n\n`;
+  return `\nBerth is ready.\n\n${list}\n${formatSnippets(makeSnippets(facts))}\n${keyNote(facts.needsKey)}${more}Ctrl-C ends it.\n\n`;
 }
 
 /** The one to paste first: a virtual server was made for clients, else all backends. */
