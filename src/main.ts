@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Process entry: the primary runs a command, a worker works. The only file that ends the process.
 import cluster from 'node:cluster';
+import { fileURLToPath } from 'node:url';
 
 async function runPrimary(): Promise<number> {
   const { runCli } = await import('./cli/run.js');
@@ -10,7 +11,9 @@ async function runPrimary(): Promise<number> {
     cwd: process.cwd(),
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
-    startPrimary: async (loaded, reload) => (await import('./cluster/primary.js')).startPrimary({ ...loaded, reload }),
+    self: { execPath: process.execPath, script: fileURLToPath(import.meta.url) },
+    isTty: process.stdout.isTTY === true,
+    startPrimary: async (loaded, hooks) => (await import('./cluster/primary.js')).startPrimary({ ...loaded, ...hooks }),
     startBridge: async (settings) => (await import('./bridge/run-bridge.js')).runBridge(settings, process),
   });
 }

@@ -1,27 +1,31 @@
 // What `berth check` says of a valid configuration.
 import { effectiveYaml } from '../config/effective.js';
+import { type Endpoint, listEndpoints } from '../config/endpoints.js';
 import type { LoadedConfig } from '../config/load.js';
-import { redactArguments, redactUrl } from '../config/redact.js';
-import type { BackendConfig, Config } from '../config/schema.js';
+import { hideSecrets, redactArguments, redactUrl } from '../config/redact.js';
+import type { BackendConfig, Config, ServerConfig } from '../config/schema.js';
+import { servedWarnings } from '../config/served-warnings.js';
 import { resolveWorkers } from '../config/workers.js';
 
 /** The effective configuration as YAML; all else as its comments, so that the whole can be written to a file again. */
-export function report({ config, warnings, file }: LoadedConfig): string {
+export function report({ config, warnings, file, clients, secrets }: LoadedConfig): string {
   const lines = [
     `${file ?? 'environment'}: valid`,
     '',
-    ...list('backends', Object.entries(config.mcpServers).map(describeBackend)),
     ...list(
-      'virtual servers',
-      Object.entries(config.servers).map(([id, server]) => `${id}: ${server.backends.join(', ')}${describeTools(server.tools)}`),
+      'backends',
+      Object.entries(config.mcpServers).map(([id, backend]) => describeBackend(id, backend, clients.get(id))),
     ),
-    ...list('endpoints', endpoints(config)),
+    ...list(
+      'endpoints',
+      listEndpoints(config).map((endpoint) => describeEndpoint(endpoint, config)),
+    ),
     `auth: ${describeAuth(config)}`,
     `workers: ${resolveWorkers(config)}`,
     `redis: ${config.redis.url ? redactUrl(config.redis.url) : `embedded, in ${config.dataDir}`}`,
-    ...list('warnings', warnings),
-  ];
-  return `${lines.map((line) => `# ${line}`.trimEnd()).join('\n')}\n\n${effectiveYaml(config)}`;
+    ...list('warnings', [...warnings, ...servedWarnings(config)]),
+  ].map((line) => hideSecrets(line, secrets));
+  return `${lines.map((line) => `# ${line}`.trimEnd()).join('\n')}\n\n${effectiveYaml(config, secrets)}`;
 }
 
 const list = (title: string, items: readonly string[]): string[] => [
@@ -29,24 +33,30 @@ const list = (title: string, items: readonly string[]): string[] => [
   ...items.map((item) => `  ${item}`),
 ];
 
-const describeBackend = ([id, backend]: [string, BackendConfig]): string =>
-  backend.type === 'stdio'
-    ? `${id}: stdio, ${[backend.command, ...redactArguments(backend.args)].join(' ')}`
-    : `${id}: ${backend.type}, ${redactUrl(backend.url)}`;
+function describeBackend(id: string, backend: BackendConfig, client: string | undefined): string {
+  const place = backend.type === 'stdio' ? [backend.command, ...redactArguments(backend.args)].join(' ') : redactUrl(backend.url);
+  return `${id}: ${backend.type}, ${place}${client ? `; as ${client} writes it` : ''}${describeTools(backend.tools)}`;
+}
 
-function describeTools({ include, exclude }: Config['servers'][string]['tools']): string {
-  const all = include.length === 1 && include[0] === '*';
-  return `${all ? '' : `; only tools ${include.join(', ')}`}${exclude.length ? `; without tools ${exclude.join(', ')}` : ''}`;
+function describeEndpoint({ id, url, backends }: Endpoint, config: Config): string {
+  const server = config.servers[id];
+  const what = id === '' ? `all backends (${backends.join(', ') || 'none'})` : backends.join(', ');
+  const prefix = server && server.prefix !== 'auto' ? `; prefix: ${server.prefix}` : '';
+  const own = backends.map((name) => [name, describeTools(config.mcpServers[name]?.tools)] as const).filter(([, text]) => text);
+  const limits = own.map(([name, text]) => `; of ${name} ${text.replace(/^; /, '').replaceAll('; ', ', ')}`).join('');
+  const filter = describeTools(server?.tools);
+  return `${url}: ${what}${filter || (limits ? '' : '; all tools')}${limits}${prefix}`;
+}
+
+function describeTools(tools: ServerConfig['tools'] | undefined): string {
+  if (!tools) return '';
+  const { include, exclude } = tools;
+  const only = include.includes('*') ? '' : `; only tools ${include.join(', ') || '(none)'}`;
+  return `${only}${exclude.length ? `; without tools ${exclude.join(', ')}` : ''}`;
 }
 
 function describeAuth({ auth, listen }: Config): string {
   if (auth?.mode !== 'keys') return `none: whoever reaches ${listen} is served`;
   const places = [...(auth.keys.length ? ['auth.keys'] : []), ...(auth.keysFile === undefined ? [] : [auth.keysFile])];
   return `keys, from ${places.join(' and ')}`;
-}
-
-function endpoints(config: Config): string[] {
-  const base = (config.publicUrl ?? `http://${config.listen}`).replace(/\/+$/, '');
-  const named = [...Object.keys(config.servers), ...(config.expose.backends ? Object.keys(config.mcpServers) : [])];
-  return [...(config.expose.all ? [`${base}/mcp`] : []), ...named.map((id) => `${base}/servers/${id}/mcp`)];
 }

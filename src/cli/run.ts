@@ -9,6 +9,7 @@ import { liftReferences } from './lift-references.js';
 import { addServe } from './serve.js';
 import { addServers } from './servers.js';
 import { addSessions } from './sessions.js';
+import { addSnippets } from './snippets-command.js';
 import { addStdio } from './stdio.js';
 import { addTeardowns } from './teardowns.js';
 import { addWorkers } from './workers.js';
@@ -35,6 +36,7 @@ export async function runCli(args: readonly string[], context: CommandContext): 
   addServe(program, context, finish);
   addStdio(program, context, finish);
   addCheck(program, context, finish);
+  addSnippets(program, context);
   addSessions(program, context, finish);
   addWorkers(program, context);
   addBackends(program, context);

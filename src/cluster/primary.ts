@@ -44,6 +44,8 @@ export interface PrimaryOptions {
   readonly warnings: readonly string[];
   /** Reads it again, as it was read for this start. Default: a reload is refused. */
   readonly reload?: () => LoadedConfig;
+  /** Hears that all workers serve, at the start. */
+  readonly onReady?: (ports: { readonly port: number; readonly adminPort: number }) => void;
   /** Script of the worker processes; default: the one that runs now. */
   readonly exec?: string;
 }
@@ -309,6 +311,7 @@ class Primary {
     const urls = listEndpointUrls(this.#config, this.#port);
     const admin = `http://${formatAddress({ ...addressOf(this.#config.admin.listen), port: this.#adminPort })}`;
     this.#log.info({ urls, admin, workers, file: this.#options.file, pid: process.pid }, 'ready');
+    this.#options.onReady?.({ port: this.#port, adminPort: this.#adminPort });
   }
 
   async #endWorkers(supervisor: WorkerSupervisor): Promise<void> {

@@ -29,6 +29,10 @@ const redactedPaths = [
   ...HOLDERS.flatMap((holder) => SECRET_KEYS.map((key) => `${holder}["${key}"]`)),
 ];
 
+/** Whether lines are for people rather than for programs. */
+export const isReadableFormat = (format: LogSettings['format'], isTty: boolean): boolean =>
+  format === 'pretty' || (format === 'auto' && isTty);
+
 /** Makes the logger of this process. Lines are buffered, written in the background and flushed when the process exits. */
 export function makeLogger(settings: LogSettings): Logger {
   const options: LoggerOptions = {
@@ -54,7 +58,7 @@ export function makeLogger(settings: LogSettings): Logger {
     }
     isFollowing = false;
   };
-  const readable = settings.format === 'pretty' || (settings.format === 'auto' && settings.isTty);
+  const readable = isReadableFormat(settings.format, settings.isTty);
   const log = pino(options, readable ? prettyStream(destination, settings.isTty) : destination);
   log.on('level-change', follow);
   return log;

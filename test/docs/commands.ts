@@ -15,6 +15,7 @@ export const RUNS: readonly string[] = [
   'npx berth backends',
   'npx berth check',
   'npx berth sessions',
+  'npx berth snippets',
   'npx berth teardowns',
   'npx berth workers',
   'printf ',

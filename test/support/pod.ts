@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { LogRing, type LogLine } from './log-ring.js';
 import { freePort } from './ports.js';
 import { childrenOf, commandOf, holderOfTcp, isAlive, killNow, processesOf } from './processes.js';
@@ -22,6 +22,10 @@ export interface PodOptions {
   readonly env?: Record<string, string>;
   /** Address of the pod in the loopback range. Default 127.0.0.1. */
   readonly host?: string;
+  /** A file that is served instead, by its path below the pod's directory; what else `config` fills in comes from the environment. */
+  readonly pasted?: { readonly path: string; readonly text: string };
+  /** Further arguments of `berth serve`. */
+  readonly args?: readonly string[];
   /** Goes on in the directory (data, ports, configuration) of a pod that has ended. */
   readonly dir?: string;
 }
@@ -97,9 +101,10 @@ export async function launchPod(options: PodOptions): Promise<Pod> {
   const [port, adminPort] = keptPorts(file) ?? [await freePort(host), await freePort(host)];
   writeFileSync(file, JSON.stringify(completeConfig(options.config, host, port, adminPort), undefined, 2));
 
-  const child = spawn(process.execPath, [MAIN, 'serve', '--config', file], {
+  const pasted = options.pasted && writePasted(dir, options.pasted, { host, port, adminPort });
+  const child = spawn(process.execPath, [MAIN, 'serve', '--config', pasted?.file ?? file, ...(options.args ?? [])], {
     cwd: dir,
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', TMPDIR: temporary, ...options.env },
+    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', TMPDIR: temporary, ...pasted?.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ring = new LogRing(child);
@@ -147,6 +152,31 @@ export async function launchPod(options: PodOptions): Promise<Pod> {
     },
   };
   return pod;
+}
+
+interface Place {
+  readonly host: string;
+  readonly port: number;
+  readonly adminPort: number;
+}
+
+function writePasted(
+  dir: string,
+  { path, text }: { readonly path: string; readonly text: string },
+  { host, port, adminPort }: Place,
+) {
+  const file = join(dir, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+  const env = {
+    BERTH_LISTEN: `${host}:${port}`,
+    BERTH_ADMIN__LISTEN: `${host}:${adminPort}`,
+    BERTH_ADMIN_TOKEN: ADMIN_TOKEN,
+    BERTH_WORKERS: '1',
+    BERTH_DATA_DIR: join(dir, 'data'),
+    BERTH_DRAIN__TIMEOUT: '5s',
+  };
+  return { file, env };
 }
 
 /** Those of the pod that was here before: its clients come back to them. */

@@ -34,6 +34,22 @@ describe('berth check, as a process', () => {
     expect(stderr).not.toMatch(/\n\s+at /);
   });
 
+  test('takes a file of Codex as it is, and says where one is broken, without its secrets', () => {
+    writeFileSync(
+      join(cwd, 'config.toml'),
+      'model = "m"\n[mcp_servers.a]\nurl = "https://a.example/mcp"\nbearer_token_env_var = "A_TOKEN"\n',
+    );
+    const { status, stdout } = berth(['check', 'config.toml'], { A_TOKEN: 'hunter2' });
+    expect(status).toBe(0);
+    expect(stdout).toContain('#   a: http, https://a.example/mcp; as Codex writes it\n');
+    expect(parse(stdout)).toMatchObject({ mcpServers: { a: { headers: { Authorization: '***' } } } });
+    writeFileSync(join(cwd, 'config.toml'), '[mcp_servers.a]\nhttp_headers = { "X" = "hunter2" oops }\n');
+    const broken = berth(['check', 'config.toml']);
+    expect([broken.status, broken.stdout]).toEqual([78, '']);
+    expect(broken.stderr).toMatch(/line 2, column \d+: /);
+    expect(broken.stderr).not.toContain('hunter2');
+  });
+
   test('bad usage ends with 64', () => {
     expect(berth([]).status).toBe(64);
     expect(berth(['check', 'a', 'b']).status).toBe(64);

@@ -13,7 +13,7 @@ describe('berth', () => {
   beforeEach(() => rmSync(join(cwd, 'berth.yaml'), { force: true }));
   afterAll(() => rmSync(cwd, { recursive: true }));
 
-  const run = async (args: string[], exitCode = 0, env: Record<string, string> = {}) => {
+  const run = async (args: string[], exitCode = 0, env: Record<string, string> = {}, isTty = false) => {
     const told = { out: '', err: '', started: [] as LoadedConfig[], bridged: [] as BridgeSettings[] };
     const code = await runCli(args, {
       env,
@@ -24,8 +24,11 @@ describe('berth', () => {
       err: (text) => {
         told.err += text;
       },
-      startPrimary: async (loaded) => {
+      self: { execPath: '/opt/node', script: '/opt/berth/dist/main.js' },
+      isTty,
+      startPrimary: async (loaded, { onReady }) => {
         told.started.push(loaded);
+        onReady?.({ port: 4711, adminPort: 4712 });
         return exitCode;
       },
       startBridge: async (settings) => {
@@ -96,7 +99,9 @@ describe('berth', () => {
     expect(code).toBe(0);
     for (const part of [
       'a: stdio, npx x',
-      's: a; without tools rm',
+      '/mcp: all backends (a); all tools',
+      '/servers/s/mcp: a; without tools rm',
+      'servers.s.tools: what it hides is served at /mcp and /servers/a/mcp all the same',
       'http://127.0.0.1:8080/servers/s/mcp',
       'off (line 2): is disabled',
       'idleTimeout: 2h',
@@ -104,6 +109,64 @@ describe('berth', () => {
       expect(out).toContain(part);
     }
     expect(out).not.toContain('hunter2');
+  });
+
+  test.each([
+    ['auto', true, 'auto', true],
+    ['auto', false, 'auto', false],
+    ['auto', true, 'json', false],
+    ['auto', false, 'pretty', true],
+    ['always', false, 'json', true],
+    ['never', true, 'pretty', false],
+  ])('serve --snippets %s, terminal %s, log.format %s: prints what to paste: %s', async (when, isTty, format, expected) => {
+    writeFileSync(
+      join(cwd, 'berth.yaml'),
+      `listen: 127.0.0.1:0\nlog: { format: ${format} }\nmcpServers: { a: { command: x } }\n`,
+    );
+    const { out } = await run(['serve', '--snippets', when], 0, {}, isTty);
+    if (!expected) expect(out).toBe('');
+    else {
+      expect(out).toContain('Berth is ready.');
+      expect(out).toContain('claude mcp add --transport http berth http://127.0.0.1:4711/mcp\n');
+      expect(out).toContain('http://127.0.0.1:4712  (/metrics');
+    }
+  });
+
+  test('snippets prints one alone, or all as JSON, of the server that is named', async () => {
+    writeFileSync(join(cwd, 'berth.yaml'), 'mcpServers: { a: { command: x } }\nservers: { s: { backends: [a] } }\n');
+    expect((await run(['snippets', '--client', 'codex'])).out).toBe(
+      '[mcp_servers.s]\nurl = "http://127.0.0.1:8080/servers/s/mcp"\n',
+    );
+    const { snippets, url } = JSON.parse((await run(['snippets', '--json', '--server', '/mcp'])).out);
+    expect(url).toBe('http://127.0.0.1:8080/mcp');
+    expect(snippets).toHaveLength(7);
+    expect(JSON.parse(snippets[1].text)).toEqual({
+      mcpServers: { berth: { command: '/opt/node', args: ['/opt/berth/dist/main.js', 'stdio', url] } },
+    });
+    expect((await run(['snippets'])).out).toContain('Windsurf (mcp_config.json):\n  {\n');
+  });
+
+  test('snippets of a URL needs no configuration', async () => {
+    const { out } = await run(['snippets', 'https://mcp.example.com/servers/support', '--key', '--client', 'codex']);
+    expect(out).toBe(
+      '[mcp_servers.support]\nurl = "https://mcp.example.com/servers/support/mcp"\nbearer_token_env_var = "BERTH_TOKEN"\n',
+    );
+    expect((await run(['snippets', 'http://h:1', '--client', 'claude-code'])).out).toBe(
+      'claude mcp add --transport http berth http://h:1/mcp\n',
+    );
+  });
+
+  test.each([
+    ['a URL and a server', ['http://h:1', '--server', 's'], 'neither --config nor --server', ''],
+    ['a URL that is none', ['h:1'], 'http://127.0.0.1:8080/mcp', ''],
+    ['a server that is not served', ['--server', 'x'], 'Served: /mcp, s, a.', ''],
+    ['a client that is not known', ['--client', 'emacs'], 'Allowed choices', ''],
+    ['a port that nobody knows', [], 'known to the running gateway only', 'listen: 127.0.0.1:0\n'],
+  ])('snippets ends with 64 on %s', async (_name, args, message, more) => {
+    writeFileSync(join(cwd, 'berth.yaml'), `${more}mcpServers: { a: { command: x } }\nservers: { s: { backends: [a] } }\n`);
+    const { code, err, out } = await run(['snippets', ...args]);
+    expect([code, out]).toEqual([64, '']);
+    expect(err).toContain(message);
   });
 
   test('stdio gives the bridge its endpoint, headers and patience, and ends with its code', async () => {
