@@ -81,6 +81,11 @@ const showFigures = keyedList(byId('figures'), {
 });
 
 async function ask() {
+  // Before anything was ever answered the token may be missing: that need not be told by each of them.
+  if (lastMs === undefined) {
+    const { failure: refused } = await collect({ pod: () => api('api/pod') });
+    if (refused?.kind === 'token') return signIn();
+  }
   const isSlow = round % SLOW_ROUNDS === 0;
   round += 1;
   const sessionQuery = sessionsView.query;
@@ -145,7 +150,9 @@ function signIn() {
 }
 
 function show() {
-  const nowMs = Date.now() + aheadMs;
+  const told = showState();
+  // Ages and leases stand still with what they belong to.
+  const nowMs = aheadMs + (told && lastMs !== undefined ? lastMs : Date.now());
   setText(byId('version'), data.pod?.version ?? '');
   showFigures(
     figures({
@@ -153,7 +160,8 @@ function show() {
       sessions: data.sessions,
       backends: data.backends?.backends,
       teardowns: data.teardowns?.totals,
-      redis: data.redis,
+      // While nobody answers nobody knows.
+      redis: told && told.code !== 'REDIS_AWAY' ? undefined : data.redis,
     }),
   );
   if (data.workers) workersView.update(workers, nowMs);
@@ -163,9 +171,9 @@ function show() {
   const alive = data.workers && new Set(data.workers.workers.map(({ id }) => id));
   if (data.sessions) sessionsView.update(data.sessions, nowMs, alive);
   if (data.teardowns) teardownsView.update(data.teardowns);
-  showState();
 }
 
+/** @returns what keeps the page from being live, if anything does */
 function showState() {
   const now = Date.now();
   const told = document.hidden ? failure : orLate(failure, { lastMs, sinceMs, nowMs: now });
@@ -175,6 +183,7 @@ function showState() {
   setText(byId('clock'), lastMs === undefined ? '' : `as of ${clockTime(lastMs)}`);
   setAttribute(byId('main'), 'data-old', kind === 'bad' && lastMs !== undefined);
   setAttribute(byId('sign-out'), 'hidden', token.get() === '');
+  return told;
 }
 
 byId('sign-out').addEventListener('click', () => {
