@@ -4,7 +4,11 @@ const lane = (name) => ({
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
   testEnvironment: 'node',
   transform: {
-    '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
+    // The modules of the dashboard are plain files for browsers.
+    '(\\.ts|/admin/dashboard/[^/]+\\.js)$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+    ],
   },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
 });
@@ -12,5 +16,13 @@ const lane = (name) => ({
 export default {
   // Jest knows no time-out per project. Tests wait for conditions with deadlines of their own; this one ends what hangs.
   testTimeout: 60_000,
-  projects: [lane('unit'), lane('contract'), lane('integration'), lane('cluster'), lane('reliability'), lane('docs')],
+  projects: [
+    lane('unit'),
+    lane('contract'),
+    lane('integration'),
+    lane('cluster'),
+    lane('reliability'),
+    lane('docs'),
+    lane('browser'),
+  ],
 };

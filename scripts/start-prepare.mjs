@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { copyDashboard } from './copy-dashboard.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -78,5 +79,6 @@ export function ensureBuilt() {
   process.stdout.write('Building …\n');
   const code = runNode([join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json']);
   if (code !== 0) throw new StepFailed('The build failed: see the messages of the compiler above.', 1);
+  copyDashboard();
   writeFileSync(STAMP, `${begun.toISOString()}\n`);
 }

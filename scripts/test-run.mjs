@@ -3,15 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { obtainBrowser } from './obtain-browser.mjs';
 import { obtainRedis } from './obtain-redis.mjs';
 import { ensureBuilt, ensureInstalled, root, runNode } from './start-prepare.mjs';
 
-const LANES = ['unit', 'contract', 'integration', 'cluster', 'reliability', 'docs', 'conformance'];
-/** Minutes of servers that fail, or of documents that are followed: asked for by name. */
-const ON_REQUEST = ['reliability', 'docs'];
+const LANES = ['unit', 'contract', 'integration', 'cluster', 'reliability', 'docs', 'browser', 'conformance'];
+/** Minutes of servers that fail, or of documents that are followed, a browser to install: asked for by name. */
+const ON_REQUEST = ['reliability', 'docs', 'browser'];
 const DEFAULT_LANES = LANES.filter((lane) => !ON_REQUEST.includes(lane));
 /** Real processes, signals and time-outs: beside other test files they would measure the load of the machine. */
-const SERIAL = ['cluster', 'reliability', 'docs'];
+const SERIAL = ['cluster', 'reliability', 'docs', 'browser'];
 /** The others mostly wait: two files at a time, on however few cores. */
 const PARALLEL = 2;
 const bin = (...path) => join(root, 'node_modules', ...path);
@@ -22,6 +23,7 @@ const CHECKS = [
   ['lint', [bin('@biomejs', 'biome', 'bin', 'biome'), 'lint', '.']],
   ['format', [bin('@biomejs', 'biome', 'bin', 'biome'), 'format', '.']],
   ['types', [bin('typescript', 'bin', 'tsc'), '--noEmit']],
+  ['types of the dashboard', [bin('typescript', 'bin', 'tsc'), '-p', 'tsconfig.dashboard.json']],
   ['generated documents', [join(root, 'scripts', 'docs.mjs'), '--check']],
 ];
 
@@ -34,6 +36,7 @@ export async function test(args) {
     // A build that fails is told, and what can run without it still runs.
     step('build', () => ensureBuilt());
     if ((lanes ?? DEFAULT_LANES).some((lane) => lane !== 'unit')) step('redis', () => obtainRedis());
+    if (lanes?.includes('browser')) step('browser', () => obtainBrowser());
     if (!lanes) for (const [name, command] of CHECKS) step(name, () => check(command));
     for (const lane of lanes ?? DEFAULT_LANES) runLane(lane, rest);
   } catch (error) {

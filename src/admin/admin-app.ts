@@ -1,9 +1,12 @@
-// What operators and Kubernetes ask: metrics and probes of the pod, and the admin API of the cluster. Served by the primary, apart from
+// What operators and Kubernetes ask: metrics and probes of the pod, the admin API of the cluster, and its dashboard. Served by the primary, apart from
 // the MCP traffic, so that it answers also when a worker does not.
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { AdminError } from './admin-error.js';
 import { type ApiParts, makeApiRouter } from './api-router.js';
 import { carriesToken } from './bearer-token.js';
+import type { DashboardFiles } from './dashboard-files.js';
+import { makeDashboardRouter } from './dashboard-router.js';
+import { isOwnOrigin } from './own-origin.js';
 
 export interface PodStatus {
   readonly ready: boolean;
@@ -27,6 +30,7 @@ export interface AdminParts {
     isOriginAllowed(origin: string | undefined): boolean;
   };
   readonly api: ApiParts;
+  readonly dashboard: DashboardFiles;
   readonly onError: (error: unknown) => void;
 }
 
@@ -63,10 +67,15 @@ export function makeAdminApp(parts: AdminParts): Express {
   });
 
   app.use((request: Request, _response: Response, next: NextFunction) => {
-    if (!parts.hostGuard.isHostAllowed(request.headers.host)) throw new AdminError('HOST_FORBIDDEN');
-    if (!parts.hostGuard.isOriginAllowed(request.headers.origin)) throw new AdminError('ORIGIN_FORBIDDEN');
+    const { host, origin } = request.headers;
+    if (!parts.hostGuard.isHostAllowed(host)) throw new AdminError('HOST_FORBIDDEN');
+    // The dashboard under a name of `hosts` sends its own Origin with whatever changes something. Where a token is asked for, that is what
+    // keeps strangers out, whose page may have any name where `hosts` has "*".
+    const isOwn = parts.api.token !== '' && isOwnOrigin(origin, host);
+    if (!isOwn && !parts.hostGuard.isOriginAllowed(origin)) throw new AdminError('ORIGIN_FORBIDDEN');
     next();
   });
+  app.use(makeDashboardRouter(parts.dashboard));
   app.use(makeApiRouter(parts.api));
   app.use(() => {
     throw new AdminError('NOT_FOUND');

@@ -2,7 +2,7 @@
 import express, { type NextFunction, type Request, type Response, type Router } from 'express';
 import { AdminError } from './admin-error.js';
 import type { AdminAnswer, AdminRequest } from './admin-request.js';
-import { API_ROUTES, type ApiRoute, readQuery } from './api-routes.js';
+import { API_ROUTES, type ApiRoute, POD_ROUTE, readQuery } from './api-routes.js';
 import { carriesToken } from './bearer-token.js';
 
 export interface AuditEntry {
@@ -18,11 +18,22 @@ export interface AuditEntry {
   readonly by: 'admin token' | 'loopback, no token';
 }
 
+/** What the primary of the pod that was asked says of itself, also when no worker answers. */
+export interface PodView {
+  readonly version: string;
+  readonly pid: number;
+  readonly ready: boolean;
+  /** Why not, and what is wrong with single workers. */
+  readonly reasons: readonly string[];
+  readonly workers: { readonly configured: number; readonly ready: number };
+}
+
 export interface ApiParts {
   /** `admin.token`; '': the API is free to whoever reaches the listener, which is loopback then. */
   readonly token: string;
   /** @throws AdminError */
   readonly ask: (request: AdminRequest) => Promise<AdminAnswer>;
+  readonly pod: () => PodView;
   readonly audit: (entry: AuditEntry) => void;
 }
 
@@ -44,11 +55,16 @@ export function makeApiRouter(parts: ApiParts): Router {
     }
     next();
   });
+  router.get(POD_ROUTE.path, (request: Request, response: Response) => {
+    readQuery(POD_ROUTE, request.query);
+    response.json(parts.pod());
+  });
   for (const route of API_ROUTES) {
     router[route.method](route.path, (request: Request, response: Response) => answer(parts, route, request, response));
   }
-  for (const path of new Set(API_ROUTES.map((route) => route.path))) {
-    const methods = API_ROUTES.filter((route) => route.path === path).map(({ method }) => method.toUpperCase());
+  const routes = [POD_ROUTE, ...API_ROUTES];
+  for (const path of new Set(routes.map((route) => route.path))) {
+    const methods = routes.filter((route) => route.path === path).map(({ method }) => method.toUpperCase());
     const allowed = methods.flatMap((method) => (method === 'GET' ? [method, 'HEAD'] : [method])).join(', ');
     router.all(path, (_request: Request, response: Response) => {
       response.set('allow', allowed);
@@ -56,7 +72,7 @@ export function makeApiRouter(parts: ApiParts): Router {
     });
   }
   router.use('/api', () => {
-    const paths = [...new Set(API_ROUTES.map(({ path }) => path.split('/').slice(0, 3).join('/')))];
+    const paths = [...new Set(routes.map(({ path }) => path.split('/').slice(0, 3).join('/')))];
     throw new AdminError('NOT_FOUND', `There is ${paths.join(', ')}`);
   });
   return router;

@@ -19,6 +19,9 @@ export interface ApiRoute {
   read(query: Readonly<Record<string, string>>, id: string): AdminRequest;
 }
 
+/** Answered by the primary itself. */
+export const POD_ROUTE = { method: 'get', path: '/api/pod', query: [] } as const satisfies Omit<ApiRoute, 'read'>;
+
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
 
@@ -84,7 +87,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
 ];
 
 /** @throws AdminError BAD_QUERY for what the route does not know, and for what comes twice */
-export function readQuery(route: ApiRoute, query: Readonly<Record<string, unknown>>): Record<string, string> {
+export function readQuery(route: Pick<ApiRoute, 'query'>, query: Readonly<Record<string, unknown>>): Record<string, string> {
   const read: Record<string, string> = {};
   for (const [name, value] of Object.entries(query)) {
     if (!route.query.includes(name)) {

@@ -4,12 +4,14 @@ import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { makeAdminApp } from '../admin/admin-app.js';
 import { listenForAdmin } from '../admin/admin-server.js';
+import { readDashboard } from '../admin/dashboard-files.js';
 import { addressOf, formatAddress } from '../config/address.js';
 import { listEndpointUrls } from '../config/endpoints.js';
 import { readEnvironment } from '../config/environment.js';
 import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { loadOrCreateSecret } from '../config/secret.js';
+import { VERSION } from '../config/version.js';
 import { resolveWorkers } from '../config/workers.js';
 import { RedisDirectory } from '../directory/redis-directory.js';
 import { EXIT, StartError } from '../errors/start-error.js';
@@ -286,8 +288,9 @@ class Primary {
     // Who looked and who killed is told whatever log.level says.
     const audit = this.#log.child({ audit: true }, { level: 'info' });
     const live = this.#live;
+    const status = () => readPodStatus(supervisor, this.#isStopping);
     const app = makeAdminApp({
-      status: () => readPodStatus(supervisor, this.#isStopping),
+      status,
       scrape: () => collector.scrape(),
       get metricsToken() {
         return live.current.admin.metricsToken;
@@ -298,8 +301,10 @@ class Primary {
           return live.current.admin.token;
         },
         ask: (request) => asker.ask(request),
+        pod: () => ({ version: VERSION, pid: process.pid, ...status() }),
         audit: (entry) => audit.info(entry, 'admin API'),
       },
+      dashboard: readDashboard(),
       onError: (error) => this.#log.error({ err: error }, 'the admin listener failed to answer'),
     });
     const server = await listenForAdmin(addressOf(admin.listen), app);

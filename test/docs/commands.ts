@@ -50,6 +50,7 @@ export const NOT_HERE: ReadonlyArray<{ readonly begins: string; readonly why: st
   { begins: 'npm run bench', why: 'minutes of measuring' },
   { begins: 'npm run chaos', why: 'minutes of faults' },
   { begins: 'npm run demo:chaos', why: 'half a minute of faults' },
+  { begins: 'ssh ', why: 'needs a host elsewhere' },
   { begins: 'npm run pods', why: 'the reliability lane has a test of it' },
   { begins: 'npx jest ', why: 'a part of a lane' },
 ];

@@ -4,6 +4,8 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { ClientCapabilities } from '@modelcontextprotocol/sdk/types.js';
 
 export interface SdkClientOptions {
+  /** What it calls itself. */
+  readonly name?: string;
   readonly capabilities?: ClientCapabilities;
   /** Sets handlers before the client connects. */
   readonly prepare?: (client: Client) => void;
@@ -25,7 +27,10 @@ export interface SdkClient {
 }
 
 export async function connectSdkClient(url: string, options: SdkClientOptions = {}): Promise<SdkClient> {
-  const client = new Client({ name: 'cluster-test', version: '1.0.0' }, { capabilities: options.capabilities ?? {} });
+  const client = new Client(
+    { name: options.name ?? 'cluster-test', version: '1.0.0' },
+    { capabilities: options.capabilities ?? {} },
+  );
   options.prepare?.(client);
   const transport = new StreamableHTTPClientTransport(new URL(url), {
     ...(options.headers && { requestInit: { headers: options.headers } }),

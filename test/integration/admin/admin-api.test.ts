@@ -10,6 +10,7 @@ import { makeHostGuard } from '../../../src/edge/host-guard.js';
 
 const TOKEN = 'the-token';
 const REF = 'r'.repeat(22);
+const POD = { version: '1.2.3', pid: 1, ready: true, reasons: [], workers: { configured: 1, ready: 1 } };
 const ID = `t-${'0'.repeat(64)}`;
 
 let server: AdminServer | undefined;
@@ -21,20 +22,24 @@ afterEach(async () => {
   [asked, audited, failures] = [[], [], []];
 });
 
-async function listen(answer: () => Promise<AdminAnswer> = async () => ({ status: 200, body: { fine: true } }), token = TOKEN) {
+const fine = async (): Promise<AdminAnswer> => ({ status: 200, body: { fine: true } });
+
+async function listen(answer: () => Promise<AdminAnswer> = fine, token = TOKEN, hosts: string[] = []) {
   const app = makeAdminApp({
     status: () => ({ ready: true, reasons: [], workers: { configured: 1, ready: 1 } }),
     scrape: async () => ({ text: '', contentType: 'text/plain', reporting: 1, configured: 1 }),
     metricsToken: '',
-    hostGuard: makeHostGuard({ hosts: [], origins: [], publicUrl: undefined }, '127.0.0.1:0'),
+    hostGuard: makeHostGuard({ hosts, origins: [], publicUrl: undefined }, '127.0.0.1:0'),
     api: {
       token,
       ask: (question) => {
         asked.push(question);
         return answer();
       },
+      pod: () => POD,
       audit: (entry) => audited.push(entry),
     },
+    dashboard: new Map(),
     onError: (error) => failures.push(error),
   });
   server = await listenForAdmin({ host: '127.0.0.1', port: 0 }, app);
@@ -66,7 +71,14 @@ function ask(path: string, { method = 'GET', headers = { authorization: `Bearer 
 
 test('every path of it wants the token, those that are not there as well, and no other', async () => {
   await listen();
-  const paths = [...API_ROUTES.map(({ path }) => path.replace(':id', REF)), '/api', '/api/', '/api/unknown', '/API/workers'];
+  const paths = [
+    '/api/pod',
+    ...API_ROUTES.map(({ path }) => path.replace(':id', REF)),
+    '/api',
+    '/api/',
+    '/api/unknown',
+    '/API/workers',
+  ];
   for (const path of paths) {
     for (const authorization of [undefined, 'Bearer ', 'Bearer wrong', `Basic ${TOKEN}`, `Bearer ${TOKEN}x`]) {
       const answer = await ask(path, { headers: authorization === undefined ? {} : { authorization } });
@@ -144,6 +156,29 @@ test('other methods are refused with those that there are; HEAD answers as GET w
   expect((await ask('/api/teardowns/retry')).headers.allow).toBe('POST');
   const head = await ask('/api/workers', { method: 'HEAD' });
   expect([head.status, head.text]).toEqual([200, '']);
+});
+
+test('the pod speaks for itself, and nobody is asked', async () => {
+  await listen(() => Promise.reject(new AdminError('NO_WORKER')));
+  const answer = await ask('/api/pod');
+  expect([answer.status, JSON.parse(answer.text), asked]).toEqual([200, POD, []]);
+  expect((await ask('/api/pod?x=1')).code).toBe('BAD_QUERY');
+  expect((await ask('/api/pod', { method: 'POST' })).headers.allow).toBe('GET, HEAD');
+});
+
+test('a page of our own may change things where a token is asked for; elsewhere its name must be allowed', async () => {
+  const headers = { authorization: `Bearer ${TOKEN}`, host: 'admin.example:8081', origin: 'https://admin.example:8081' };
+  const remove = (more: Record<string, string> = {}) =>
+    ask(`/api/sessions/${REF}`, { method: 'DELETE', headers: { ...headers, ...more } });
+  await listen(undefined, TOKEN, ['admin.example']);
+  expect((await remove()).status).toBe(200);
+  for (const origin of ['https://evil.example', 'https://admin.example', 'null', 'https://admin.example:8081.evil.example']) {
+    expect((await remove({ origin })).code).toBe('ORIGIN_FORBIDDEN');
+  }
+  await server?.close();
+  await listen(undefined, '', ['admin.example']);
+  expect((await remove()).code).toBe('ORIGIN_FORBIDDEN');
+  expect((await remove({ host: 'localhost:8081', origin: 'http://localhost:8081' })).status).toBe(200);
 });
 
 test('a body is refused, and its connection closed', async () => {

@@ -25,7 +25,13 @@ describe('the admin listener', () => {
       scrape: async () => scraped,
       metricsToken: '',
       hostGuard: makeHostGuard({ hosts: [], origins: [], publicUrl: undefined }, '127.0.0.1:0'),
-      api: { token: '', ask: () => Promise.reject(new Error('nobody is asked')), audit: () => undefined },
+      api: {
+        token: '',
+        ask: () => Promise.reject(new Error('nobody is asked')),
+        pod: () => ({ version: '', pid: 1, ready: true, reasons: [], workers: { configured: 2, ready: 2 } }),
+        audit: () => undefined,
+      },
+      dashboard: new Map(),
       onError: (error) => failures.push(error),
       ...parts,
     });

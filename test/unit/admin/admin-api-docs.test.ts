@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ADMIN_ERRORS } from '../../../src/admin/admin-error.js';
-import { API_ROUTES } from '../../../src/admin/api-routes.js';
+import { API_ROUTES, POD_ROUTE } from '../../../src/admin/api-routes.js';
 
 const page = readFileSync(join(__dirname, '../../../docs/admin-api.md'), 'utf8');
 
 test.each(
-  API_ROUTES.map(({ method, path }) => [
+  [POD_ROUTE, ...API_ROUTES].map(({ method, path }) => [
     method.toUpperCase(),
     path.replace('sessions/:id', 'sessions/<ref>').replace(':id', '<id>'),
   ]),
