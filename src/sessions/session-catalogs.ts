@@ -70,7 +70,12 @@ export class SessionCatalogs {
     const found = this.#findNamed(session, kind, name, exposure);
     if (found) return found;
     this.#failIfUnread(exposure.catalogs, [kind]);
-    throw new GatewayError(NOT_FOUND[kind], { message: name.slice(0, 128) });
+    const shown = name.slice(0, 128);
+    // It is listed: it would not do to call it unknown and leave it at that.
+    const isAnother = exposure[kind].byName.has(name);
+    throw new GatewayError(NOT_FOUND[kind], {
+      message: isAnother ? `${shown} was another one when this session saw it first: open a new session to use it` : shown,
+    });
   }
 
   /** Whose resource it is: listed, or described by a template; with one backend there is no doubt. */

@@ -213,3 +213,16 @@ test('where only templates could not be read, a uri that nobody lists may be one
   const error = await failureOf(worker.catalogs.findResource(worker.session, 'r://2', worker.exchangeOf()));
   expect(error.details).toEqual({ backend: 'half', reason: 'http_500' });
 });
+
+test('a name that went from one backend to another: sessions that knew it hear that they need a new one, new ones use it', async () => {
+  const [ofA, ofB] = [{ tools: [{ name: 'other' }] }, { tools: [{ name: 'echo' }] }];
+  const worker = startWorker({ a: await start(ofA), b: await start(ofB) });
+  const { catalogs, session, exchangeOf, openSession } = worker;
+  expect(namesOf(await worker.page('tools'))).toEqual(['other', 'echo']);
+  [ofA.tools, ofB.tools] = [[{ name: 'echo' }], []];
+  for (const name of ['a', 'b']) worker.cache.invalidate(name);
+  expect(namesOf(await worker.page('tools'))).toEqual(['echo']);
+  const error = await failureOf(catalogs.findNamed(session, 'tools', 'echo', exchangeOf()));
+  expect([error.code, error.message]).toEqual(['TOOL_NOT_FOUND', expect.stringContaining('new session')]);
+  expect(await catalogs.findNamed(openSession(), 'tools', 'echo', exchangeOf())).toMatchObject({ backend: 'a' });
+});
