@@ -11,6 +11,7 @@ import { decodeOffset, encodeOffset } from './cursor.js';
 import { describeBackend, describeServer, type ServedServer } from './describe-config.js';
 import { listSessions } from './list-sessions.js';
 import { mergeBackend } from './merge-backends.js';
+import { mergeWarnings } from './merge-warnings.js';
 import { viewSession } from './session-view.js';
 import { timeText } from './time-text.js';
 
@@ -91,7 +92,12 @@ export class AdminDesk {
     const asked = await askWorkers(this.#parts);
     const toolsOf = (id: string) =>
       asked.map(({ status }) => status?.tools[id]).find((count): count is number => count !== undefined);
-    return { servers: this.#parts.servers().map((server) => describeServer(server, toolsOf(server.id))) };
+    const statuses = asked.flatMap(({ status }) => status ?? []);
+    return {
+      servers: this.#parts
+        .servers()
+        .map((server) => describeServer(server, toolsOf(server.id), mergeWarnings(server.id, statuses))),
+    };
   }
 
   async #showSession(ref: SessionRef) {

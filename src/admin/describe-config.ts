@@ -23,7 +23,11 @@ export function describeBackend(name: string, backend: BackendConfig, served: re
 }
 
 /** @param tools how many are exposed, undefined if that is not known */
-export function describeServer({ id, backends, tools: filter, prefix }: ServedServer, tools: number | undefined) {
+export function describeServer(
+  { id, backends, tools: filter, prefix }: ServedServer,
+  tools: number | undefined,
+  warnings: readonly string[],
+) {
   return {
     id,
     path: id === '' ? '/mcp' : `/servers/${id}/mcp`,
@@ -31,5 +35,6 @@ export function describeServer({ id, backends, tools: filter, prefix }: ServedSe
     filter: { include: filter.include, exclude: filter.exclude },
     prefix,
     tools: tools ?? null,
+    warnings,
   };
 }

@@ -29,6 +29,14 @@ export interface WorkerStatus {
   readonly backends: readonly BackendReport[];
   /** Exposed tools by id of the virtual server, where all lists were read. */
   readonly tools: Readonly<Record<string, number>>;
+  /** What is odd about a virtual server, by its id, where all lists were read. Workers of an older version tell none. */
+  readonly warnings?: Readonly<Record<string, readonly ServerOddity[]>>;
+}
+
+export interface ServerOddity {
+  /** The same on every worker that finds it. */
+  readonly about: string;
+  readonly text: string;
 }
 
 /** What came over the hop, or undefined if it is none of that. */

@@ -1,11 +1,9 @@
 // The catalogs that one worker knows, by backend and scope. It never shares a list between scopes (equal content may share memory,
 // which tells nobody anything), and one dead backend neither empties nor slows the lists of the others.
 import { LRUCache } from 'lru-cache';
-import { CATALOG } from '../errors/catalog.js';
-import { GatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
-import { digestOf } from '../protocol/ids.js';
 import type { Catalog, CatalogKind, CatalogPart, RawEntry } from './catalog.js';
+import { type LoadOutcome, runLoad } from './catalog-load.js';
 import { hiddenPart, loadedPart, plainVersion, shownPart, UNREAD } from './catalog-parts.js';
 import {
   bytesOf,
@@ -49,17 +47,6 @@ const MEBIBYTE = 1024 * 1024;
 const MAX_ROUNDS = 3;
 // Spare loads of others who wait for the same list; more are of no use.
 const MAX_SPARE_LOADS = 8;
-
-type Loaded =
-  | {
-      readonly kind: 'loaded';
-      readonly entries: readonly RawEntry[];
-      readonly digest: string;
-      readonly bytes: number;
-      readonly ttlMs: number;
-    }
-  | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'abandoned' };
 
 export class CatalogCache {
   readonly #clock: Clock;
@@ -125,6 +112,15 @@ export class CatalogCache {
       if (catalog.backend === backend && isSharedScope(scope) && catalog.generation > latest.generation) latest = catalog;
     }
     return latest;
+  }
+
+  /** Its lists of that kind as they were read last, one for each scope that sessions share; what was never read is missing. */
+  sharedParts(backend: string, kind: CatalogKind): CatalogPart[] {
+    const parts: CatalogPart[] = [];
+    for (const [slot, ofKind, { part }] of this.#statesOf(backend)) {
+      if (ofKind === kind && part?.loadedMs !== undefined && isSharedScope(slot.scope)) parts.push(part);
+    }
+    return parts;
   }
 
   /** The backend's list changed, or the backend came back: read it again when next asked, in all scopes. Default: all kinds. */
@@ -211,32 +207,24 @@ export class CatalogCache {
     spareLoads: CatalogLoad[],
   ): Promise<CatalogPart> {
     let load = first;
+    let earlier: Extract<LoadOutcome, { kind: 'loaded' }> | undefined;
     for (let rounds = 1; ; rounds++) {
       const { round } = state;
-      const outcome = await this.#run(load);
+      const outcome = await runLoad(load, this.#contents, this.#options.maxTtlMs);
       if (outcome.kind === 'abandoned') {
         const next = spareLoads.shift();
-        if (!next) return state.part ?? UNREAD;
+        if (!next) return earlier ? this.#store(slot, kind, state, earlier, false) : (state.part ?? UNREAD);
         load = next;
         continue;
       }
+      // Read once, while it changed, and not a second time within the time limit: better old than hidden.
+      if (earlier && outcome.kind === 'failed' && outcome.isLate) return this.#store(slot, kind, state, earlier, false);
       // Race: the load read page 1, the backend changed and said so, the load ends with the old list; so we read again.
-      if (round !== state.round && rounds < MAX_ROUNDS) continue;
+      if (round !== state.round && rounds < MAX_ROUNDS) {
+        if (outcome.kind === 'loaded') earlier = outcome;
+        continue;
+      }
       return this.#store(slot, kind, state, outcome, round === state.round);
-    }
-  }
-
-  async #run(load: CatalogLoad): Promise<Loaded> {
-    try {
-      const { entries, ttlMs = this.#options.maxTtlMs } = await load();
-      const text = JSON.stringify(entries);
-      const digest = digestOf(text);
-      const shared = this.#contents.get(digest);
-      if (shared) return { kind: 'loaded', entries: shared, digest, bytes: 0, ttlMs };
-      this.#contents.set(digest, entries, { size: text.length + 1 });
-      return { kind: 'loaded', entries, digest, bytes: text.length, ttlMs };
-    } catch (error) {
-      return isFaultOfCaller(error) ? { kind: 'abandoned' } : { kind: 'failed', reason: reasonOf(error) };
     }
   }
 
@@ -244,7 +232,7 @@ export class CatalogCache {
     slot: Slot,
     kind: CatalogKind,
     state: KindState,
-    outcome: Exclude<Loaded, { kind: 'abandoned' }>,
+    outcome: Exclude<LoadOutcome, { kind: 'abandoned' }>,
     current: boolean,
   ): CatalogPart {
     const nowMs = this.#clock.monotonicMs();
@@ -252,7 +240,7 @@ export class CatalogCache {
     let part: CatalogPart;
     if (outcome.kind === 'loaded') {
       const ttlMs = Math.max(0, Math.min(outcome.ttlMs, this.#options.maxTtlMs));
-      part = loadedPart(outcome.entries, outcome.digest, nowMs, ttlMs);
+      part = loadedPart(outcome.list, outcome.digest, nowMs, ttlMs);
       if (part.version !== plainVersion(before?.version ?? '')) state.bytes = outcome.bytes;
     } else {
       part = hiddenPart(before, outcome.reason, this.#options.errorTtlMs);
@@ -298,16 +286,4 @@ export class CatalogCache {
       });
     });
   }
-}
-
-function isFaultOfCaller(error: unknown): boolean {
-  return error instanceof GatewayError && error.code !== 'INTERNAL' && CATALOG[error.code].source !== 'backend';
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof GatewayError)) return 'unexpected';
-  const { reason: said, cause } = error.details ?? {};
-  // Behind an open breaker: what opened it says more.
-  const reason = said === 'broken' ? cause : said;
-  return typeof reason === 'string' ? reason : error.code.toLowerCase();
 }

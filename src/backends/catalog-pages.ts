@@ -5,6 +5,9 @@ import { isObject, type JsonRpcResponse } from '../protocol/json-rpc.js';
 import { type CatalogKind, KIND_FACTS, type LoadedList, type RawEntry } from './catalog.js';
 
 const METHOD_NOT_FOUND = -32601;
+const INVALID_PARAMS = -32602;
+/** Of one reading: a list that changes faster than it can be paged is not read at all. */
+const MAX_RESTARTS = 2;
 
 /** Sends one request to the backend; resolves with its answer, error answers included; rejects if there is none. */
 export type ListRequest = (method: string, params: Record<string, unknown>) => Promise<Pick<JsonRpcResponse, 'result' | 'error'>>;
@@ -18,7 +21,8 @@ export interface PageLimits {
 
 /**
  * Walks `nextCursor` to the end. A backend without the method (-32601) offers an empty list. Entries without their identifying
- * string are dropped, of several with the same one the first stays; `warn` hears of both, at most once per list and cause.
+ * string are dropped, of several with the same one the first stays; `warn` hears of both, at most once per list and cause. A
+ * backend whose list changed between two pages may refuse its own cursor (-32602): the list is begun anew, twice at most.
  * @throws GatewayError BACKEND_UNAVAILABLE if the backend answers with another error or with something that is no list; whatever
  *   `request` rejects with
  */
@@ -28,32 +32,47 @@ export async function loadAllPages(
   warn: (message: string) => void = () => {},
   limits: PageLimits = {},
 ): Promise<LoadedList> {
+  for (let restarts = 0; ; restarts++) {
+    const list = await walkPages(request, kind, warn, limits, restarts < MAX_RESTARTS);
+    if (list) return list;
+  }
+}
+
+/** @returns undefined if the backend does not know its cursor any more, and `mayRestart` */
+async function walkPages(
+  request: ListRequest,
+  kind: CatalogKind,
+  warn: (message: string) => void,
+  { maxPages = 100, maxEntries = 10_000 }: PageLimits,
+  mayRestart: boolean,
+): Promise<LoadedList | undefined> {
   const { method } = KIND_FACTS[kind];
-  const { maxPages = 100, maxEntries = 10_000 } = limits;
   const collector = new EntryCollector(kind, maxEntries);
   const cursors = new Set<string>();
   let ttlMs: number | undefined;
   let cursor: string | undefined;
+  let cut: string | undefined;
   for (let page = 1; ; page++) {
     const answer = await request(method, cursor === undefined ? {} : { cursor });
     if (answer.error?.code === METHOD_NOT_FOUND && page === 1) return { entries: [] };
+    if (answer.error?.code === INVALID_PARAMS && page > 1 && mayRestart) return undefined;
     const result = readResult(answer, kind);
     collector.addAll(result[kind]);
     if (typeof result.ttlMs === 'number' && result.ttlMs >= 0) ttlMs = Math.min(ttlMs ?? result.ttlMs, result.ttlMs);
     cursor = typeof result.nextCursor === 'string' && result.nextCursor !== '' ? result.nextCursor : undefined;
     if (cursor === undefined) break;
-    let reason: string | undefined;
-    if (collector.isFull) reason = `more than ${maxEntries} entries`;
-    else if (page >= maxPages) reason = `more than ${maxPages} pages`;
-    else if (cursors.has(cursor)) reason = 'the backend repeats a cursor';
-    if (reason) {
-      warn(`${method} was cut: ${reason}`);
+    if (collector.isFull) cut = `more than ${maxEntries} entries`;
+    else if (page >= maxPages) cut = `more than ${maxPages} pages`;
+    else if (cursors.has(cursor)) cut = 'the backend repeats a cursor';
+    if (cut) {
+      warn(`${method} was cut: ${cut}`);
       break;
     }
     cursors.add(cursor);
   }
   for (const message of collector.complaints(method)) warn(message);
-  return { entries: collector.entries, ...(ttlMs === undefined ? {} : { ttlMs }) };
+  const isCut = cut !== undefined || collector.isCut;
+  return { entries: collector.entries, ...(ttlMs === undefined ? {} : { ttlMs }), ...(isCut ? { isCut } : {}) };
 }
 
 function readResult(
@@ -84,6 +103,11 @@ class EntryCollector {
 
   get isFull(): boolean {
     return this.entries.length >= this.#maxEntries;
+  }
+
+  /** There were more. */
+  get isCut(): boolean {
+    return this.#surplus > 0;
   }
 
   addAll(values: readonly unknown[]): void {

@@ -66,6 +66,8 @@ export interface CatalogPart {
   readonly loadedMs: number | undefined;
   /** How long the list counts as fresh from `loadedMs` on. */
   readonly ttlMs: number;
+  /** The backend has more than was read of it (a bound of loadAllPages). */
+  readonly isCut?: boolean;
   /** Digest of entries and availability: equal for equal content, whichever worker or session read it. */
   readonly version: string;
 }
@@ -83,4 +85,6 @@ export interface LoadedList {
   readonly entries: readonly RawEntry[];
   /** What the backend allows; default and maximum: those of the cache. */
   readonly ttlMs?: number;
+  /** There is more: a bound was reached. */
+  readonly isCut?: boolean;
 }

@@ -19,7 +19,15 @@ export interface OwnRequest {
   readonly deadlineMs: number;
   /** See BackendCall. */
   readonly isPreparation?: boolean;
+  /** Of several requests together: what comes is taken off, and beyond it the request fails. Default one of its own, 32 MiB. */
+  readonly budget?: AnswerBudget;
 }
+
+export interface AnswerBudget {
+  leftBytes: number;
+}
+
+export const makeAnswerBudget = (): AnswerBudget => ({ leftBytes: MAX_ANSWER_BYTES });
 
 export class OwnRequests {
   #next = 0;
@@ -36,47 +44,68 @@ export class OwnRequests {
       params: request.params,
     };
     return new Promise((resolve, reject) => {
-      const sink = new CollectingSink(session.backend, resolve, reject);
-      const { headers, deadlineMs, isPreparation = false } = request;
+      const { headers, deadlineMs, isPreparation = false, budget = makeAnswerBudget() } = request;
+      const sink = new CollectingSink({ backend: session.backend, id: message.id, budget }, resolve, reject);
       session.call({ message, bytes: JSON.stringify(message), headers, deadlineMs, sink, isPreparation });
     });
   }
 }
 
+interface Asked {
+  readonly backend: string;
+  readonly id: string;
+  readonly budget: AnswerBudget;
+}
+
 class CollectingSink implements CallSink {
   resume: (() => void) | undefined;
-  readonly #backend: string;
+  readonly #asked: Asked;
   readonly #resolve: (response: JsonRpcResponse) => void;
   readonly #reject: (error: Error) => void;
   #chunks: Buffer[] = [];
-  #bytes = 0;
 
-  constructor(backend: string, resolve: (response: JsonRpcResponse) => void, reject: (error: Error) => void) {
-    this.#backend = backend;
+  constructor(asked: Asked, resolve: (response: JsonRpcResponse) => void, reject: (error: Error) => void) {
+    this.#asked = asked;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
   message(json: Buffer | string, final: boolean): boolean {
-    if (final) this.#settle(json.toString());
+    if (!final) return true;
+    this.#take(json.length);
+    this.#end(json);
     return true;
   }
 
   bodyStart(): void {}
 
   bodyChunk(chunk: Buffer): boolean {
-    this.#bytes += chunk.length;
-    if (this.#bytes <= MAX_ANSWER_BYTES) this.#chunks.push(chunk);
+    this.#take(chunk.length);
+    // What was kept is of no more use.
+    if (this.#isTooLarge) this.#chunks = [];
+    else this.#chunks.push(chunk);
     return true;
   }
 
   bodyEnd(): void {
-    if (this.#bytes > MAX_ANSWER_BYTES) this.fail(this.#unusable('its answer is too large'));
-    else this.#settle(Buffer.concat(this.#chunks).toString());
+    this.#end(Buffer.concat(this.#chunks));
   }
 
   fail(error: GatewayError): void {
     this.#reject(error);
+  }
+
+  get #isTooLarge(): boolean {
+    return this.#asked.budget.leftBytes < 0;
+  }
+
+  #take(bytes: number): void {
+    this.#asked.budget.leftBytes -= bytes;
+  }
+
+  #end(json: Buffer | string): void {
+    if (this.#isTooLarge) this.fail(this.#unusable('its answer is too large'));
+    else this.#settle(json.toString());
   }
 
   #settle(text: string): void {
@@ -87,11 +116,14 @@ class CollectingSink implements CallSink {
       this.#reject(this.#unusable('its answer is not JSON'));
       return;
     }
-    if (classifyMessage(value) === 'response') this.#resolve(value as JsonRpcResponse);
-    else this.#reject(this.#unusable('its answer is not a JSON-RPC response'));
+    const response = value as JsonRpcResponse;
+    if (classifyMessage(value) !== 'response') this.#reject(this.#unusable('its answer is not a JSON-RPC response'));
+    // An error may stand without the id of what it could not read; a result belongs to who asked for it.
+    else if (!response.error && response.id !== this.#asked.id) this.#reject(this.#unusable('it answered another request'));
+    else this.#resolve(response);
   }
 
   #unusable(message: string): GatewayError {
-    return new GatewayError('BACKEND_UNAVAILABLE', { message, details: { backend: this.#backend, reason: 'protocol' } });
+    return new GatewayError('BACKEND_UNAVAILABLE', { message, details: { backend: this.#asked.backend, reason: 'protocol' } });
   }
 }

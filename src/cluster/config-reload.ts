@@ -41,6 +41,7 @@ export interface ConfigReloadParts {
 const PREPARE_MS = 10_000;
 /** After a worker could not take it. */
 const RETRY_MS = 30_000;
+const EMPTY = 'the file is empty. Write the options back; to run with the defaults alone, restart.';
 /** Only the log waits for it. */
 const APPLY_MS = 5000;
 
@@ -135,6 +136,8 @@ export class ConfigReload {
       if (cause === 'SIGHUP') log.info({ file }, 'SIGHUP: nothing to apply, the configuration is as it was');
       return 'unchanged';
     }
+    // Race: whoever writes it has just emptied it. Taken at its word, all backends would be removed from under their sessions.
+    if (loaded.isEmpty) return this.#refuse(cause, EMPTY);
     // With options that stayed as they were it may be another mixture than the one that was checked.
     const problems = checkStartable(config, { workers: resolveWorkers(config) });
     if (problems.length > 0) return this.#refuse(cause, configError(problems, file).message);

@@ -13,9 +13,12 @@ import { BackendLeave } from '../sessions/backend-leave.js';
 import { SessionEnder } from '../sessions/end-session.js';
 import { ClientRequests } from '../sessions/client-requests.js';
 import { ListChanges } from '../sessions/list-changes.js';
+import { ListReader } from '../sessions/list-reader.js';
+import { ListRetries } from '../sessions/list-retries.js';
 import { noteNotification } from '../sessions/note-notification.js';
 import { NameSaver } from '../sessions/name-saver.js';
 import { SessionBackends } from '../sessions/session-backends.js';
+import { ServerWarnings } from '../sessions/server-warnings.js';
 import { SessionCatalogs } from '../sessions/session-catalogs.js';
 import { SessionTable } from '../sessions/session-table.js';
 import { StandingRequests } from '../sessions/standing-requests.js';
@@ -119,18 +122,24 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     listChanges.tell(backend, kind);
   });
   const names = new NameSaver({ directory, clock });
-  const catalogs: SessionCatalogs = new SessionCatalogs({
+  const isPersonal = (name: string) => {
+    const backend = live.config.mcpServers[name];
+    return backend !== undefined && backend.type !== 'stdio' && backend.forwardHeaders.length > 0;
+  };
+  const exposer = new Exposer({ warn: (server, message) => warn(message, { server }) });
+  const serverWarnings = new ServerWarnings({ cache, exposer, isPersonal, warn });
+  const listRetries = new ListRetries({
     clock,
-    cache,
-    exposer: new Exposer({ warn: (server, message) => warn(message, { server }) }),
-    sessionBackends,
-    names,
-    ownRequests,
-    isPersonal: (name) => {
-      const backend = live.config.mcpServers[name];
-      return backend !== undefined && backend.type !== 'stdio' && backend.forwardHeaders.length > 0;
-    },
-    warn,
+    sessions: table,
+    reader: () => reader,
+    isAvailable: ({ backend, scope, kind }) => cache.known(backend, scope).parts[kind]?.available === true,
+  });
+  const reader = new ListReader({
+    ...{ clock, cache, exposer, sessionBackends, ownRequests, isPersonal, warn },
+    onUnread: (list) => listRetries.note(list),
+  });
+  const catalogs: SessionCatalogs = new SessionCatalogs({
+    ...{ cache, reader, names, warnings: serverWarnings, isPersonal },
     announce: (backend, kind, sessionRef) => {
       listChanges.tell(backend, kind, sessionRef);
       if (sessionRef === undefined) broadcast.publish(`${backend} ${kind}`);
@@ -142,6 +151,6 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
   return {
     ...{ table, backends, makeBackendsOf, health, former, teardown, ender },
-    ...{ ownRequests, sessionBackends, clientRequests, standing, names, cache, listChanges, catalogs },
+    ...{ ownRequests, sessionBackends, clientRequests, standing, names, cache, listChanges, catalogs, serverWarnings },
   };
 }

@@ -39,6 +39,8 @@ export interface LoadedConfig {
   readonly clients: ReadonlyMap<string, string>;
   /** Values that must not be shown wherever they stand: those of password inputs and of files that the configuration refers to. */
   readonly secrets: readonly string[];
+  /** There is a file, and nothing stands in it (but comments). */
+  readonly isEmpty?: boolean;
 }
 
 /** The first of the default files that exists in a directory. */
@@ -106,7 +108,8 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   if (!Object.keys(config.mcpServers).length) warnings.push('mcpServers: there are no backends; clients will find no tools');
   warnings.push(...warnOfForwardedKeys(config));
   const settled = settle(config, written === undefined, directory);
-  return { config: settled, warnings, file, clients: adapted.clients, secrets: [...references.secrets] };
+  const isEmpty = file !== undefined && !Object.keys(root).length;
+  return { config: settled, warnings, file, isEmpty, clients: adapted.clients, secrets: [...references.secrets] };
 }
 
 /** No mistake that should keep the gateway from starting: the backend that used it may have been removed by a reload. */

@@ -1,15 +1,24 @@
 // "Did you mean": the nearest of the names that exist.
 
-/** How many single-character edits make one word of the other. */
-export function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+/** How many single-character edits make one word of the other; `atMost` (and more) where it is that far, found early. */
+export function editDistance(a: string, b: string, atMost = Number.POSITIVE_INFINITY): number {
+  if (Math.abs(a.length - b.length) >= atMost) return atMost;
+  let row = Uint16Array.from({ length: b.length + 1 }, (_, i) => i);
+  let next = new Uint16Array(b.length + 1);
   for (let i = 1; i <= a.length; i++) {
-    const next = [i];
+    next[0] = i;
+    let least = i;
     for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+      let distance = (row[j - 1] as number) + (a.charCodeAt(i - 1) === b.charCodeAt(j - 1) ? 0 : 1);
+      const longer = (row[j] as number) + 1;
+      const shorter = (next[j - 1] as number) + 1;
+      if (longer < distance) distance = longer;
+      if (shorter < distance) distance = shorter;
+      next[j] = distance;
+      if (distance < least) least = distance;
     }
-    row = next;
+    if (least >= atMost) return atMost;
+    [row, next] = [next, row];
   }
   return row[b.length] as number;
 }
@@ -25,7 +34,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(written, plain(candidate));
+    const distance = editDistance(written, plain(candidate), bestDistance);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;

@@ -4,7 +4,7 @@ import { type Catalog, keyOf, type RawEntry } from '../backends/catalog.js';
 import { decideNames } from './decide-names.js';
 import { encodeMeanings } from './meanings.js';
 import { MergedList } from './merged-list.js';
-import { allowsTool, findIdlePatterns, type ToolName } from './tool-filter.js';
+import { allowsTool, type ToolName } from './tool-filter.js';
 import type { VirtualServer } from './virtual-server.js';
 
 export interface ExposedName {
@@ -28,7 +28,7 @@ export interface ExposedNames {
    * Every backend was read, or tried at least. Before that a name may yet turn out to collide, so NamePins gives no name a meaning.
    */
   readonly isDecided: boolean;
-  /** What is odd about the selection, for the log; empty while a backend was never read. */
+  /** What is hidden behind another of the same name. */
   readonly warnings: readonly string[];
   /** By backend and its own name: still exposed, whatever it is called now? */
   findOwn(backend: string, name: string): ExposedName | undefined;
@@ -64,11 +64,6 @@ export function exposeNames(server: VirtualServer, kind: 'tools' | 'prompts', ca
     if (available) listed.push(exposedAs === name ? entry : { ...entry, name: exposedAs });
   });
   let text: string | undefined;
-  const complete = catalogs.every((catalog) => catalog.parts[kind]?.loadedMs !== undefined);
-  if (kind === 'tools' && complete) {
-    for (const pattern of findIdlePatterns(server.tools, offered))
-      warnings.push(`tools: the pattern "${pattern}" matches no tool`);
-  }
   return {
     list: new MergedList(kind, listed),
     byName,

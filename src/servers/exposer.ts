@@ -7,7 +7,7 @@ import { Exposure, type ExposureParts } from './exposure.js';
 import type { VirtualServer } from './virtual-server.js';
 
 export interface ExposerOptions {
-  /** Hears once per server (until the next reload) of each oddity: a pattern that matches nothing, a hidden tool. */
+  /** Hears once per server (until the next reload) of each name that is hidden behind another. */
   readonly warn?: (serverId: string, message: string) => void;
   /** Most kept per virtual server: whole exposures, of which sessions with scopes of their own have one each. Default 1 000. */
   readonly maxExposures?: number;

@@ -41,16 +41,10 @@ function leavesTool(own: OwnFilter | undefined, name: string): boolean {
   return own.include.some(isMatched) && !own.exclude.some(isMatched);
 }
 
-/** Patterns that match none of `tools` (all that the backends offer, excluded ones too): most likely misspelt. */
-export function findIdlePatterns(filter: ToolFilter, tools: readonly ToolName[]): string[] {
-  const patterns = [...filter.include, ...filter.exclude].filter((pattern) => pattern !== '*');
-  return patterns.filter((pattern) => !tools.some((tool) => matches(pattern, tool)));
-}
-
 function matchesAny(patterns: readonly string[], tool: ToolName): boolean {
-  return patterns.some((pattern) => matches(pattern, tool));
+  return patterns.some((pattern) => matchesTool(pattern, tool));
 }
 
-function matches(pattern: string, { backend, name }: ToolName): boolean {
+export function matchesTool(pattern: string, { backend, name }: ToolName): boolean {
   return pattern === '*' || matchesGlob(pattern, name) || matchesGlob(pattern, `${backend}${SEPARATOR}${name}`);
 }

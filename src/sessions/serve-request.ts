@@ -136,9 +136,10 @@ export class RequestServer {
 
   async #list(serving: Serving, kind: ListKind): Promise<void> {
     const { session, exchange, body } = serving;
-    const cursor = body.message.params?.cursor;
+    // Some clients write what they have not.
+    const cursor = body.message.params?.cursor || undefined;
     if (cursor !== undefined && typeof cursor !== 'string')
-      throw new GatewayError('BAD_ARGUMENT', { message: 'cursor must be a string' });
+      throw new GatewayError('BAD_ARGUMENT', { message: 'params.cursor must be a string' });
     this.#answerResult(serving, await this.#parts.catalogs.list(session, kind, cursor, exchange));
   }
 

@@ -13,6 +13,7 @@ import { StrictBackend } from '../support/strict-backend.js';
 import { waitFor } from '../support/wait-for.js';
 
 const PATH = '/servers/support/mcp';
+const IDLE_PATTERN = 'tools.exclude: "recorder__ecko" matches no tool; did you mean "recorder__echo"?';
 const SECRETS = ['backend-token', 'urlpassword', 'querysecret', 'envsecret', 'argsecret', ADMIN_TOKEN];
 
 let recorder: RecordingBackend;
@@ -32,7 +33,10 @@ beforeAll(async () => {
         unused: { type: 'http', url: 'http://user:urlpassword@127.0.0.1:9/mcp?key=querysecret' },
         command: { command: '/usr/bin/env', args: ['--key', 'argsecret'], env: { KEY: 'envsecret' } },
       },
-      servers: { support: { backends: ['recorder'], tools: { exclude: ['counter*'] } }, broken: { backends: ['listless'] } },
+      servers: {
+        support: { backends: ['recorder'], tools: { exclude: ['counter*', 'recorder__ecko'] } },
+        broken: { backends: ['listless'] },
+      },
     },
   });
   pods = cluster.pods as unknown as readonly [Pod, Pod];
@@ -119,9 +123,10 @@ test('sessions, workers, servers and backends of both pods are told by either, a
     expect(support).toMatchObject({
       path: PATH,
       backends: ['recorder'],
-      filter: { include: ['*'], exclude: ['counter*'] },
+      filter: { include: ['*'], exclude: ['counter*', 'recorder__ecko'] },
       prefix: 'auto',
       tools: expect.any(Number),
+      warnings: [IDLE_PATTERN],
     });
     for (const path of ['workers', 'sessions', 'backends', 'servers', 'teardowns', `sessions/${refs[0]}`]) {
       bodies.push((await askAdmin(pod, `/api/${path}`)).text);
@@ -146,6 +151,10 @@ test('sessions, workers, servers and backends of both pods are told by either, a
     bodies.push(out);
   }
   expect(bodies.join()).toContain(refs[0]);
+  expect(bodies.join()).toContain(`\nwarning: ${PATH}: ${IDLE_PATTERN}\n`);
+  const told = cluster.pods.flatMap((one) => one.logs()).filter(({ msg }) => msg === IDLE_PATTERN);
+  // Two sessions, each at a worker of its own: once for each worker that has found it.
+  expect(told.map(({ server }) => server)).toEqual(['support', 'support']);
   for (const secret of [...SECRETS, ...opened, ...recorder.issued]) {
     expect(bodies.filter((body) => body.includes(secret))).toEqual([]);
   }

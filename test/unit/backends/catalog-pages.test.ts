@@ -67,6 +67,37 @@ describe('loadAllPages', () => {
     ]);
   });
 
+  it('says of a list that it was cut, and of no other', async () => {
+    const whole = backend({ tools: [{ name: 'a' }, { name: 'a' }] });
+    expect(await loadAllPages(whole.request, 'tools', undefined, { maxEntries: 1 })).toEqual({ entries: [{ name: 'a' }] });
+    const surplus = backend({ tools: [{ name: 'a' }, { name: 'b' }] });
+    expect((await loadAllPages(surplus.request, 'tools', undefined, { maxEntries: 1 })).isCut).toBe(true);
+    const circle = backend({ tools: [{ name: 'a' }], nextCursor: 'same' });
+    expect((await loadAllPages(circle.request, 'tools')).isCut).toBe(true);
+  });
+
+  it('begins anew when its cursor is refused, twice at most, and not for another error or at the first page', async () => {
+    const refused = { error: { code: -32602, message: 'Invalid cursor' } };
+    const answers = (...given: Array<Awaited<ReturnType<ListRequest>>>) => {
+      const asked: unknown[] = [];
+      const request: ListRequest = async (_method, params) => {
+        asked.push(params.cursor);
+        return given[Math.min(asked.length, given.length) - 1] as Awaited<ReturnType<ListRequest>>;
+      };
+      return { asked, request };
+    };
+    const page = (name: string, nextCursor?: string) => ({ result: { tools: [{ name }], nextCursor, ttlMs: name.length } });
+    const changed = answers(page('old', 'x'), refused, page('newer', 'y'), page('newest'));
+    expect(await loadAllPages(changed.request, 'tools')).toEqual({ entries: [{ name: 'newer' }, { name: 'newest' }], ttlMs: 5 });
+    expect(changed.asked).toEqual([undefined, 'x', undefined, 'y']);
+    const never = answers(page('a', 'x'), refused, page('a', 'x'), refused, page('a', 'x'), refused);
+    await expect(loadAllPages(never.request, 'tools')).rejects.toMatchObject({ details: { reason: 'list_error_-32602' } });
+    expect(never.asked).toHaveLength(6);
+    const first = answers(refused);
+    await expect(loadAllPages(first.request, 'tools')).rejects.toMatchObject({ details: { reason: 'list_error_-32602' } });
+    expect(first.asked).toHaveLength(1);
+  });
+
   it('takes a backend without the method for one that offers nothing', async () => {
     const request: ListRequest = async () => ({ error: { code: -32601, message: 'Method not found' } });
     expect(await loadAllPages(request, 'prompts')).toEqual({ entries: [] });

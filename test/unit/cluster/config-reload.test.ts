@@ -44,11 +44,14 @@ function setUp(count = 2) {
     isTty: false,
     destination: { write: (line) => void lines.push(JSON.parse(line)) },
   });
-  const file: { load: () => Config } = { load: () => configOf('a') };
+  const file: { load: () => Config; isEmpty?: boolean } = { load: () => configOf('a') };
   const outcomes: ReloadOutcome[] = [];
   const reload = new ConfigReload({
     running: configOf('a'),
-    load: () => ({ config: file.load(), warnings: [], file: '/f', clients: new Map(), secrets: [] }),
+    load: () => ({
+      ...{ config: file.load(), warnings: [], file: '/f', isEmpty: file.isEmpty ?? false },
+      ...{ clients: new Map(), secrets: [] },
+    }),
     file: '/f',
     clock,
     log,
@@ -155,4 +158,18 @@ it('runs once more for all that were asked for meanwhile', async () => {
   await Promise.all(Array.from({ length: 20 }, () => reload.request('SIGHUP')));
   expect(loads).toBe(2);
   expect(outcomes).toEqual(['applied', 'applied']);
+});
+
+it('does not take an empty file at its word: whoever writes it may have just begun', async () => {
+  const { reload, file, workers, lines, outcomes } = setUp();
+  file.load = () => configOf();
+  file.isEmpty = true;
+  for (const cause of ['file', 'SIGHUP'] as const) await reload.request(cause);
+  expect(outcomes).toEqual(['refused', 'refused']);
+  expect(workers.map(({ got }) => got)).toEqual([[], []]);
+  expect(Object.keys(reload.config.mcpServers)).toEqual(['a']);
+  expect(lines.at(-1)).toMatchObject({ level: 'error', reason: expect.stringContaining('empty') });
+  file.isEmpty = false;
+  await reload.request('file');
+  expect(outcomes.at(-1)).toBe('applied');
 });

@@ -2,6 +2,7 @@
 import { reloadConfig } from '../../../src/config/reload.js';
 import { configSchema } from '../../../src/config/schema.js';
 import { listOptions } from '../../../src/config/options.js';
+import { loadText } from './load-text.js';
 
 const base = { mcpServers: { a: { url: 'http://a.example/mcp' }, b: { command: 'run' } } };
 const reload = (after: object, before: object = base) => reloadConfig(configSchema.parse(before), configSchema.parse(after));
@@ -58,4 +59,13 @@ it('never applies what workers or the primary read at their start only', () => {
     'limits.body',
   ];
   expect(live.filter((name) => roots.some((root) => name === root || name.startsWith(`${root}.`)))).toEqual([]);
+});
+
+it.each([
+  ['', true],
+  ['# only a comment\n', true],
+  ['{}', true],
+  ['listen: 127.0.0.1:1', false],
+])('a file that holds %j is told for empty: %s', (text, isEmpty) => {
+  expect(loadText(text).isEmpty).toBe(isEmpty);
 });

@@ -62,21 +62,6 @@ describe('exposed tools', () => {
   });
 });
 
-describe('warnings', () => {
-  it('tell of a pattern that matches nothing once, and only when all backends were read', () => {
-    const make = catalogMaker();
-    const warned: string[] = [];
-    const exposer = new Exposer({ warn: (_id, message) => warned.push(message) });
-    const selection = server(['a', 'b'], { tools: { include: ['*'], exclude: ['typo'] } });
-    const a = make('a', tools('x'));
-    void exposer.expose(selection, [a, { backend: 'b', generation: 0, parts: {} }]).tools;
-    expect(warned).toEqual([]);
-    void exposer.expose(selection, [a, make('b', tools('y'))]).tools;
-    void exposer.expose(selection, [a, make('b', tools('z'))]).tools;
-    expect(warned).toEqual(['tools: the pattern "typo" matches no tool']);
-  });
-});
-
 describe('the memo', () => {
   it('gives the same exposure and the same text for the same generations', () => {
     const make = catalogMaker();

@@ -47,6 +47,8 @@ describe('MergedList', () => {
     ['an object', {}],
     ['garbage', 'garbage'],
     ['very long', 'A'.repeat(100_000)],
+    ['a character too long', `${good}A`],
+    ['of another offset by its digits alone', forged('02')],
     ['offset 0', forged('0')],
     ['between pages', forged('1')],
     ['beyond the end', forged('4')],

@@ -56,6 +56,21 @@ it('ping is answered here, whatever the backends do', async () => {
   expect(await answerTo('ping')).toEqual({ status: 200, message: { jsonrpc: '2.0', id: 7, result: {} }, inFlight: 0 });
 });
 
+it.each([
+  [undefined, 'first'],
+  [null, 'first'],
+  ['', 'first'],
+  ['x', 'x'],
+  [7, undefined],
+  [{}, undefined],
+])('a cursor %j', async (cursor, expected) => {
+  const list = async (_session: Session, _kind: string, from: string | undefined) => JSON.stringify({ from: from ?? 'first' });
+  const { answer, served } = begin('tools/list', { catalogs: { list } }, { params: { cursor } });
+  await served;
+  const { result, error } = JSON.parse(answer.text);
+  expect([result?.from, error?.code]).toEqual([expected, expected === undefined ? -32602 : undefined]);
+});
+
 it.each(['released', 'ended'] as const)('a request that outlives its session, which is %s, is answered', async (state) => {
   const opening: Array<(error: GatewayError) => void> = [];
   const open = () => new Promise((_resolve, reject) => void opening.push(reject));

@@ -1,0 +1,56 @@
+// Patterns that match nothing, and what may have been meant.
+import { findIdlePatterns } from '../../../src/servers/idle-patterns.js';
+
+const BACKENDS = ['tickets', 'files'];
+const TOOLS = [
+  { backend: 'tickets', name: 'search_issues' },
+  { backend: 'tickets', name: 'get-env' },
+  { backend: 'files', name: 'readFile' },
+  { backend: 'files', name: 'get-env' },
+];
+const idle = (include: string[], exclude: string[] = [], tools = TOOLS) =>
+  findIdlePatterns({ include, exclude }, BACKENDS, tools);
+
+it('finds them in both lists, once each, and counts one whose tools are excluded as used', () => {
+  expect(idle(['*', 'get-*', 'zzzzzz', 'zzzzzz'], ['get-env', 'tickets__x?y', 'files__*'])).toEqual([
+    { list: 'include', pattern: 'zzzzzz', suggestion: undefined },
+    { list: 'exclude', pattern: 'tickets__x?y', suggestion: undefined },
+  ]);
+  expect(idle(['*'], [], [])).toEqual([]);
+});
+
+it.each([
+  ['serch_issues', 'search_issues'],
+  ['search-issues', 'search_issues'],
+  ['Search_Issues', 'search_issues'],
+  // Unprefixed, prefixed with something else, and prefixed in another way.
+  ['files__search_issues', 'tickets__search_issues'],
+  ['jira__search_issues', 'tickets__search_issues'],
+  ['ticket__search_issues', 'tickets__search_issues'],
+  ['tickets.search_issues', 'tickets__search_issues'],
+  ['tickets/search_issues', 'tickets__search_issues'],
+  ['tickets_search_issues', 'tickets__search_issues'],
+  ['tikets__*', 'tickets__*'],
+  ['files__search_*', 'tickets__search_*'],
+  ['READFILE*', 'readFile'],
+  ['weather__*', undefined],
+  ['entirely-else', undefined],
+  [`search_issues${'x'.repeat(100)}`, undefined],
+])('%s: did you mean %s?', (pattern, suggestion) => {
+  expect(idle([pattern])).toEqual([{ list: 'include', pattern, suggestion }]);
+});
+
+it('what it suggests matches', () => {
+  for (const { suggestion = '' } of idle(['tikets__*', 'files__search_*', 'READFILE*', 'tickets.search_issues']))
+    expect(idle([suggestion])).toEqual([]);
+});
+
+it('takes bounded time for as many tools as a list may have', () => {
+  const many = Array.from({ length: 10_000 }, (_, i) => ({
+    backend: 'tickets',
+    name: `${'n'.repeat(i % 2 ? 60 : 1000)}${i}`,
+  }));
+  const startedMs = performance.now();
+  idle(['m'.repeat(60), 'o'.repeat(64)], ['*m*m*m*m'], many);
+  expect(performance.now() - startedMs).toBeLessThan(10_000);
+});
