@@ -10,9 +10,9 @@ const LANES = ['unit', 'contract', 'integration', 'cluster', 'reliability', 'con
 /** Minutes of servers that fail: asked for by name. */
 const ON_REQUEST = ['reliability'];
 const DEFAULT_LANES = LANES.filter((lane) => !ON_REQUEST.includes(lane));
-/** Real processes, signals and time-outs: beside other test files they would measure the load of the machine. */
-const SERIAL = ['cluster', 'reliability'];
-/** The others mostly wait: two files at a time, on however few cores. */
+/** Load and the failures of servers, for minutes: beside other test files they would measure these. */
+const SERIAL = ['reliability'];
+/** The others wait half of their time, for leases and for processes to start: two files at a time, on however few cores. */
 const PARALLEL = 2;
 const bin = (...path) => join(root, 'node_modules', ...path);
 
