@@ -13,7 +13,11 @@ import { StrictBackend } from '../support/strict-backend.js';
 import { waitFor } from '../support/wait-for.js';
 
 const PATH = '/servers/support/mcp';
-const SECRETS = ['backend-token', 'urlpassword', 'querysecret', 'envsecret', 'argsecret', ADMIN_TOKEN];
+const PATH_SECRET = 'MDY5Y2Y0ZjEtYTkw';
+const SECRETS = [
+  ...['backend-token', 'urlpassword', 'querysecret', 'envsecret', 'argsecret', 'attachedsecret', 'shellsecret', PATH_SECRET],
+  ...['oauthsecret', 'tenant-secret', 'called-with-this', ADMIN_TOKEN],
+];
 
 let recorder: RecordingBackend;
 let listless: StrictBackend;
@@ -27,10 +31,21 @@ beforeAll(async () => {
   cluster = await startCluster({
     config: {
       mcpServers: {
-        recorder: { type: 'http', url: recorder.url, headers: { authorization: 'Bearer backend-token' } },
+        recorder: {
+          ...{ type: 'http', url: recorder.url, headers: { authorization: 'Bearer backend-token' } },
+          forwardHeaders: ['x-tenant'],
+        },
         listless: { type: 'http', url: listless.url },
-        unused: { type: 'http', url: 'http://user:urlpassword@127.0.0.1:9/mcp?key=querysecret' },
-        command: { command: '/usr/bin/env', args: ['--key', 'argsecret'], env: { KEY: 'envsecret' } },
+        unused: { type: 'http', url: `http://user:urlpassword@127.0.0.1:9/${PATH_SECRET}/mcp?key=querysecret` },
+        tokens: {
+          ...{ type: 'http', url: 'http://127.0.0.1:9/mcp' },
+          oauth: { tokenUrl: 'http://127.0.0.1:9/token', clientId: 'berth', clientSecret: 'oauthsecret' },
+        },
+        command: {
+          command: '/usr/bin/env',
+          args: ['--key', 'argsecret', '-HAuthorization: Bearer attachedsecret', '-c', 'TOKEN=shellsecret run'],
+          env: { KEY: 'envsecret' },
+        },
       },
       servers: { support: { backends: ['recorder'], tools: { exclude: ['counter*'] } }, broken: { backends: ['listless'] } },
     },
@@ -49,7 +64,8 @@ const refOf = (sessionId: string) => referenceOf(sessionId as SessionId);
 async function openUsedSession(pod: Pod): Promise<string> {
   const sessionId = await openSession(pod.origin, PATH);
   const [worker] = pod.workers();
-  const answer = await pod.sendTo(worker as number, toolCall(PATH, sessionId, 'echo', { nonce: 'used' }));
+  const call = toolCall(PATH, sessionId, 'echo', { nonce: 'called-with-this' });
+  const answer = await pod.sendTo(worker as number, { ...call, headers: { ...call.headers, 'x-tenant': 'tenant-secret' } });
   expect(responseOf(answer).error).toBeUndefined();
   return sessionId;
 }
@@ -121,12 +137,16 @@ test('sessions, workers, servers and backends of both pods are told by either, a
       backends: ['recorder'],
       filter: { include: ['*'], exclude: ['counter*'] },
       prefix: 'auto',
-      tools: expect.any(Number),
+      // It gets headers of its callers: each may see others.
+      tools: null,
     });
     for (const path of ['workers', 'sessions', 'backends', 'servers', 'teardowns', `sessions/${refs[0]}`]) {
       bodies.push((await askAdmin(pod, `/api/${path}`)).text);
     }
+    for (const path of ['/metrics', '/readyz', '/api/unknown']) bodies.push(await (await fetch(pod.adminUrl(path))).text());
+    bodies.push(...pod.logs().map((line) => JSON.stringify(line)), pod.stderr());
   }
+  expect(bodies.join()).toContain(`127.0.0.1:9/***/mcp?key=***`);
 
   const [pod] = pods;
   const list = await runBerth(pod, ['sessions', 'list', '--json']);
@@ -326,5 +346,17 @@ test('the CLI says what is wrong with the address and with the token', async () 
   // The public listener answers, but is not the admin API.
   const notAdmin = await runBerth({ ...pod, adminUrl: () => pod.origin } as Pod, ['workers']);
   expect([notAdmin.code, notAdmin.err]).toEqual([1, expect.stringContaining('is not the admin API')]);
-  expect((await runBerth(pod, ['sessions', 'list', '--limit', '5000'])).code).toBe(64);
+  const asked = await Promise.all([
+    runBerth(pod, ['sessions', 'list', '--limit', '5000']),
+    runBerth(pod, ['sessions', 'show', 'x'.repeat(22)]),
+    runBerth(pod, ['sessions', 'kill', 'not-a-reference']),
+    runBerth(pod, ['workers', '--unknown']),
+    runBerth(pod, ['workers', '--config', '/nowhere/berth.yaml']),
+  ]);
+  expect(asked.map(({ code, out }) => [code, out])).toEqual([64, 1, 1, 64, 78].map((code) => [code, '']));
+  expect(asked.map(({ err }) => err)).toEqual(
+    [/limit must be/, /GET \/api\/sessions/, /GET \/api\/sessions/, /--unknown/, /\/nowhere\/berth.yaml/].map((text) =>
+      expect.stringMatching(text),
+    ),
+  );
 });

@@ -42,7 +42,7 @@ async function listen(answer: () => Promise<AdminAnswer> = async () => ({ status
 
 interface Options {
   readonly method?: string;
-  readonly headers?: Record<string, string>;
+  readonly headers?: Record<string, string | string[]>;
   readonly body?: string;
 }
 
@@ -68,7 +68,8 @@ test('every path of it wants the token, those that are not there as well, and no
   await listen();
   const paths = [...API_ROUTES.map(({ path }) => path.replace(':id', REF)), '/api', '/api/', '/api/unknown', '/API/workers'];
   for (const path of paths) {
-    for (const authorization of [undefined, 'Bearer ', 'Bearer wrong', `Basic ${TOKEN}`, `Bearer ${TOKEN}x`]) {
+    const two = [`Bearer ${TOKEN}`, `Bearer ${TOKEN}`];
+    for (const authorization of [undefined, 'Bearer ', 'Bearer wrong', `Basic ${TOKEN}`, `Bearer ${TOKEN}x`, TOKEN, two]) {
       const answer = await ask(path, { headers: authorization === undefined ? {} : { authorization } });
       expect([path, answer.status, answer.code]).toEqual([path, 401, 'UNAUTHENTICATED']);
       expect(answer.headers['www-authenticate']).toBe('Bearer');
@@ -76,6 +77,7 @@ test('every path of it wants the token, those that are not there as well, and no
   }
   expect([asked, audited]).toEqual([[], []]);
   expect((await ask('/api/workers')).status).toBe(200);
+  expect((await ask('/api/workers', { headers: { authorization: `bearer ${TOKEN}` } })).status).toBe(200);
 });
 
 test('without a token, which only loopback allows, it is free', async () => {
