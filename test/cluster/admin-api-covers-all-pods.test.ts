@@ -3,6 +3,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { referenceOf, type SessionId } from '../../src/protocol/ids.js';
+import { METRIC_DOCS } from '../../src/observability/metric-docs.js';
+import { parseExposition } from '../support/exposition.js';
 import { askAdmin, runBerth } from '../support/admin.js';
 import { type Cluster, startCluster, whenAllServe } from '../support/cluster.js';
 import { ADMIN_TOKEN, type Pod } from '../support/pod.js';
@@ -329,6 +331,87 @@ test('killed at both pods at once, while its owner dies and a request takes it o
     expect((await pod.sendTo(pid, rpc(PATH, sessionId, 'tools/list'))).status).toBe(404);
   }
   await waitFor('the DELETE at the backend', () => recorder.requestsOf('DELETE').some((one) => one.sessionId === backendSession));
+});
+
+/** Of all pods together; a series that is not there yet is 0. */
+async function scrape() {
+  const texts = await Promise.all(pods.map(async (pod) => (await fetch(pod.adminUrl('/metrics'))).text()));
+  const parsed = texts.map(parseExposition);
+  return (name: string, labels: Record<string, string> = {}) =>
+    parsed
+      .flatMap((families) => families.get(`berth_${name.replace(/_(count|bucket|sum)$/, '')}`)?.samples ?? [])
+      .filter((sample) => sample.name === `berth_${name}`)
+      .filter((sample) => Object.entries(labels).every(([label, value]) => sample.labels[label] === value))
+      .reduce((sum, { value }) => sum + value, 0);
+}
+
+test('metrics of both pods are well-formed, have every name and label of the docs, and count what was done', async () => {
+  await whenAllServe(cluster);
+  const before = await scrape();
+  const sessionId = await openUsedSession(pods[0]);
+  const owner = await cluster.ownerOf(sessionId);
+  const away = cluster.workers().find(({ pod }) => pod !== owner.pod);
+  if (!away) throw new Error('another pod was expected');
+  expect((await owner.pod.sendTo(owner.pid, rpc(PATH, sessionId, 'ping'))).status).toBe(200);
+  for (const _ of [1, 2]) expect((await away.pod.sendTo(away.pid, rpc(PATH, sessionId, 'ping'))).status).toBe(200);
+  expect((await away.pod.sendTo(away.pid, rpc(PATH, sessionId, 'no/such-method'))).status).toBe(200);
+  const stream = await listenAt(away.pod, away.pid, sessionId);
+  expect((await sendRaw(away.pod.origin, { ...rpc(PATH, sessionId, 'ping'), body: 'x' })).status).toBe(400);
+  const during = await scrape();
+  const deletion = { method: 'DELETE', path: PATH, headers: { 'mcp-session-id': sessionId } };
+  expect((await away.pod.sendTo(away.pid, deletion)).status).toBe(202);
+  await waitFor('the stream to end', () => stream.ended());
+  await waitFor(
+    'the teardown',
+    async () => (await scrape())('teardown_total', { result: 'done' }) > before('teardown_total', { result: 'done' }),
+  );
+  const after = await scrape();
+  const grown = (name: string, labels?: Record<string, string>) => after(name, labels) - before(name, labels);
+  expect({
+    starts: grown('session_starts_total'),
+    ends: grown('session_ends_total', { reason: 'deleted' }),
+    sessions: during('sessions') - after('sessions'),
+    streams: during('streams') - after('streams'),
+    backendSessions: during('backend_sessions') - after('backend_sessions'),
+    local: grown('requests_total', { method: 'ping', route: 'local', outcome: 'ok' }),
+    forwarded: grown('requests_total', { method: 'ping', route: 'forward', outcome: 'ok' }),
+    other: grown('requests_total', { method: 'other' }),
+    deletions: grown('requests_total', { method: 'DELETE', route: 'forward', outcome: 'ok' }),
+    refused: grown('refused_total', { status: '400' }),
+    streamEnds: grown('stream_ends_total', { reason: 'ended' }),
+    up: after('redis_up'),
+    reporting: after('workers', { state: 'reporting' }),
+    builds: after('build_info'),
+  }).toEqual({
+    ...{ starts: 1, ends: 1, sessions: 1, streams: 1, backendSessions: 1, local: 1, forwarded: 2, other: 1, deletions: 1 },
+    ...{ refused: 1, streamEnds: 1, up: 4, reporting: 4, builds: 2 },
+  });
+  // A stream that was open for hours is no slow request.
+  const served = (labels?: Record<string, string>) => grown('requests_total', labels);
+  expect(grown('request_duration_seconds_count')).toBe(served() - served({ method: 'GET' }));
+  const hopped = served({ route: 'forward' }) - served({ route: 'forward', method: 'GET' });
+  expect([grown('forward_duration_seconds_count'), hopped >= 4]).toEqual([hopped, true]);
+  expect(after('lease_remaining_seconds')).toBeGreaterThan(4);
+  for (const pod of pods) {
+    const answer = await fetch(pod.adminUrl('/metrics'), { headers: { accept: 'application/openmetrics-text' } });
+    expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    const families = parseExposition(await answer.text());
+    expect([...families.keys()].sort()).toEqual(METRIC_DOCS.map(({ name }) => name).sort());
+    for (const { name, type, help, labels } of METRIC_DOCS) {
+      const family = families.get(name);
+      expect([name, family?.type, family?.help]).toEqual([name, type, help]);
+      for (const sample of family?.samples ?? []) {
+        expect([
+          name,
+          Object.keys(sample.labels)
+            .filter((label) => label !== 'le')
+            .sort(),
+        ]).toEqual([name, [...labels].sort()]);
+      }
+    }
+    const head = await fetch(pod.adminUrl('/metrics'), { method: 'HEAD' });
+    expect([head.status, head.headers.get('content-type')]).toEqual([200, answer.headers.get('content-type')]);
+  }
 });
 
 test('the CLI says what is wrong with the address and with the token', async () => {
