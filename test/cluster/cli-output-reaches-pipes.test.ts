@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: of the shell
 // What a command prints reaches a pipe whole, however long it is, and a reader that leaves early is no error.
 import { execFile } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
