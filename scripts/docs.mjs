@@ -165,6 +165,13 @@ function metricsPage() {
 \`GET /metrics\` on the admin port covers all workers of the pod, in the Prometheus format. The label \`worker\` is the index of the worker,
 from 1. No label holds a session, a caller or a URL. What is healthy, and where to look if it is not: [operations.md](operations.md#metrics).
 
+Counters are sums over all workers that the pod has had: what a worker that died had counted at the last scrape is kept, the little that it
+counted after that is missing, and none falls but at a restart of the pod. A worker that does not answer within a second delays the scrape by
+that, stands in it with its last counters and without its gauges, and is missing in \`berth_workers{state="reporting"}\` (and in the header
+\`x-berth-workers-reporting: 1/2\`). What concerns the cluster (\`berth_teardown_jobs\`) is told by every pod alike: take the maximum, not the sum.
+Rules for alerts are in \`deploy/prometheus/alerts.yaml\`, a dashboard for Grafana in \`deploy/grafana/berth.json\`; a test checks both against
+this list.
+
 | metric | type | labels | meaning |
 |---|---|---|---|
 ${rows.join('\n')}

@@ -3,7 +3,7 @@
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { AdminError } from './admin-error.js';
 import { type ApiParts, makeApiRouter } from './api-router.js';
-import { carriesToken } from './bearer-token.js';
+import { authorizationOf, carriesToken } from './bearer-token.js';
 import type { DashboardFiles } from './dashboard-files.js';
 import { makeDashboardRouter } from './dashboard-router.js';
 import { isOwnOrigin } from './own-origin.js';
@@ -52,7 +52,7 @@ export function makeAdminApp(parts: AdminParts): Express {
     response.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'not ready', reasons, workers });
   });
   app.get('/metrics', async (request: Request, response: Response) => {
-    if (parts.metricsToken && !carriesToken(request.headers.authorization, parts.metricsToken)) {
+    if (parts.metricsToken && !carriesToken(authorizationOf(request), parts.metricsToken)) {
       response.set('www-authenticate', 'Bearer');
       throw new AdminError('UNAUTHENTICATED', 'Send the metrics token (admin.metricsToken) as Authorization: Bearer');
     }

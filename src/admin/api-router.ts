@@ -3,7 +3,7 @@ import express, { type NextFunction, type Request, type Response, type Router } 
 import { AdminError } from './admin-error.js';
 import type { AdminAnswer, AdminRequest } from './admin-request.js';
 import { API_ROUTES, type ApiRoute, POD_ROUTE, readQuery } from './api-routes.js';
-import { carriesToken } from './bearer-token.js';
+import { authorizationOf, carriesToken } from './bearer-token.js';
 
 export interface AuditEntry {
   /** Such as `session.kill`. */
@@ -44,7 +44,7 @@ export function makeApiRouter(parts: ApiParts): Router {
   const router = express.Router();
   // Before the path is looked at: a stranger learns nothing of what there is.
   router.use('/api', (request: Request, response: Response, next: NextFunction) => {
-    if (parts.token && !carriesToken(request.headers.authorization, parts.token)) {
+    if (parts.token && !carriesToken(authorizationOf(request), parts.token)) {
       response.set('www-authenticate', 'Bearer');
       throw new AdminError('UNAUTHENTICATED', 'Send the admin token (admin.token, BERTH_ADMIN_TOKEN) as Authorization: Bearer');
     }

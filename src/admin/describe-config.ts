@@ -17,9 +17,14 @@ export function describeBackend(name: string, backend: BackendConfig, served: re
   return {
     name,
     type: backend.type,
-    ...('url' in backend ? { url: redactUrl(backend.url) } : { command: basename(backend.command) }),
+    ...('url' in backend ? { url: redactUrl(backend.url) } : { command: nameOf(backend.command) }),
     servers: served.filter(({ backends }) => backends.includes(name)).map(({ id }) => id),
   };
+}
+
+/** Also of what somebody took for a command line: what follows the first word is arguments. A path may hold blanks. */
+function nameOf(command: string): string {
+  return basename(command.startsWith('/') ? command : (command.trim().split(/\s/)[0] ?? '')).split(/\s/)[0] ?? '';
 }
 
 /** @param tools how many are exposed, undefined if that is not known */

@@ -35,6 +35,13 @@ export class AdminClient {
       });
       text = await response.text();
     } catch (cause) {
+      if (cause instanceof Error && cause.name === 'TimeoutError') {
+        throw new StartError(
+          EXIT.unavailable,
+          `the admin API at ${url} does not answer (nothing within ${WITHIN_MS / 1000} s).\n  That pod hangs or is cut off: ask another one, --admin URL. Any of them answers for the whole cluster.`,
+          { cause },
+        );
+      }
       throw new StartError(
         EXIT.unavailable,
         `the admin API at ${url} cannot be reached (${whyOf(cause)}).\n  Start the gateway, or name the address: --admin URL, or --config FILE of the gateway that is meant.`,
@@ -77,7 +84,6 @@ function parse(text: string): Json | undefined {
 }
 
 function whyOf(error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${WITHIN_MS / 1000} s`;
   const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
   return cause?.code ?? cause?.message ?? String(error);
 }

@@ -16,6 +16,8 @@ interface ListFlags extends AdminFlags {
   readonly all?: boolean;
 }
 
+/** A client that calls itself by a long name must not push what matters out of the window. */
+const MAX_CLIENT = 32;
 const TITLES = ['SESSION', 'SERVER', 'STATE', 'OWNER', 'EPOCH', 'AGE', 'CLIENT', 'PROTOCOL', 'BACKENDS'];
 
 export function addSessions(program: Command, context: CommandContext, finish: Finish): void {
@@ -77,7 +79,7 @@ function rowOf(session: Json): unknown[] {
     session.owner,
     session.epoch,
     ageText(session.created, Date.now()),
-    clientText(session),
+    cut(clientText(session)),
     session.protocolVersion,
     (session.backends as Json[]).map(({ name }) => name),
   ];
@@ -85,6 +87,9 @@ function rowOf(session: Json): unknown[] {
 
 const clientText = ({ client }: Json): string =>
   [(client as Json).name, (client as Json).version].filter((part) => part !== null).join(' ');
+
+/** `show` has all of it. */
+const cut = (text: string): string => (text.length > MAX_CLIENT ? `${[...text].slice(0, MAX_CLIENT - 1).join('')}…` : text);
 
 function factsText(session: Json): string {
   const backends = (session.backends as Json[]).map(

@@ -1,16 +1,17 @@
 // Rows as aligned columns. What comes from clients (their names) may hold anything: a terminal must not obey it.
+import stringWidth from 'string-width';
 
 /** Nothing to show. */
 const NOTHING = '-';
 
 export function formatTable(titles: readonly string[], rows: ReadonlyArray<readonly unknown[]>): string {
   const cells = [titles, ...rows.map((row) => row.map(cellText))];
-  const widths = titles.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
+  const widths = titles.map((_, column) => Math.max(...cells.map((row) => stringWidth(row[column] ?? ''))));
   return cells
     .map(
       (row) =>
         `${row
-          .map((text, i) => text.padEnd(widths[i] as number))
+          .map((text, i) => pad(text, widths[i] as number))
           .join('  ')
           .trimEnd()}\n`,
     )
@@ -19,11 +20,14 @@ export function formatTable(titles: readonly string[], rows: ReadonlyArray<reado
 
 /** One thing: a line for each of its facts. */
 export function formatFacts(facts: Readonly<Record<string, unknown>>): string {
-  const width = Math.max(...Object.keys(facts).map((name) => name.length));
+  const width = Math.max(...Object.keys(facts).map((name) => stringWidth(name)));
   return Object.entries(facts)
-    .map(([name, value]) => `${name.padEnd(width)}  ${cellText(value)}\n`)
+    .map(([name, value]) => `${pad(name, width)}  ${cellText(value)}\n`)
     .join('');
 }
+
+/** By the columns that a terminal gives it: wide characters take two. */
+const pad = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - stringWidth(text)));
 
 export function cellText(value: unknown): string {
   if (value === null || value === undefined || value === '') return NOTHING;

@@ -8,6 +8,8 @@ import type { ToWorker } from './messages.js';
 /** A worker, as far as the admin API is concerned. */
 export interface AnsweringWorker {
   readonly isReady: boolean;
+  /** It was ready once: also while it drains, or Redis is away, it can say something. */
+  readonly hasStarted: boolean;
   send(message: ToWorker): void;
 }
 
@@ -93,8 +95,11 @@ export class WorkerAsker {
   }
 
   #choose(tried: ReadonlySet<AnsweringWorker>): AnsweringWorker | undefined {
-    const ready = this.#workers().filter((worker) => worker.isReady && !tried.has(worker));
-    return ready.find((worker) => !this.#silent.has(worker)) ?? ready[0];
+    const started = this.#workers().filter((worker) => worker.hasStarted && !tried.has(worker));
+    const ready = started.filter((worker) => worker.isReady);
+    const answering = (worker: AnsweringWorker) => !this.#silent.has(worker);
+    // One that drains comes before one that hangs: during a drain an operator looks at what holds it up.
+    return ready.find(answering) ?? started.find(answering) ?? started[0];
   }
 
   #askOne(worker: AnsweringWorker, ask: AdminRequest, withinMs: number): Promise<AdminAnswer | undefined> {

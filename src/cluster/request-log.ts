@@ -25,7 +25,8 @@ export function makeRequestLog(log: Logger, metrics: Metrics, clock: Clock): (ex
       return;
     }
     metrics.requests.inc(method, note.route, note.outcome);
-    metrics.requestDuration.observe(durationMs / 1000);
+    // A stream that was open for hours is no slow request.
+    if (exchange.method !== 'GET') metrics.requestDuration.observe(durationMs / 1000);
     log.info(line, 'request');
   };
 }

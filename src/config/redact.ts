@@ -3,6 +3,7 @@ import { listOptions } from './options.js';
 import { isRecord } from './problems.js';
 import type { BackendConfig, Config } from './schema.js';
 import type { OAuthConfig } from './schema-credentials.js';
+import { looksRandom } from './secret-text.js';
 
 /** What stands for a value that is not shown. */
 export const HIDDEN = '***';
@@ -13,7 +14,8 @@ const hideValues = (record: Readonly<Record<string, string>>): Record<string, st
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, hide(value)]));
 
 /**
- * A URL without credentials and without the values of its query: both hold keys in the field. Also for the forms with a list of
+ * A URL without credentials, without the values of its query and of path parameters, and, of http(s), without the segments of its path
+ * that look like keys: all of them hold keys in the field. Also for the forms with a list of
  * addresses, which no URL parser takes: all up to the last `@` is hidden, as a password may hold one that is not encoded.
  */
 export function redactUrl(url: string): string {
@@ -24,7 +26,18 @@ export function redactUrl(url: string): string {
   const base = mark < 0 || at > mark ? rest : rest.slice(0, mark);
   const tail = rest.slice(base.length);
   const place = base.lastIndexOf('@') < 0 ? base : `${HIDDEN}@${base.slice(base.lastIndexOf('@') + 1)}`;
-  return `${scheme}${place.replace(/([?&][^=&#]*=)[^&#]*/g, `$1${HIDDEN}`)}${tail.replace(/=[^&#]*/g, `=${HIDDEN}`).replace(/#.*$/s, '')}`;
+  const shown = /^https?:/i.test(scheme) ? redactPath(place) : place;
+  return `${scheme}${shown.replace(/([?&][^=&#]*=)[^&#]*/g, `$1${HIDDEN}`)}${tail.replace(/=[^&#]*/g, `=${HIDDEN}`).replace(/#.*$/s, '')}`;
+}
+
+/** @param place host and path */
+function redactPath(place: string): string {
+  const [host = '', ...segments] = place.split('/');
+  const shown = segments.map((segment) => {
+    const [name = '', ...parameters] = segment.split(';');
+    return [looksRandom(name) ? HIDDEN : name, ...parameters.map((text) => text.replace(/=.*$/s, `=${HIDDEN}`))].join(';');
+  });
+  return [host, ...shown].join('/');
 }
 
 const SECRET_WORD =
@@ -38,10 +51,13 @@ export function redactArguments(args: readonly string[]): string[] {
       hideNext = false;
       return HIDDEN;
     }
+    // As curl and docker take them, with the value in the same word.
+    const attached = /^-(H(?=[\w-]+:)|u(?=[^=]*:)|[eED](?=[\w-]+=))/.exec(arg);
+    if (attached) return `${attached[0]}${HIDDEN}`;
     const option = /^(--?[\w-]+)(=([\s\S]*))?$/.exec(arg);
     if (option) {
       const [, name = '', assigned, value = ''] = option;
-      const isHeader = /^(-H|--headers?)$/.test(name);
+      const isHeader = /^(-[Hu]|--headers?|--(proxy-)?user|--cookie)$/.test(name);
       if (assigned === undefined) {
         hideNext = isHeader || SECRET_WORD.test(name);
         return arg;
@@ -56,10 +72,16 @@ function redactValue(text: string): string {
   // `docker run -e NAME=value`, `Authorization: Bearer …`
   const named = /^([A-Za-z_][\w-]*)(=|:\s+)[\s\S]+$/.exec(text);
   if (named) return `${named[1]}${named[2]}${HIDDEN}`;
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return redactUrl(text);
-  return /^Bearer\s/i.test(text) || /(^|[^a-z])(sk|ghp|gho|github_pat|glpat|xox[abp])[-_][A-Za-z0-9_-]{8,}/.test(text)
-    ? HIDDEN
-    : text;
+  if (/^[a-z][a-z0-9+.-]*:\/\/\S*$/i.test(text)) return redactUrl(text);
+  // A line for a shell: what in it belongs to what is the shell's to know.
+  if (/\s/.test(text)) return SECRET_WORD.test(text) ? HIDDEN : text.split(/(\s+)/).map(redactWord).join('');
+  return redactWord(text);
+}
+
+/** Names of packages and files have parts that look random at times; keys have no slashes in front. */
+function redactWord(word: string): string {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(word)) return redactUrl(word);
+  return !/^[@./]/.test(word) && looksRandom(word) ? HIDDEN : word;
 }
 
 function redactOAuth(oauth: OAuthConfig | undefined): { readonly oauth?: OAuthConfig } {

@@ -25,7 +25,9 @@ const families = {
   session_ends_total: counter('Sessions ended, by reason.', 'reason'),
   requests_total: counter('Requests answered, by method, by the way they took and by outcome.', 'method', 'route', 'outcome'),
   request_duration_seconds: histogram('From a request to its whole answer, as the edge saw it; streams of GET not counted.'),
-  forward_duration_seconds: histogram('From a forwarded request to its whole answer, as the forwarding worker saw it.'),
+  forward_duration_seconds: histogram(
+    'From a forwarded request to its whole answer, as the forwarding worker saw it; streams of GET not counted.',
+  ),
   held_total: counter('Requests that waited for an owner or for Redis, by how the wait ended.', 'outcome'),
   takeovers_total: counter('Sessions claimed from an owner that had died or released them.'),
   fenced_total: counter('Acts refused because the session was no longer ours.'),

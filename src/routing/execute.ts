@@ -349,7 +349,8 @@ export class Execution {
     const startedMs = this.#parts.clock.monotonicMs();
     exchange.note.route = 'forward';
     const outcome = await this.#parts.forwarder.forward(exchange, to, hop);
-    this.#parts.metrics.forwarded(this.#parts.clock.monotonicMs() - startedMs, outcome.kind);
+    // A stream that was open for hours is no slow hop.
+    if (exchange.method !== 'GET') this.#parts.metrics.forwarded(this.#parts.clock.monotonicMs() - startedMs, outcome.kind);
     if (outcome.kind === 'answered') exchange.note.outcome = outcome.status >= 400 ? `HTTP_${outcome.status}` : 'ok';
     return outcome;
   }

@@ -3,6 +3,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { referenceOf, type SessionId } from '../../src/protocol/ids.js';
+import { METRIC_DOCS } from '../../src/observability/metric-docs.js';
+import { parseExposition } from '../support/exposition.js';
 import { askAdmin, runBerth } from '../support/admin.js';
 import { type Cluster, startCluster, whenAllServe } from '../support/cluster.js';
 import { ADMIN_TOKEN, type Pod } from '../support/pod.js';
@@ -14,7 +16,11 @@ import { waitFor } from '../support/wait-for.js';
 
 const PATH = '/servers/support/mcp';
 const IDLE_PATTERN = 'tools.exclude: "recorder__ecko" matches no tool; did you mean "recorder__echo"?';
-const SECRETS = ['backend-token', 'urlpassword', 'querysecret', 'envsecret', 'argsecret', ADMIN_TOKEN];
+const PATH_SECRET = 'MDY5Y2Y0ZjEtYTkw';
+const SECRETS = [
+  ...['backend-token', 'urlpassword', 'querysecret', 'envsecret', 'argsecret', 'attachedsecret', 'shellsecret', PATH_SECRET],
+  ...['oauthsecret', 'tenant-secret', 'called-with-this', ADMIN_TOKEN],
+];
 
 let recorder: RecordingBackend;
 let listless: StrictBackend;
@@ -30,8 +36,16 @@ beforeAll(async () => {
       mcpServers: {
         recorder: { type: 'http', url: recorder.url, headers: { authorization: 'Bearer backend-token' } },
         listless: { type: 'http', url: listless.url },
-        unused: { type: 'http', url: 'http://user:urlpassword@127.0.0.1:9/mcp?key=querysecret' },
-        command: { command: '/usr/bin/env', args: ['--key', 'argsecret'], env: { KEY: 'envsecret' } },
+        unused: { type: 'http', url: `http://user:urlpassword@127.0.0.1:9/${PATH_SECRET}/mcp?key=querysecret` },
+        tokens: {
+          ...{ type: 'http', url: 'http://127.0.0.1:9/mcp' },
+          oauth: { tokenUrl: 'http://127.0.0.1:9/token', clientId: 'berth', clientSecret: 'oauthsecret' },
+        },
+        command: {
+          command: '/usr/bin/env',
+          args: ['--key', 'argsecret', '-HAuthorization: Bearer attachedsecret', '-c', 'TOKEN=shellsecret run'],
+          env: { KEY: 'envsecret' },
+        },
       },
       servers: {
         support: { backends: ['recorder'], tools: { exclude: ['counter*', 'recorder__ecko'] } },
@@ -53,7 +67,8 @@ const refOf = (sessionId: string) => referenceOf(sessionId as SessionId);
 async function openUsedSession(pod: Pod): Promise<string> {
   const sessionId = await openSession(pod.origin, PATH);
   const [worker] = pod.workers();
-  const answer = await pod.sendTo(worker as number, toolCall(PATH, sessionId, 'echo', { nonce: 'used' }));
+  const call = toolCall(PATH, sessionId, 'echo', { nonce: 'called-with-this' });
+  const answer = await pod.sendTo(worker as number, { ...call, headers: { ...call.headers, 'x-tenant': 'tenant-secret' } });
   expect(responseOf(answer).error).toBeUndefined();
   return sessionId;
 }
@@ -131,7 +146,10 @@ test('sessions, workers, servers and backends of both pods are told by either, a
     for (const path of ['workers', 'sessions', 'backends', 'servers', 'teardowns', `sessions/${refs[0]}`]) {
       bodies.push((await askAdmin(pod, `/api/${path}`)).text);
     }
+    for (const path of ['/metrics', '/readyz', '/api/unknown']) bodies.push(await (await fetch(pod.adminUrl(path))).text());
+    bodies.push(...pod.logs().map((line) => JSON.stringify(line)), pod.stderr());
   }
+  expect(bodies.join()).toContain(`127.0.0.1:9/***/mcp?key=***`);
 
   const [pod] = pods;
   const list = await runBerth(pod, ['sessions', 'list', '--json']);
@@ -320,6 +338,87 @@ test('killed at both pods at once, while its owner dies and a request takes it o
   await waitFor('the DELETE at the backend', () => recorder.requestsOf('DELETE').some((one) => one.sessionId === backendSession));
 });
 
+/** Of all pods together; a series that is not there yet is 0. */
+async function scrape() {
+  const texts = await Promise.all(pods.map(async (pod) => (await fetch(pod.adminUrl('/metrics'))).text()));
+  const parsed = texts.map(parseExposition);
+  return (name: string, labels: Record<string, string> = {}) =>
+    parsed
+      .flatMap((families) => families.get(`berth_${name.replace(/_(count|bucket|sum)$/, '')}`)?.samples ?? [])
+      .filter((sample) => sample.name === `berth_${name}`)
+      .filter((sample) => Object.entries(labels).every(([label, value]) => sample.labels[label] === value))
+      .reduce((sum, { value }) => sum + value, 0);
+}
+
+test('metrics of both pods are well-formed, have every name and label of the docs, and count what was done', async () => {
+  await whenAllServe(cluster);
+  const before = await scrape();
+  const sessionId = await openUsedSession(pods[0]);
+  const owner = await cluster.ownerOf(sessionId);
+  const away = cluster.workers().find(({ pod }) => pod !== owner.pod);
+  if (!away) throw new Error('another pod was expected');
+  expect((await owner.pod.sendTo(owner.pid, rpc(PATH, sessionId, 'ping'))).status).toBe(200);
+  for (const _ of [1, 2]) expect((await away.pod.sendTo(away.pid, rpc(PATH, sessionId, 'ping'))).status).toBe(200);
+  expect((await away.pod.sendTo(away.pid, rpc(PATH, sessionId, 'no/such-method'))).status).toBe(200);
+  const stream = await listenAt(away.pod, away.pid, sessionId);
+  expect((await sendRaw(away.pod.origin, { ...rpc(PATH, sessionId, 'ping'), body: 'x' })).status).toBe(400);
+  const during = await scrape();
+  const deletion = { method: 'DELETE', path: PATH, headers: { 'mcp-session-id': sessionId } };
+  expect((await away.pod.sendTo(away.pid, deletion)).status).toBe(202);
+  await waitFor('the stream to end', () => stream.ended());
+  await waitFor(
+    'the teardown',
+    async () => (await scrape())('teardown_total', { result: 'done' }) > before('teardown_total', { result: 'done' }),
+  );
+  const after = await scrape();
+  const grown = (name: string, labels?: Record<string, string>) => after(name, labels) - before(name, labels);
+  expect({
+    starts: grown('session_starts_total'),
+    ends: grown('session_ends_total', { reason: 'deleted' }),
+    sessions: during('sessions') - after('sessions'),
+    streams: during('streams') - after('streams'),
+    backendSessions: during('backend_sessions') - after('backend_sessions'),
+    local: grown('requests_total', { method: 'ping', route: 'local', outcome: 'ok' }),
+    forwarded: grown('requests_total', { method: 'ping', route: 'forward', outcome: 'ok' }),
+    other: grown('requests_total', { method: 'other' }),
+    deletions: grown('requests_total', { method: 'DELETE', route: 'forward', outcome: 'ok' }),
+    refused: grown('refused_total', { status: '400' }),
+    streamEnds: grown('stream_ends_total', { reason: 'ended' }),
+    up: after('redis_up'),
+    reporting: after('workers', { state: 'reporting' }),
+    builds: after('build_info'),
+  }).toEqual({
+    ...{ starts: 1, ends: 1, sessions: 1, streams: 1, backendSessions: 1, local: 1, forwarded: 2, other: 1, deletions: 1 },
+    ...{ refused: 1, streamEnds: 1, up: 4, reporting: 4, builds: 2 },
+  });
+  // A stream that was open for hours is no slow request.
+  const served = (labels?: Record<string, string>) => grown('requests_total', labels);
+  expect(grown('request_duration_seconds_count')).toBe(served() - served({ method: 'GET' }));
+  const hopped = served({ route: 'forward' }) - served({ route: 'forward', method: 'GET' });
+  expect([grown('forward_duration_seconds_count'), hopped >= 4]).toEqual([hopped, true]);
+  expect(after('lease_remaining_seconds')).toBeGreaterThan(4);
+  for (const pod of pods) {
+    const answer = await fetch(pod.adminUrl('/metrics'), { headers: { accept: 'application/openmetrics-text' } });
+    expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    const families = parseExposition(await answer.text());
+    expect([...families.keys()].sort()).toEqual(METRIC_DOCS.map(({ name }) => name).sort());
+    for (const { name, type, help, labels } of METRIC_DOCS) {
+      const family = families.get(name);
+      expect([name, family?.type, family?.help]).toEqual([name, type, help]);
+      for (const sample of family?.samples ?? []) {
+        expect([
+          name,
+          Object.keys(sample.labels)
+            .filter((label) => label !== 'le')
+            .sort(),
+        ]).toEqual([name, [...labels].sort()]);
+      }
+    }
+    const head = await fetch(pod.adminUrl('/metrics'), { method: 'HEAD' });
+    expect([head.status, head.headers.get('content-type')]).toEqual([200, answer.headers.get('content-type')]);
+  }
+});
+
 test('the CLI says what is wrong with the address and with the token', async () => {
   const [pod] = pods;
   const wrong = await runBerth(pod, ['workers'], { BERTH_ADMIN_TOKEN: 'wrong' });
@@ -335,5 +434,17 @@ test('the CLI says what is wrong with the address and with the token', async () 
   // The public listener answers, but is not the admin API.
   const notAdmin = await runBerth({ ...pod, adminUrl: () => pod.origin } as Pod, ['workers']);
   expect([notAdmin.code, notAdmin.err]).toEqual([1, expect.stringContaining('is not the admin API')]);
-  expect((await runBerth(pod, ['sessions', 'list', '--limit', '5000'])).code).toBe(64);
+  const asked = await Promise.all([
+    runBerth(pod, ['sessions', 'list', '--limit', '5000']),
+    runBerth(pod, ['sessions', 'show', 'x'.repeat(22)]),
+    runBerth(pod, ['sessions', 'kill', 'not-a-reference']),
+    runBerth(pod, ['workers', '--unknown']),
+    runBerth(pod, ['workers', '--config', '/nowhere/berth.yaml']),
+  ]);
+  expect(asked.map(({ code, out }) => [code, out])).toEqual([64, 1, 1, 64, 78].map((code) => [code, '']));
+  expect(asked.map(({ err }) => err)).toEqual(
+    [/limit must be/, /GET \/api\/sessions/, /GET \/api\/sessions/, /--unknown/, /\/nowhere\/berth.yaml/].map((text) =>
+      expect.stringMatching(text),
+    ),
+  );
 });

@@ -1,7 +1,7 @@
 // A worker that hangs (SIGSTOP) hangs no answer of the admin API: it is told as silent, its sessions can be killed, and its own pod
 // still answers. While Redis hangs, the API says so instead of hanging with it.
 import { referenceOf, type SessionId } from '../../src/protocol/ids.js';
-import { askAdmin } from '../support/admin.js';
+import { askAdmin, runBerth } from '../support/admin.js';
 import { type Cluster, startCluster } from '../support/cluster.js';
 import type { Pod } from '../support/pod.js';
 import { isAlive } from '../support/processes.js';
@@ -86,6 +86,31 @@ test('it is told as silent, by its own pod too, and its session is killed in its
   });
 });
 
+test('a whole pod that hangs: the other one tells it as silent, ends its sessions, and the CLI says whom to ask instead', async () => {
+  const [asked, hanging] = cluster.pods as readonly [Pod, Pod];
+  const sessionId = await openSession(hanging.origin, PATH);
+  const ref = referenceOf(sessionId as SessionId);
+  const processes = [hanging.pid, ...hanging.workers()];
+  const away = cluster.workers().filter(({ pod }) => pod === asked);
+  // By heart: each of them has forwarded to it.
+  for (const { pod, pid } of away) expect((await pod.sendTo(pid, rpc(PATH, sessionId, 'ping'))).status).toBe(200);
+  for (const pid of processes) process.kill(pid, 'SIGSTOP');
+  try {
+    const { body } = await ask(asked, '/api/workers');
+    expect(body.workers.map(({ answered }: { answered: boolean }) => answered).sort()).toEqual([false, false, true, true]);
+    const answers = [runBerth(asked, ['workers']), runBerth(hanging, ['workers'])];
+    const [told, silent] = await Promise.all(answers);
+    expect([told?.code, silent?.code, silent?.out]).toEqual([0, 69, '']);
+    expect(silent?.err).toMatch(/does not answer[\s\S]*ask another one, --admin URL/);
+    expect((await ask(asked, `/api/sessions/${ref}`, 'DELETE')).status).toBe(202);
+    const killedAt = performance.now();
+    for (const { pod, pid } of away) expect((await pod.sendTo(pid, rpc(PATH, sessionId, 'tools/list'))).status).toBe(404);
+    expect(performance.now() - killedAt).toBeLessThan(1000);
+  } finally {
+    for (const pid of processes) process.kill(pid, 'SIGCONT');
+  }
+});
+
 test('while Redis hangs the API says so, and answers again when it is back', async () => {
   const pod = cluster.pods[0] as Pod;
   cluster.redis.pause();
@@ -96,4 +121,22 @@ test('while Redis hangs the API says so, and answers again when it is back', asy
   }
   cluster.redis.resume();
   await waitFor('sessions to be listed again', async () => (await askAdmin(pod, '/api/sessions')).status === 200, 20_000);
+});
+
+test('a pod that drains still tells what holds it up, and lets it be ended', async () => {
+  const draining = cluster.pods[1] as Pod;
+  const sessionId = await openSession(draining.origin, PATH);
+  const owner = await cluster.ownerOf(sessionId);
+  const hung = backend.hang(({ rpcMethod }) => rpcMethod === 'tools/call');
+  const before = backend.requestsOf('POST', 'tools/call').length;
+  const call = owner.pod.sendTo(owner.pid, toolCall(PATH, sessionId, 'counter', {}, 'long'));
+  await waitFor('the call to run', () => backend.requestsOf('POST', 'tools/call').length > before);
+  const ended = owner.pod.stop();
+  await waitFor('no worker to be ready', async () => (await fetch(owner.pod.adminUrl('/readyz'))).status === 503);
+  const ref = referenceOf(sessionId as SessionId);
+  expect((await ask(owner.pod, `/api/sessions/${ref}`)).body).toMatchObject({ ref, owner: owner.worker });
+  expect((await ask(owner.pod, `/api/sessions/${ref}`, 'DELETE')).status).toBe(202);
+  expect(JSON.parse((await call).body)).toMatchObject({ id: 'long', error: { code: -32001 } });
+  hung.release();
+  expect(await ended).toMatchObject({ code: 0 });
 });

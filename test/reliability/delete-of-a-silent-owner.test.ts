@@ -1,4 +1,4 @@
-// DELETE while the owner is stopped: accepted in its place, dead on every worker that reads the record; the owner, or who finds its
+// DELETE while the owner is stopped: accepted in its place, dead on every other worker; the owner, or who finds its
 // lease gone, ends the backend session, once.
 import { type Cluster, startCluster } from '../support/cluster.js';
 import { isAlive } from '../support/processes.js';

@@ -47,7 +47,7 @@ async function listen(answer: () => Promise<AdminAnswer> = fine, token = TOKEN, 
 
 interface Options {
   readonly method?: string;
-  readonly headers?: Record<string, string>;
+  readonly headers?: Record<string, string | string[]>;
   readonly body?: string;
 }
 
@@ -80,7 +80,8 @@ test('every path of it wants the token, those that are not there as well, and no
     '/API/workers',
   ];
   for (const path of paths) {
-    for (const authorization of [undefined, 'Bearer ', 'Bearer wrong', `Basic ${TOKEN}`, `Bearer ${TOKEN}x`]) {
+    const two = [`Bearer ${TOKEN}`, `Bearer ${TOKEN}`];
+    for (const authorization of [undefined, 'Bearer ', 'Bearer wrong', `Basic ${TOKEN}`, `Bearer ${TOKEN}x`, TOKEN, two]) {
       const answer = await ask(path, { headers: authorization === undefined ? {} : { authorization } });
       expect([path, answer.status, answer.code]).toEqual([path, 401, 'UNAUTHENTICATED']);
       expect(answer.headers['www-authenticate']).toBe('Bearer');
@@ -88,6 +89,7 @@ test('every path of it wants the token, those that are not there as well, and no
   }
   expect([asked, audited]).toEqual([[], []]);
   expect((await ask('/api/workers')).status).toBe(200);
+  expect((await ask('/api/workers', { headers: { authorization: `bearer ${TOKEN}` } })).status).toBe(200);
 });
 
 test('without a token, which only loopback allows, it is free', async () => {

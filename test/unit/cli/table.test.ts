@@ -15,6 +15,15 @@ test('columns are aligned, and nothing hangs behind the last one', () => {
   expect(formatFacts({ a: 1, long: '' })).toBe('a     1\nlong  -\n');
 });
 
+test('wide characters take two columns, combining ones none', () => {
+  const rows = [
+    ['日本', 1],
+    ['e\u0301x', 2],
+    ['👍', 3],
+  ];
+  expect(formatTable(['A', 'B'], rows)).toBe('A     B\n日本  1\ne\u0301x    2\n👍    3\n');
+});
+
 test('control characters, line breaks and those that turn text round do not get through', () => {
   expect(cellText('\u001b[2Jevil\nline\u202e')).toBe('\ufffd[2Jevil\ufffdline\ufffd');
   expect(cellText(['\u0007'])).toBe('\ufffd');

@@ -10,6 +10,7 @@ const QUESTION = { kind: 'workers' } as const;
 class FakeWorker implements AnsweringWorker {
   readonly asked: number[] = [];
   isReady = true;
+  hasStarted = true;
 
   send(message: ToWorker): void {
     if (message.kind === 'admin') this.asked.push(message.request);
@@ -72,9 +73,22 @@ test('with no worker that is ready, or all of them silent, it says so and why', 
   await passTime(clock);
   expect(await silent).toMatchObject({ code: 'NO_WORKER', status: 503, message: expect.stringContaining('redis is away') });
 
-  for (const worker of workers) worker.isReady = false;
+  for (const worker of workers) worker.hasStarted = worker.isReady = false;
   await expect(asker.ask(QUESTION)).rejects.toMatchObject({ code: 'NO_WORKER' });
   expect(first.asked).toHaveLength(1);
+});
+
+test('one that drains answers where none is ready, before one that hangs', async () => {
+  const { clock, asker, first, second, answer } = setUp();
+  const hanging = asker.ask(QUESTION);
+  await passTime(clock);
+  answer(second);
+  await hanging;
+  second.isReady = false;
+  const asking = asker.ask(QUESTION);
+  expect([first.asked.length, second.asked.length]).toEqual([1, 2]);
+  answer(second);
+  expect(await asking).toBe(ANSWER);
 });
 
 test('an answer to a question of another worker, or to none, changes nothing', async () => {

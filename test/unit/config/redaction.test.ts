@@ -53,6 +53,16 @@ describe('a redacted URL', () => {
     ['redis://u:p@ss@h', 'redis://***@h'],
     ['redis://u:p?x@h', 'redis://***@h'],
     ['https://x/mcp?a=1&b=2#frag', 'https://x/mcp?a=***&b=***'],
+    ['https://x.example:8443/servers/tickets-v2/mcp', 'https://x.example:8443/servers/tickets-v2/mcp'],
+    ['https://x/2025-11-25-preview/streamableHttpEndpoint', 'https://x/2025-11-25-preview/streamableHttpEndpoint'],
+    ['https://x/modelcontextprotocol-gateway/', 'https://x/modelcontextprotocol-gateway/'],
+    ['https://x/s/MDY5Y2Y0ZjEtYTkw/mcp', 'https://x/s/***/mcp'],
+    ['https://x/server/2f1c9b1e-0d2a-4b7e-9a61-3d5f0c8e7b42/sse', 'https://x/server/***/sse'],
+    ['https://u:p@x/k/QWxhZGRpbjpvcGVuIHNlc/mcp?k=v', 'https://***@x/k/***/mcp?k=***'],
+    ['https://x/mcp/sk-ak-abcdefgh', 'https://x/mcp/***'],
+    ['https://x/mcp;jsessionid=abc;v=1/y', 'https://x/mcp;jsessionid=***;v=***/y'],
+    ['http://[::1]:8080/0123456789abcdef01', 'http://[::1]:8080/***'],
+    ['unix:///run/2f1c9b1e-0d2a-4b7e-9a61-3d5f0c8e7b42.sock', 'unix:///run/2f1c9b1e-0d2a-4b7e-9a61-3d5f0c8e7b42.sock'],
   ])('%s is shown as %s', (url, shown) => {
     expect(redactUrl(url)).toBe(shown);
   });
@@ -73,6 +83,48 @@ test('arguments are shown but for credentials', () => {
   expect(
     redactArguments(['run', '-i', '--rm', '-e', 'GITHUB_TOKEN=x', '-e', 'PLAIN', 'image', '--password', 'p', '--verbose']),
   ).toEqual([...['run', '-i', '--rm', '-e', 'GITHUB_TOKEN=***', '-e', 'PLAIN', 'image', '--password', '***', '--verbose']]);
+});
+
+test.each([
+  [
+    ['-HAuthorization: Bearer abc', '-HX-Key:abc'],
+    ['-H***', '-H***'],
+  ],
+  [
+    ['-H', 'X-Key: abc', 'next'],
+    ['-H', '***', 'next'],
+  ],
+  [
+    ['-u', 'me:abc', '-ume:abc', '--user', 'me:abc'],
+    ['-u', '***', '-u***', '--user', '***'],
+  ],
+  [
+    ['-eKEY=abc', '-Dkey=abc', '--env=KEY=abc'],
+    ['-e***', '-D***', '--env=KEY=***'],
+  ],
+  [
+    ['-bearer', 'abc', '-token=abc'],
+    ['-bearer', '***', '-token=***'],
+  ],
+  [
+    ['-c', "curl -H 'Authorization: Bearer abc' x"],
+    ['-c', '***'],
+  ],
+  [
+    ['-c', 'wget https://me:abc@x/?k=abc -q'],
+    ['-c', 'wget https://***@x/?k=*** -q'],
+  ],
+  [
+    ['-c', 'ls /tmp && cat'],
+    ['-c', 'ls /tmp && cat'],
+  ],
+  [['2f1c9b1e-0d2a-4b7e-9a61-3d5f0c8e7b42'], ['***']],
+  [
+    ['@modelcontextprotocol/server-everything', '/opt/x86_64-linux-gnu/run'],
+    ['@modelcontextprotocol/server-everything', '/opt/x86_64-linux-gnu/run'],
+  ],
+])('arguments %j are shown as %j', (args, shown) => {
+  expect(redactArguments(args)).toEqual(shown);
 });
 
 test('the effective YAML can be loaded again and means the same', () => {
