@@ -101,6 +101,8 @@ async function ask() {
     ...(isSlow && { servers: () => api('api/servers'), teardowns: askTeardowns }),
   });
   if (worst?.kind === 'token') return signIn();
+  // Another page or filter was chosen meanwhile: this is none of it, nor is its cursor.
+  if (JSON.stringify(sessionsView.query) !== JSON.stringify(sessionQuery)) delete answers.sessions;
   restartLists(failures);
   failure = worst;
   if (!worst) lastMs = Date.now();
