@@ -96,7 +96,7 @@ async function startAll(dir, nginx, wanted, ends) {
     };
     return new PodPlace(`pod ${index + 1}`, { processes, dir: join(dir, `pod-${index + 1}`), host, config });
   });
-  await Promise.all(places.map((place) => place.start()));
+  await Promise.all(places.map((place, index) => startPod(place, join(dir, `pod-${index + 1}`, 'log.jsonl'))));
   const balancer = startNginx(nginx, join(dir, 'nginx'), port, places, { processes, core });
   await untilServes(`http://127.0.0.1:${port}/readyz`, balancer);
   say(`
@@ -108,6 +108,15 @@ ${places.map(({ name, host, port: own, pid }) => `  ${name}   http://${host}:${o
   claude mcp add --transport http berth http://127.0.0.1:${port}/servers/demo/mcp
 
 Kill what you like. Ctrl-C ends all.`);
+}
+
+/** @throws Error with the last words of its log, which is gone with our directory */
+async function startPod(place, log) {
+  try {
+    await place.start();
+  } catch (error) {
+    throw new Error(`${error.message}\n${readFileSync(log, 'utf8').slice(-1000)}`);
+  }
 }
 
 /** With the file of deploy/compose: the containers' names become addresses, the port becomes ours. */

@@ -31,6 +31,8 @@ interface Terminal {
 
 export class Newcomer {
   readonly notHere: Array<{ readonly command: Command; readonly why: string }> = [];
+  /** Of those who went on calling. */
+  failedCalls = 0;
   readonly #home = mkdtempSync(join(tmpdir(), 'berth-docs-'));
   readonly #ports = new Map<string, string>();
   #terminals: Terminal[] = [];
@@ -98,10 +100,12 @@ export class Newcomer {
   }
 
   async #open(command: Command, { ready, replaces }: { ready: RegExp; replaces: boolean }): Promise<void> {
-    const ended = this.#terminals.filter(
+    const before = this.#terminals.filter(
       (one) => one.command.text === command.text || (replaces && one.command.text.startsWith('npm start')),
     );
-    for (const terminal of ended) await this.#ctrlC(terminal);
+    // The gateway of those who call goes: they are done with first.
+    if (replaces && before.length > 0) await this.endCallers();
+    for (const terminal of before) await this.#ctrlC(terminal);
     // A group of its own: what a terminal is for its foreground command.
     const child = spawn('bash', ['-c', this.#concrete(command.text)], {
       cwd: this.#cwd,
@@ -123,10 +127,10 @@ export class Newcomer {
     expectShape(command, terminal.output());
   }
 
-  /** Those that go on calling still do, each in the session that it began with. @returns how many of their calls failed */
-  async callersGoOn(): Promise<number> {
-    let failures = 0;
-    for (const { command, output } of this.#terminals.filter(({ command: { text } }) => text.includes('--every'))) {
+  /** Those that go on calling still did, each in the session that it began with; then Ctrl-C. */
+  async endCallers(): Promise<void> {
+    for (const terminal of this.#terminals.filter(({ command: { text } }) => text.includes('--every'))) {
+      const { command, output } = terminal;
       const already = output().length;
       await waitFor(
         () => `the caller of ${at(command)} to go on; it printed:\n${output().slice(-2000)}`,
@@ -135,9 +139,9 @@ export class Newcomer {
       );
       const sessions = new Set(output().match(/^session \S+/gm));
       if (sessions.size !== 1) throw new Error(`${at(command)}: ${[...sessions].join(', ')}`);
-      failures += output().match(/failed: /g)?.length ?? 0;
+      this.failedCalls += output().match(/failed: /g)?.length ?? 0;
+      await this.#ctrlC(terminal);
     }
-    return failures;
   }
 
   /** Ctrl-C in every terminal, the last one first. @throws Error naming what is left */

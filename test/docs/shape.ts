@@ -5,8 +5,10 @@ export const shapeOf = (line: string): string =>
   line
     .trim()
     .replace(/https?:\/\/\S+/g, 'URL')
-    // An id holds digits or capitals in its middle; a long word does not.
-    .replace(/[\w-]{20,}(\.\w+)?|\b[\w-]{8}…/g, 'ID')
+    // A worker: its primary, its index, its incarnation.
+    .replace(/\b[0-9a-f]{12}-\d+\.[\w-]+/g, 'ID')
+    // A session, a hash; the beginning of an id.
+    .replace(/[\w-]{20,}|\b[\w-]{8}…/g, 'ID')
     .replace(/\d+(\.\d+)*/g, 'N')
     .replace(/\bN(ms|[smhd])\b/g, 'TIME')
     .replace(/\s+/g, ' ');
