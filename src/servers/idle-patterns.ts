@@ -1,10 +1,13 @@
-// Patterns of a virtual server's filter that match no tool of its backends: most likely misspelt. An exclusion that excludes nothing shows
+// Patterns of a virtual server's filter, and of the `tools` options of its backends, that match no tool of its backends: most likely misspelt. An exclusion that excludes nothing shows
 // what was to be hidden, so it is worth telling, with what may have been meant.
 import { nearest } from '../config/suggest.js';
-import { SEPARATOR, matchesTool, type ToolFilter, type ToolName } from './tool-filter.js';
+import { matchesGlob } from './glob.js';
+import { SEPARATOR, matchesTool, type OwnFilter, type ToolFilter, type ToolName } from './tool-filter.js';
 
 export interface IdlePattern {
-  readonly list: keyof ToolFilter;
+  /** Whose own filter it stands in; undefined: the server's. */
+  readonly backend?: string;
+  readonly list: keyof OwnFilter;
   readonly pattern: string;
   /** A pattern that would match; undefined if nothing is near. */
   readonly suggestion: string | undefined;
@@ -18,12 +21,34 @@ const WILDCARD = /[*?]/;
 
 /** @param tools all that the backends offer, excluded ones too */
 export function findIdlePatterns(filter: ToolFilter, backends: readonly string[], tools: readonly ToolName[]): IdlePattern[] {
-  const lists = ['include', 'exclude'] as const;
-  return lists.flatMap((list) =>
-    [...new Set(filter[list])]
-      .filter((pattern) => pattern !== '*' && !tools.some((tool) => matchesTool(pattern, tool)))
-      .map((pattern) => ({ list, pattern, suggestion: suggest(pattern, backends, tools) })),
+  const found: IdlePattern[] = findIn(filter, (pattern) => tools.some((tool) => matchesTool(pattern, tool))).map(
+    ({ list, pattern }) => ({ list, pattern, suggestion: suggest(pattern, backends, tools) }),
   );
+  for (const [backend, own] of filter.own ?? []) {
+    const names = tools.flatMap((tool) => (tool.backend === backend ? tool.name : []));
+    for (const { list, pattern } of findIn(own, (one) => names.some((name) => matchesGlob(one, name))))
+      found.push({ backend, list, pattern, suggestion: suggestOwn(pattern, backend, names) });
+  }
+  return found;
+}
+
+function findIn(filter: OwnFilter, isMatched: (pattern: string) => boolean) {
+  return (['include', 'exclude'] as const).flatMap((list) =>
+    [...new Set(filter[list])].filter((pattern) => pattern !== '*' && !isMatched(pattern)).map((pattern) => ({ list, pattern })),
+  );
+}
+
+/** Its patterns see the backend's own names alone. */
+function suggestOwn(pattern: string, backend: string, names: readonly string[]): string | undefined {
+  const prefix = `${backend}${SEPARATOR}`;
+  const bare = pattern.startsWith(prefix) ? pattern.slice(prefix.length) : undefined;
+  if (bare !== undefined && names.some((name) => matchesGlob(bare, name))) return bare;
+  if (pattern.length > MAX_PATTERN || WILDCARD.test(pattern)) return undefined;
+  return nearest(bare ?? pattern, names.slice(0, MAX_TOOLS).filter(isNear(pattern)));
+}
+
+function isNear(pattern: string) {
+  return (name: string) => Math.abs(name.length - pattern.length) <= MAX_LENGTH_DIFFERENCE;
 }
 
 function suggest(pattern: string, backends: readonly string[], all: readonly ToolName[]): string | undefined {
@@ -40,10 +65,9 @@ function suggest(pattern: string, backends: readonly string[], all: readonly Too
     const holder = rest === '' || rest === '*' ? undefined : tools.find((tool) => matchesTool(rest, tool));
     if (holder) return `${holder.backend}${SEPARATOR}${rest}`;
   }
-  const near = (name: string) => Math.abs(name.length - pattern.length) <= MAX_LENGTH_DIFFERENCE;
   if (!WILDCARD.test(pattern)) {
     const names = tools.flatMap(({ backend, name }) => [name, `${backend}${SEPARATOR}${name}`]);
-    return nearest(pattern, names.filter(near));
+    return nearest(pattern, names.filter(isNear(pattern)));
   }
   // `Get_*` for get_x.
   const lower = pattern.toLowerCase();

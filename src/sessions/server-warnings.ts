@@ -93,7 +93,8 @@ export class ServerWarnings {
   }
 }
 
-function describe({ list, pattern, suggestion }: IdlePattern): ServerWarning {
+function describe({ backend, list, pattern, suggestion }: IdlePattern): ServerWarning {
+  const option = `${backend === undefined ? '' : `mcpServers.${backend}.`}tools.${list}`;
   const hint = suggestion === undefined ? '' : `; did you mean "${suggestion}"?`;
-  return { about: `${list} ${pattern}`, text: `tools.${list}: "${pattern}" matches no tool${hint}` };
+  return { about: `${option} ${pattern}`, text: `${option}: "${pattern}" matches no tool${hint}` };
 }

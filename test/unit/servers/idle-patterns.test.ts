@@ -40,6 +40,20 @@ it.each([
   expect(idle([pattern])).toEqual([{ list: 'include', pattern, suggestion }]);
 });
 
+it('looks at the own filters of backends, which see own names alone', () => {
+  const own = new Map([
+    ['tickets', { include: ['search_*', 'tickets__get-env'], exclude: ['get_env', 'readFile'] }],
+    ['files', { include: ['*'], exclude: ['tickets__get-env', 'zzzzzz*'] }],
+  ]);
+  expect(findIdlePatterns({ include: ['*'], exclude: [], own }, BACKENDS, TOOLS)).toEqual([
+    { backend: 'tickets', list: 'include', pattern: 'tickets__get-env', suggestion: 'get-env' },
+    { backend: 'tickets', list: 'exclude', pattern: 'get_env', suggestion: 'get-env' },
+    { backend: 'tickets', list: 'exclude', pattern: 'readFile', suggestion: undefined },
+    { backend: 'files', list: 'exclude', pattern: 'tickets__get-env', suggestion: undefined },
+    { backend: 'files', list: 'exclude', pattern: 'zzzzzz*', suggestion: undefined },
+  ]);
+});
+
 it('what it suggests matches', () => {
   for (const { suggestion = '' } of idle(['tikets__*', 'files__search_*', 'READFILE*', 'tickets.search_issues']))
     expect(idle([suggestion])).toEqual([]);
