@@ -64,7 +64,7 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   BERTH_REDIS_URL: 'redis://127.0.0.1:6379/0',
   BERTH_SECRET: 'a secret of the documents',
   BERTH_ADMIN_TOKEN: 'a token of the documents',
-  MCP_KEY: 'a key',
+  BERTH_TOKEN: 'a key',
   FILES_TOKEN: 'a token',
   TENANT: 'blue',
   TICKETS_TOKEN: 'a token',
