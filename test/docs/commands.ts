@@ -11,6 +11,7 @@ export const RUNS: readonly string[] = [
   'export BERTH_SECRET=',
   'kill ',
   'kubectl kustomize ',
+  'mkdir ',
   'node examples/client.mjs ',
   'npx berth backends',
   'npx berth check',
