@@ -10,9 +10,9 @@ const LANES = ['unit', 'contract', 'integration', 'cluster', 'reliability', 'doc
 /** Minutes of servers that fail, or of documents that are followed: asked for by name. */
 const ON_REQUEST = ['reliability', 'docs'];
 const DEFAULT_LANES = LANES.filter((lane) => !ON_REQUEST.includes(lane));
-/** Real processes, signals and time-outs: beside other test files they would measure the load of the machine. */
-const SERIAL = ['cluster', 'reliability', 'docs'];
-/** The others mostly wait: two files at a time, on however few cores. */
+/** Load and the failures of servers, for minutes: beside other test files they would measure these. */
+const SERIAL = ['reliability', 'docs'];
+/** The others wait half of their time, for leases and for processes to start: two files at a time, on however few cores. */
 const PARALLEL = 2;
 const bin = (...path) => join(root, 'node_modules', ...path);
 

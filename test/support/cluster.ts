@@ -161,5 +161,5 @@ export function whenAllServe({ pods }: { readonly pods: readonly Pod[] }): Promi
     };
     return workers.ready === workers.configured;
   };
-  return waitFor('every worker to serve', async () => (await Promise.all(pods.map(serves))).every(Boolean), 30_000);
+  return waitFor('every worker to serve', async () => (await Promise.all(pods.map(serves))).every(Boolean), 50_000);
 }

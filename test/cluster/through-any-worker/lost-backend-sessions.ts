@@ -1,21 +1,19 @@
 // DESIGN 5, "Lost session": the backend forgot it. The gateway initializes once more and repeats the call that did not run.
-import { type Cluster, startCluster } from '../support/cluster.js';
-import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
-import { connectSdkClient } from '../support/sdk-client.js';
+import { type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
+import { connectSdkClient } from '../../support/sdk-client.js';
+import { cluster, shareCluster } from '../../support/shared-cluster.js';
 
 const ANSWERS = [404, 400, 'text'] as const;
 
 const backends = new Map<(typeof ANSWERS)[number], RecordingBackend>();
-let cluster: Cluster;
 
-beforeAll(async () => {
-  for (const lostSession of ANSWERS) backends.set(lostSession, await startRecordingBackend({ lostSession }));
-  const entries = [...backends].map(([name, { url }]) => [`answers-${name}`, { type: 'http', url }]);
-  cluster = await startCluster({ config: { mcpServers: Object.fromEntries(entries) } });
-});
-afterAll(async () => {
-  await cluster?.dispose();
-  for (const backend of backends.values()) await backend.close();
+shareCluster({
+  async begin() {
+    for (const lostSession of ANSWERS) backends.set(lostSession, await startRecordingBackend({ lostSession }));
+    const entries = [...backends].map(([name, { url }]) => [`answers-${name}`, { type: 'http', url }]);
+    return { mcpServers: Object.fromEntries(entries) };
+  },
+  end: () => Promise.all([...backends.values()].map((backend) => backend.close())),
 });
 
 test.each(ANSWERS)('a backend that answers %s for a session it forgot costs the client nothing but its state', async (name) => {

@@ -2,10 +2,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Cluster, startCluster } from '../support/cluster.js';
-import { isAlive } from '../support/processes.js';
-import { connectSdkClient } from '../support/sdk-client.js';
-import { waitFor } from '../support/wait-for.js';
+import { isAlive } from '../../support/processes.js';
+import { connectSdkClient } from '../../support/sdk-client.js';
+import { waitFor } from '../../support/wait-for.js';
+import { cluster, shareCluster } from '../../support/shared-cluster.js';
 
 const CALLS = 200;
 const dir = mkdtempSync(join(tmpdir(), 'berth-record-'));
@@ -23,21 +23,16 @@ const recorded = (): Entry[] =>
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line));
 
-let cluster: Cluster;
-
-beforeAll(async () => {
-  const args = [join(__dirname, '../support/fixtures/stdio-backend.mjs')];
-  cluster = await startCluster({
-    config: { mcpServers: { local: { command: process.execPath, args, env: { RECORD_FILE: file } } } },
-  });
-});
-afterAll(async () => {
-  await cluster?.dispose();
-  rmSync(dir, { recursive: true, force: true });
+shareCluster({
+  async begin() {
+    const args = [join(__dirname, '../../support/fixtures/stdio-backend.mjs')];
+    return { mcpServers: { child: { command: process.execPath, args, env: { RECORD_FILE: file } } } };
+  },
+  end: async () => rmSync(dir, { recursive: true, force: true }),
 });
 
 test('200 calls through four workers reach one child process, each once, and DELETE ends it', async () => {
-  const session = await connectSdkClient(cluster.url('/servers/local/mcp'));
+  const session = await connectSdkClient(cluster.url('/servers/child/mcp'));
   expect((await session.client.listTools()).tools.map(({ name }) => name)).toContain('counter');
   for (let call = 1; call <= CALLS; call += 1) {
     expect(await session.callText('counter', { nonce: `n-${call}` })).toBe(String(call));
@@ -58,8 +53,8 @@ test('200 calls through four workers reach one child process, each once, and DEL
 
 test('two sessions never share a child', async () => {
   const [one, other] = await Promise.all([
-    connectSdkClient(cluster.url('/servers/local/mcp')),
-    connectSdkClient(cluster.url('/servers/local/mcp')),
+    connectSdkClient(cluster.url('/servers/child/mcp')),
+    connectSdkClient(cluster.url('/servers/child/mcp')),
   ]);
   expect(await one.callText('counter')).toBe('1');
   expect(await one.callText('counter')).toBe('2');

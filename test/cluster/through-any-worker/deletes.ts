@@ -1,25 +1,21 @@
 // S95, S96, S82, S109: DELETE on a worker that does not own the session is as quick and as final as on the owner.
-import { type Cluster, startCluster } from '../support/cluster.js';
-import { openSession, type RawRequest, rpc, sendRaw, toolCall } from '../support/raw-request.js';
-import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
-import { waitFor } from '../support/wait-for.js';
+import { openSession, type RawRequest, rpc, sendRaw, toolCall } from '../../support/raw-request.js';
+import { type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
+import { waitFor } from '../../support/wait-for.js';
+import { cluster, shareCluster } from '../../support/shared-cluster.js';
 
-const PATH = '/servers/recorder/mcp';
+const PATH = '/servers/deleted/mcp';
 /** DESIGN: milliseconds. The rest is room for a busy test machine. */
 const ACCEPTED_WITHIN_MS = 500;
 
 let backend: RecordingBackend;
-let cluster: Cluster;
 
-beforeAll(async () => {
-  backend = await startRecordingBackend();
-  cluster = await startCluster({
-    config: { mcpServers: { recorder: { type: 'http', url: backend.url, headers: { authorization: 'Bearer backend-token' } } } },
-  });
-});
-afterAll(async () => {
-  await cluster?.dispose();
-  await backend?.close();
+shareCluster({
+  async begin() {
+    backend = await startRecordingBackend();
+    return { mcpServers: { deleted: { type: 'http', url: backend.url, headers: { authorization: 'Bearer backend-token' } } } };
+  },
+  end: () => backend.close(),
 });
 
 const deletion = (sessionId: string): RawRequest => ({ method: 'DELETE', path: PATH, headers: { 'mcp-session-id': sessionId } });

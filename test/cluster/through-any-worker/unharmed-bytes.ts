@@ -1,21 +1,19 @@
 // DESIGN 4: a request that lands on a worker which does not own the session is the request that the owner would have sent. Numbers
 // that JavaScript cannot hold were rounded on the way over the hop, and only there.
-import { type Cluster, startCluster } from '../support/cluster.js';
-import { JSON_HEADERS, openSession } from '../support/raw-request.js';
-import { StrictBackend } from '../support/strict-backend.js';
+import { JSON_HEADERS, openSession } from '../../support/raw-request.js';
+import { StrictBackend } from '../../support/strict-backend.js';
+import { cluster, shareCluster } from '../../support/shared-cluster.js';
 
-const PATH = '/servers/strict/mcp';
+const PATH = '/servers/bytes/mcp';
 
 let backend: StrictBackend;
-let cluster: Cluster;
 
-beforeEach(async () => {
-  backend = await StrictBackend.start({});
-  cluster = await startCluster({ config: { mcpServers: { strict: { type: 'http', url: backend.url } } } });
-});
-afterEach(async () => {
-  await cluster?.dispose();
-  await backend?.close();
+shareCluster({
+  async begin() {
+    backend = await StrictBackend.start({});
+    return { mcpServers: { bytes: { type: 'http', url: backend.url } } };
+  },
+  end: () => backend.close(),
 });
 
 test('a call through any worker reaches the backend byte for byte', async () => {

@@ -1,32 +1,25 @@
 // S24 and the table of DESIGN 9.3: the same bytes in give the same bytes out, whoever owns the session.
-import { type Cluster, startCluster } from '../support/cluster.js';
-import { JSON_HEADERS, openSession, type RawAnswer, type RawRequest, rpc, toolCall } from '../support/raw-request.js';
-import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
+import { JSON_HEADERS, openSession, type RawAnswer, type RawRequest, rpc, toolCall } from '../../support/raw-request.js';
+import { type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
+import { BODY_LIMIT_BYTES, cluster, shareCluster } from '../../support/shared-cluster.js';
 
 const PATH = '/servers/narrow/mcp';
-const BODY_LIMIT_BYTES = 64 * 1024;
 
 let backend: RecordingBackend;
-let cluster: Cluster;
 let sessionId: string;
 
-beforeAll(async () => {
-  backend = await startRecordingBackend();
-  cluster = await startCluster({
-    config: {
-      limits: { body: '64KiB' },
-      mcpServers: { recorder: { type: 'http', url: backend.url } },
+shareCluster({
+  async begin() {
+    backend = await startRecordingBackend();
+    return {
+      mcpServers: { whole: { type: 'http', url: backend.url } },
       servers: {
-        narrow: { backends: ['recorder'], tools: { include: ['echo', 'whoami', 'fail'] } },
-        other: { backends: ['recorder'] },
+        narrow: { backends: ['whole'], tools: { include: ['echo', 'whoami', 'fail'] } },
+        'beside-narrow': { backends: ['whole'] },
       },
-    },
-  });
-  sessionId = await openSession(cluster.balancer.origin, PATH);
-});
-afterAll(async () => {
-  await cluster?.dispose();
-  await backend?.close();
+    };
+  },
+  end: () => backend.close(),
 });
 
 /** JSON alone: events would carry ids that differ between two answers of the same worker. */
@@ -55,7 +48,7 @@ const requests: Array<[name: string, status: number, make: () => RawRequest]> = 
   ['an unsupported version', 400, () => inSession(rpc(PATH, sessionId, 'ping'), { 'mcp-protocol-version': '1999-01-01' })],
   ['an unknown session', 404, () => rpc(PATH, 'A'.repeat(32), 'tools/list')],
   ['a malformed session id', 404, () => rpc(PATH, 'no such: id', 'tools/list')],
-  ['another server', 404, () => rpc('/servers/other/mcp', sessionId, 'tools/list')],
+  ['another server', 404, () => rpc('/servers/beside-narrow/mcp', sessionId, 'tools/list')],
   ['all backends', 404, () => rpc('/mcp', sessionId, 'tools/list')],
   ['an unknown server', 404, () => rpc('/servers/nowhere/mcp', sessionId, 'tools/list')],
   ['an empty server', 404, () => rpc('/servers//mcp', sessionId, 'tools/list')],
@@ -71,40 +64,47 @@ const requests: Array<[name: string, status: number, make: () => RawRequest]> = 
   ['DELETE of an unknown session', 404, () => ({ method: 'DELETE', path: PATH, headers: { 'mcp-session-id': 'B'.repeat(32) } })],
 ];
 
-test.each(requests)('%s gets %i with the same bytes from every worker', async (_name, status, make) => {
-  const owner = await cluster.ownerOf(sessionId);
-  const reference = comparable(await owner.pod.sendTo(owner.pid, make()));
-  expect(reference.status).toBe(status);
-  for (const { pid, pod } of cluster.workers()) {
-    // Twice: a first forward reads the record, a second one takes the owner from the cache.
-    expect(comparable(await pod.sendTo(pid, make()))).toEqual(reference);
-    expect(comparable(await pod.sendTo(pid, make()))).toEqual(reference);
-  }
-});
+describe('answers', () => {
+  // Here, so that it has not long been idle.
+  beforeAll(async () => {
+    sessionId = await openSession(cluster.balancer.origin, PATH);
+  });
 
-test('tools/list of a virtual server shows its tools only, in the same order everywhere', async () => {
-  for (const { pid, pod } of cluster.workers()) {
-    const { result } = JSON.parse((await pod.sendTo(pid, asJson(rpc(PATH, sessionId, 'tools/list')))).body);
-    expect(result.tools.map(({ name }: { name: string }) => name)).toEqual(['echo', 'whoami', 'fail']);
-  }
-});
+  test.each(requests)('%s gets %i with the same bytes from every worker', async (_name, status, make) => {
+    const owner = await cluster.ownerOf(sessionId);
+    const reference = comparable(await owner.pod.sendTo(owner.pid, make()));
+    expect(reference.status).toBe(status);
+    for (const { pid, pod } of cluster.workers()) {
+      // Twice: a first forward reads the record, a second one takes the owner from the cache.
+      expect(comparable(await pod.sendTo(pid, make()))).toEqual(reference);
+      expect(comparable(await pod.sendTo(pid, make()))).toEqual(reference);
+    }
+  });
 
-test('every JSON-RPC error carries the id of its request', async () => {
-  for (const { pid, pod } of cluster.workers()) {
-    const unknown = await pod.sendTo(pid, rpc(PATH, 'C'.repeat(32), 'tools/list', {}, 'mine'));
-    expect(JSON.parse(unknown.body)).toMatchObject({ jsonrpc: '2.0', id: 'mine', error: { code: -32001 } });
-    const unlisted = await pod.sendTo(pid, asJson(toolCall(PATH, sessionId, 'slow', { ms: 0 }, 77)));
-    expect(JSON.parse(unlisted.body)).toMatchObject({ jsonrpc: '2.0', id: 77, error: { code: -32602 } });
-  }
-});
+  test('tools/list of a virtual server shows its tools only, in the same order everywhere', async () => {
+    for (const { pid, pod } of cluster.workers()) {
+      const { result } = JSON.parse((await pod.sendTo(pid, asJson(rpc(PATH, sessionId, 'tools/list')))).body);
+      expect(result.tools.map(({ name }: { name: string }) => name)).toEqual(['echo', 'whoami', 'fail']);
+    }
+  });
 
-test('no backend ever saw a server_id, an id of ours, or a call that was refused', () => {
-  for (const request of backend.requests) {
-    expect(JSON.stringify(request.params ?? {})).not.toContain('server_id');
-    expect(request.headers['mcp-session-id']).not.toBe(sessionId);
-  }
-  expect(backend.calls.filter(({ tool }) => tool === 'slow')).toEqual([]);
-  expect(backend.issued).toHaveLength(1);
+  test('every JSON-RPC error carries the id of its request', async () => {
+    for (const { pid, pod } of cluster.workers()) {
+      const unknown = await pod.sendTo(pid, rpc(PATH, 'C'.repeat(32), 'tools/list', {}, 'mine'));
+      expect(JSON.parse(unknown.body)).toMatchObject({ jsonrpc: '2.0', id: 'mine', error: { code: -32001 } });
+      const unlisted = await pod.sendTo(pid, asJson(toolCall(PATH, sessionId, 'slow', { ms: 0 }, 77)));
+      expect(JSON.parse(unlisted.body)).toMatchObject({ jsonrpc: '2.0', id: 77, error: { code: -32602 } });
+    }
+  });
+
+  test('no backend ever saw a server_id, an id of ours, or a call that was refused', () => {
+    for (const request of backend.requests) {
+      expect(JSON.stringify(request.params ?? {})).not.toContain('server_id');
+      expect(request.headers['mcp-session-id']).not.toBe(sessionId);
+    }
+    expect(backend.calls.filter(({ tool }) => tool === 'slow')).toEqual([]);
+    expect(backend.issued).toHaveLength(1);
+  });
 });
 
 function comparable({ status, headers, body }: RawAnswer): RawAnswer {

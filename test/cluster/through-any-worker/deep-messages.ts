@@ -1,21 +1,19 @@
 // I8: a message that can be read but not written again (nested deeper than the stack reaches) must cost nobody but its sender anything.
-import { type Cluster, startCluster } from '../support/cluster.js';
-import { JSON_HEADERS, openSession, sendRaw, toolCall } from '../support/raw-request.js';
-import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
+import { JSON_HEADERS, openSession, sendRaw, toolCall } from '../../support/raw-request.js';
+import { type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
+import { cluster, shareCluster } from '../../support/shared-cluster.js';
 
-const PATH = '/servers/recorder/mcp';
+const PATH = '/servers/deep/mcp';
 const DEPTH = 200_000;
 
 let backend: RecordingBackend;
-let cluster: Cluster;
 
-beforeAll(async () => {
-  backend = await startRecordingBackend();
-  cluster = await startCluster({ pods: 1, config: { mcpServers: { recorder: { type: 'http', url: backend.url } } } });
-});
-afterAll(async () => {
-  await cluster?.dispose();
-  await backend?.close();
+shareCluster({
+  async begin() {
+    backend = await startRecordingBackend();
+    return { mcpServers: { deep: { type: 'http', url: backend.url } } };
+  },
+  end: () => backend.close(),
 });
 
 test('a notification 200 000 levels deep is not passed on, and its owner lives', async () => {

@@ -1,24 +1,22 @@
 // S35: each event of a call passes the hop as it happens. The backend takes its next step only after the client has seen the one
 // before, so an answer that is collected anywhere on the way never comes.
-import { type Cluster, startCluster } from '../support/cluster.js';
-import { eventsOf, openSession, toolCall } from '../support/raw-request.js';
-import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
-import { connectSdkClient } from '../support/sdk-client.js';
-import { waitFor } from '../support/wait-for.js';
+import { eventsOf, openSession, toolCall } from '../../support/raw-request.js';
+import { type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
+import { connectSdkClient } from '../../support/sdk-client.js';
+import { waitFor } from '../../support/wait-for.js';
+import { cluster, shareCluster } from '../../support/shared-cluster.js';
 
-const PATH = '/servers/recorder/mcp';
+const PATH = '/servers/progress/mcp';
 const STEPS = 5;
 
 let backend: RecordingBackend;
-let cluster: Cluster;
 
-beforeAll(async () => {
-  backend = await startRecordingBackend();
-  cluster = await startCluster({ config: { mcpServers: { recorder: { type: 'http', url: backend.url } } } });
-});
-afterAll(async () => {
-  await cluster?.dispose();
-  await backend?.close();
+shareCluster({
+  async begin() {
+    backend = await startRecordingBackend();
+    return { mcpServers: { progress: { type: 'http', url: backend.url } } };
+  },
+  end: () => backend.close(),
 });
 
 test('a raw client of every worker gets each progress event before the next one is made', async () => {

@@ -1,26 +1,24 @@
 // DESIGN 6, "Streams, GET", and S99: the standalone stream stands at any worker; what the backend says outside a call arrives there.
 import type { IncomingMessage } from 'node:http';
-import { type Cluster, startCluster } from '../support/cluster.js';
-import { openSession, toolCall } from '../support/raw-request.js';
-import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
-import { connectSdkClient } from '../support/sdk-client.js';
-import { waitFor } from '../support/wait-for.js';
+import { openSession, toolCall } from '../../support/raw-request.js';
+import { type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
+import { connectSdkClient } from '../../support/sdk-client.js';
+import { waitFor } from '../../support/wait-for.js';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
+import { cluster, shareCluster } from '../../support/shared-cluster.js';
 
-const PATH = '/servers/recorder/mcp';
+const PATH = '/servers/standalone/mcp';
 /** DESIGN 6: a comment every 15 s. */
 const COMMENT_WITHIN_MS = 17_000;
 
 let backend: RecordingBackend;
-let cluster: Cluster;
 
-beforeAll(async () => {
-  backend = await startRecordingBackend();
-  cluster = await startCluster({ config: { mcpServers: { recorder: { type: 'http', url: backend.url } } } });
-});
-afterAll(async () => {
-  await cluster?.dispose();
-  await backend?.close();
+shareCluster({
+  async begin() {
+    backend = await startRecordingBackend();
+    return { mcpServers: { standalone: { type: 'http', url: backend.url } } };
+  },
+  end: () => backend.close(),
 });
 
 /** Collects what a stream says, for as long as it is open. */
