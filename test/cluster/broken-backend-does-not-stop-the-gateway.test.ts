@@ -24,7 +24,8 @@ beforeAll(async () => {
         missing: { command: 'no-such-command-anywhere' },
         failing: { command: process.execPath, args: [fixture, '--fail'] },
         silent: { type: 'http', url: `http://127.0.0.1:${port}/mcp`, timeout: '500ms' },
-        impatient: { type: 'http', url: backend.url, timeout: '500ms' },
+        // Long enough to be opened on a busy machine.
+        impatient: { type: 'http', url: backend.url, timeout: '2s' },
       },
     },
   });

@@ -1,7 +1,7 @@
 // A pod as `npm start` runs it: embedded Redis, two workers, stdio children. However it ends, nothing of it stays.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { launchPod, type Pod, startPod } from '../support/pod.js';
+import { type Pod, startPod } from '../support/pod.js';
 import { commandOf, isAlive } from '../support/processes.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient } from '../support/sdk-client.js';
@@ -142,10 +142,8 @@ test.each(['SIGTERM', 'SIGKILL'] as const)('after %s and a new start, sessions o
   await pod.stop(signal);
   await pod.dispose({ keepDir: true });
 
-  const again = await launchPod({ config: config(), dir: pod.dir });
-  pod = again;
-  await waitFor('the pod to be ready again', async () => (await fetch(again.adminUrl('/readyz'))).status === 200, 20_000);
-  const answer = await fetch(again.url('/servers/recorder/mcp'), {
+  pod = await startPod({ config: config(), dir: pod.dir });
+  const answer = await fetch(pod.url('/servers/recorder/mcp'), {
     method: 'POST',
     headers: {
       'content-type': 'application/json',

@@ -42,10 +42,10 @@ test('50 MB through a hop: the backend is held back, then read on; what was lost
   }
 
   await waitFor('the end of its stream', () => endsBy(cluster, 'slow').length === 1, 15_000);
-  await waitFor('the backend to be read to the end', () => pouring.isDone, 15_000);
+  // At once: a connection whose end is not taken either is cut, which a busy machine reaches before the backend is done.
+  const [got] = await Promise.all([readAll(answer), waitFor('the backend to be read to the end', () => pouring.isDone, 15_000)]);
   checkMemory();
 
-  const got = await readAll(answer);
   expect(got.final).toBeUndefined();
   expect(got.progress.length).toBeGreaterThan(0);
   expect(got.progress).toEqual(upTo(1, got.progress.length));
