@@ -2,11 +2,13 @@
 
 const POLL_MS = 10;
 const SLOWEST_POLL_MS = 100;
-/** Of the time waited so far: a wait ends that much late at most, and looks on while processes start take little from them. */
+/** Looks at the full rate for so long: probes of the model tests also move a clock, a step for each look. */
+const FULL_RATE_MS = 5000;
+/** Of the time waited beyond that: a wait ends that much late at most, and looks on while processes start take little from them. */
 const POLL_SHARE = 0.05;
 
 /**
- * Polls `probe` until it returns something other than undefined/false, and returns that. The longer it waits, the rarer it looks.
+ * Polls `probe` until it returns something other than undefined/false, and returns that. After five seconds it looks ever more rarely.
  * @throws Error with `what()` (evaluated at the deadline) and the last error of the probe
  */
 export async function waitFor<T>(
@@ -28,7 +30,8 @@ export async function waitFor<T>(
       const text = typeof what === 'function' ? what() : what;
       throw new Error(`waited ${withinMs} ms for: ${text}${last ? `; last error: ${String(last)}` : ''}`);
     }
-    const pauseMs = Math.min(SLOWEST_POLL_MS, Math.max(POLL_MS, (performance.now() - begun) * POLL_SHARE));
+    const longMs = performance.now() - begun - FULL_RATE_MS;
+    const pauseMs = longMs < 0 ? POLL_MS : Math.min(SLOWEST_POLL_MS, POLL_MS + longMs * POLL_SHARE);
     await new Promise<void>((wake) => setTimeout(wake, pauseMs));
   }
 }

@@ -16,7 +16,7 @@ const RECONNECT_MS = 1000;
 const MAX_BACK_OFF_MS = 60_000;
 /** How often a server that fails is asked to go on behind an event, before it is asked for what comes from now on. */
 const MAX_FAILED_RESUMES = 3;
-/** A stream that was resumed and says nothing for so long is looked into: see #doubt. */
+/** A stream that was resumed is looked into after so long, once: see #doubt. */
 const DOUBT_MS = 1000;
 /** How long a stream waits for a credential before it backs off. */
 const CREDENTIAL_MS = 30_000;
@@ -182,17 +182,14 @@ export class ListenStream implements StreamOwner {
   }
 
   /**
-   * Servers that do not know an event (any more), or whose log cannot find it, answer with a stream that nothing ever comes on: seen with
-   * the example store of the TypeScript SDK. A session has one stream outside calls: where another one is refused, the resumed one is it.
+   * Servers that do not know an event (any more), or whose log cannot find it, answer with a stream that nothing ever comes on (the example
+   * store of the TypeScript SDK), others with one that brings what was missed and nothing new (server-everything). So what came says
+   * nothing. A session has one stream outside calls: where another one is refused, the resumed one is it.
    */
   #doubt(request: StreamRequest): void {
     this.#probeTimer = undefined;
     const { current, transport } = this.#session;
     if (this.#request !== request || !current || current.generation !== this.#generation) return;
-    if (request.hadEvents) {
-      this.#trusted = this.#generation;
-      return;
-    }
     this.#probe = this.#makeRequest(current, transport.credentials.current(), undefined);
     this.#probe.start();
   }

@@ -110,7 +110,7 @@ it('tries the queue again until it answers', async () => {
   );
   worker.queue.fails = false;
   await waitFor('the job', () => {
-    world.clock.advance(250);
+    world.clock.advance(1000);
     return worker.queue.jobs.length === 1;
   });
   await noKeyLeft();
@@ -123,7 +123,7 @@ it('leaves a queue that stays silent to the sweep, which any worker makes', asyn
   worker.queue.fails = true;
   await worker.ender.end(session, 'deleted');
   await waitFor('a to give up', () => {
-    world.clock.advance(250);
+    world.clock.advance(1000);
     return worker.warnings.length > 0;
   });
   expect(worker.warnings).toEqual(['ending a session is left to the sweep']);

@@ -305,6 +305,17 @@ describe('streams of an earlier owner', () => {
       await waitFor('what comes', () => host.notifications.length === 1);
     });
 
+    test('a stream that brings what was missed, and nothing new, is found out as well', async () => {
+      const { strict, session, host, generation } = await takenOver();
+      strict.once('GET', (_request, response) => void stream(response).write(`id: g8\ndata: ${JSON.stringify(NOTE)}\n\n`));
+      session.setListening(true, undefined, from(generation));
+      await waitFor('what was missed', () => host.notifications.length === 1);
+      await waitFor('the stream that brings what is new', () => strict.streams.size === 1);
+      await waitFor('the loss', () => host.events.includes('lost'));
+      strict.streams.push(NOTE);
+      await waitFor('what is new', () => host.notifications.length === 2);
+    });
+
     test('405 without an id says that there is nothing to be missed', async () => {
       const { strict, session, host } = await takenOver({ get: '405' });
       session.setListening(true);
