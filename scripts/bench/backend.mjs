@@ -1,26 +1,43 @@
 // The bench's backend: a plain node:http MCP server, as cheap as it can be. Every result carries the tag of its backend session and
-// the nonce of its call, so that the load can tell a crossed or repeated answer. Prints its port, ends with its parent.
+// the nonce of its call, so that the load can tell a crossed or repeated answer. `/mcp` offers no GET stream, `/streams/mcp` does.
+// Prints its port, ends with its parent.
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
+import { BIG_BYTES, EVENTS, progressFor, RESULT_BYTES, textFor } from './calls.mjs';
 
-const RESULT_BYTES = 1024;
 const tags = new Map();
 
 const json = { 'content-type': 'application/json' };
+const events = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
+const event = (message) => `event: message\ndata: ${JSON.stringify(message)}\n\n`;
 const reply = (outgoing, status, headers, message) => {
   const text = message === undefined ? '' : JSON.stringify(message);
   outgoing.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(text) });
   outgoing.end(text);
 };
+const contentOf = (tag, nonce, bytes) => ({ content: [{ type: 'text', text: textFor(tag, nonce, bytes) }] });
+const tool = (name) => ({ name, description: 'Gives tag and nonce back', inputSchema: { type: 'object' } });
 
 const results = {
   ping: () => ({}),
-  'tools/list': () => ({ tools: [{ name: 'bench', description: 'Gives tag and nonce back', inputSchema: { type: 'object' } }] }),
-  'tools/call': (params, tag) => {
-    const text = `${tag} ${params.arguments.nonce} `;
-    return { content: [{ type: 'text', text: text.padEnd(RESULT_BYTES - 80, 'x') }] };
-  },
+  'tools/list': () => ({ tools: ['bench', 'big', 'events'].map(tool) }),
+  'tools/call': ({ name, arguments: { nonce } }, tag) => contentOf(tag, nonce, name === 'big' ? BIG_BYTES : RESULT_BYTES),
 };
+
+/** Each event in a turn of its own, as a tool that reports while it works. */
+function stream(outgoing, id, params, tag) {
+  const { nonce } = params.arguments;
+  const token = params._meta.progressToken;
+  outgoing.writeHead(200, events);
+  let index = 0;
+  const next = () => {
+    if (index < EVENTS) {
+      outgoing.write(event(progressFor(tag, nonce, index++, token)));
+      setImmediate(next);
+    } else outgoing.end(event({ jsonrpc: '2.0', id, result: contentOf(tag, nonce, RESULT_BYTES) }));
+  };
+  next();
+}
 
 function answer(incoming, outgoing, text) {
   const { id, method, params } = JSON.parse(text);
@@ -40,6 +57,8 @@ function answer(incoming, outgoing, text) {
     reply(outgoing, 404, json, { jsonrpc: '2.0', id: id ?? null, error: { code: -32001, message: 'Session not found' } });
   } else if (id === undefined) {
     reply(outgoing, 202, {}, undefined);
+  } else if (method === 'tools/call' && params.name === 'events') {
+    stream(outgoing, id, params, tag);
   } else if (results[method]) {
     reply(outgoing, 200, json, { jsonrpc: '2.0', id, result: results[method](params, tag) });
   } else {
@@ -47,10 +66,14 @@ function answer(incoming, outgoing, text) {
   }
 }
 
-const server = createServer({ keepAliveTimeout: 120_000 }, (incoming, outgoing) => {
+const server = createServer({ keepAliveTimeout: 3_600_000 }, (incoming, outgoing) => {
   if (incoming.method === 'DELETE') {
     tags.delete(incoming.headers['mcp-session-id']);
     reply(outgoing, 200, {}, undefined);
+    return;
+  }
+  if (incoming.method === 'GET' && incoming.url.startsWith('/streams')) {
+    outgoing.writeHead(200, events).flushHeaders();
     return;
   }
   if (incoming.method !== 'POST') {

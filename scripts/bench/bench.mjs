@@ -1,40 +1,60 @@
 // npm run bench: what a request costs, as ratios taken side by side in one interleaved run. See README.md in this folder.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve as resolvePath } from 'node:path';
 import { parseArgs } from 'node:util';
+import { AGAIN, againstOf, BUDGETS, groupOf, subjectsOf } from './budgets.mjs';
+import { plotBudgets, plotGrowth } from './plot.mjs';
 import { coreOf, Processes } from './processes.mjs';
 import { makeReport } from './report.mjs';
-import { SUBJECTS, startSubject } from './subjects.mjs';
+import { longestStall, measureGrowth, measureMemory } from './special.mjs';
+import { startSubject, SUBJECTS } from './subjects.mjs';
 
-const WARMUP_MS = 300;
-/** Before the first round, once for each subject: code that is compiled only while it is measured counts twice. */
-const FIRST_WARMUP_MS = 4000;
-const USAGE = `usage: npm run bench -- [--rounds N] [--seconds S] [--connections 1,64] [--sessions N] [--only a,b] [--json FILE]
-subjects: ${Object.keys(SUBJECTS).join(', ')}`;
+const SESSIONS = 64;
+/**
+ * Requests before the first round, for each subject and load: code that is compiled only while it is measured counts twice. A count, not
+ * a time: on a crowded machine seconds bring too few.
+ */
+const WARMUP_REQUESTS = { call: 10_000, open: 1500, events: 1000, big: 1000, list: 5000 };
+const MAX_WARMUP_MS = 60_000;
+/** Of a turn: about a third of a second each on a quiet machine. */
+const TURN_REQUESTS = { call: 1500, open: 150, events: 100, big: 200, list: 1500 };
+const requestsOf = (kind, connections) => Math.ceil(TURN_REQUESTS[kind] / (connections === 1 ? 5 : 1));
+const ids = [...new Set(BUDGETS.map(({ id }) => id))];
+const USAGE = `usage: npm run bench -- [--only 2,5] [--rounds N] [--turns N] [--warmup FACTOR] [--sessions N] [--growth N]
+                        [--against DIR] [--profile DIR] [--out DIR]
+budgets: ${ids.join(', ')}`;
 
 const { values } = parseArgs({
   options: {
+    only: { type: 'string', default: ids.join(',') },
     rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '2' },
-    connections: { type: 'string', default: '1,64' },
-    sessions: { type: 'string', default: '64' },
-    only: { type: 'string', default: Object.keys(SUBJECTS).join(',') },
-    json: { type: 'string' },
+    turns: { type: 'string', default: '4' },
+    warmup: { type: 'string', default: '1' },
+    sessions: { type: 'string', default: '5000' },
+    growth: { type: 'string', default: '10000' },
+    against: { type: 'string' },
+    profile: { type: 'string' },
+    out: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
-const rounds = Number(values.rounds);
-const measureMs = Number(values.seconds) * 1000;
-const connectionCounts = values.connections.split(',').map(Number);
-const sessions = Number(values.sessions);
-const names = values.only.split(',');
-const numbers = [rounds, measureMs, sessions, ...connectionCounts];
-if (values.help || numbers.some((value) => !(value > 0)) || names.some((name) => !SUBJECTS[name])) {
+const only = values.only.split(',').map(Number);
+const [rounds, turns, idleSessions, growth, warmup] = ['rounds', 'turns', 'sessions', 'growth', 'warmup'].map((name) =>
+  Number(values[name]),
+);
+if (
+  values.help ||
+  ![rounds, turns, idleSessions, growth, warmup].every((value) => value > 0) ||
+  !only.every((id) => ids.includes(id))
+) {
   process.stderr.write(`${USAGE}\n`);
   process.exit(values.help ? 0 : 64);
 }
+const isBerth = (name) => SUBJECTS[name].pods !== undefined;
+const chosen = BUDGETS.filter(({ id }) => only.includes(id)).map((one) => (one.kind === 'growth' ? { ...one, at: growth } : one));
+const budgets = values.against ? [...chosen, ...againstOf(chosen, isBerth)] : chosen;
 
 const pinned = canPin();
 const gatewayCore = coreOf(pinned ? '0' : undefined);
@@ -43,7 +63,9 @@ const processes = new Processes();
 const dir = mkdtempSync(join(tmpdir(), 'berth-bench-'));
 /** Subject by name. */
 const ready = new Map();
+let load;
 let cleaning;
+const say = (text) => process.stderr.write(`${text}\n`);
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
@@ -56,77 +78,114 @@ try {
 
 async function main() {
   const backend = await processes.start('backend.mjs', [], otherCore);
-  for (const name of names) {
-    ready.set(name, await startSubject(name, { processes, backendPort: backend.port, core: gatewayCore, otherCore, dir }));
-  }
-  const load = processes.fork('load.mjs', [], otherCore);
-  // The reference once more at the end of each round: if it differs from itself, nothing can be said about the others.
-  const order = [...names, ...(names.includes('relay') ? ['relay-again'] : [])];
-
-  for (const name of order) await measure(load, name, connectionCounts.at(-1), 0);
-  const rows = [];
-  for (let round = 1; round <= rounds; round += 1) {
-    for (const connections of connectionCounts) {
-      for (const subject of order) {
-        rows.push({ round, subject, connections, ...(await measure(load, subject, connections, round)) });
-      }
-    }
-    process.stderr.write(`round ${round} of ${rounds} done\n`);
-  }
-  const report = makeReport(rows);
+  load = processes.fork('load-process.mjs', [], otherCore);
+  await startAll(backend.port);
+  const rows = [...(await measureSpecial('memory')), ...(await measureTurns()), ...(await measureSpecial('growth'))];
+  const report = makeReport(rows, budgets);
   const machine = `Node ${process.version}, ${availableParallelism()} cores, ${pinned ? 'gateway on core 0, the rest on core 1' : 'not pinned'}`;
-  process.stdout.write(`${machine}\n${rounds} rounds of ${measureMs} ms, ${sessions} sessions, medians\n\n${report.text}\n`);
-  if (values.json) writeFileSync(values.json, JSON.stringify({ machine, rows, ...report }, undefined, 2));
+  const method = `${rounds} rounds, in each ${turns} turns a subject, ${SESSIONS} sessions, medians`;
+  process.stdout.write(`${machine}\n${method}\n\n${report.text}\n`);
+  if (values.out) write(values.out, { machine, method, ...report, rows }, report);
   return report.faults.length > 0 ? 1 : 0;
 }
 
-/** One job of the load. Redis commands are counted from its word that it measures to its word that it has measured. */
-async function measure(load, subject, connections, round) {
-  const target = ready.get(subject.replace('-again', ''));
-  const { redis, metrics, ...where } = target;
-  const routesBefore = await countRoutes(metrics);
-  const commands = [];
-  const result = await new Promise((resolve, reject) => {
-    const failed = (reason) => reject(new Error(`${subject} with ${connections} connections: ${reason}`));
-    load.removeAllListeners();
-    load.on('exit', () => failed('the load ended'));
-    load.on('message', (message) => {
-      if (message.phase) commands.push(countCommands(redis));
-      else if (message.error) failed(message.error);
-      else resolve(message.result);
-    });
-    load.send({ ...where, connections, sessions, warmupMs: WARMUP_MS, measureMs: round === 0 ? FIRST_WARMUP_MS : measureMs });
-  });
-  const [before, after] = await Promise.all(commands);
-  const routesAfter = await countRoutes(metrics);
-  const routed = routesAfter.all - routesBefore.all;
-  return {
-    ...result,
-    redis: (after - before) / result.verified,
-    forwarded: routed > 0 ? (routesAfter.forward - routesBefore.forward) / routed : Number.NaN,
-  };
+/** Those that any chosen budget needs. A budget whose program is not installed is left out, with a word. */
+async function startAll(backendPort) {
+  const needed = new Set(budgets.flatMap(subjectsOf));
+  if (budgets.some(({ kind }) => kind === 'growth')) needed.add('owner');
+  const order = Object.keys(SUBJECTS).flatMap((name) => [name, `${name}@before`]);
+  const against = values.against && resolvePath(values.against);
+  const profileDir = values.profile && resolvePath(values.profile);
+  for (const name of order.filter((one) => needed.has(one))) {
+    const subject = await startSubject(name, { processes, backendPort, core: gatewayCore, otherCore, dir, against, profileDir });
+    if (subject.missing) say(`left out ${name}: ${subject.missing}`);
+    else ready.set(name, subject);
+  }
 }
 
-/** Commands that a Redis has served so far, without these questions themselves. */
-async function countCommands(redis) {
-  if (!redis) return Number.NaN;
-  const stats = await redis.info('commandstats');
-  return [...stats.matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)]
-    .filter(([, name]) => name !== 'info')
-    .reduce((sum, [, , calls]) => sum + Number(calls), 0);
+async function measureTurns() {
+  const groups = new Map();
+  for (const budget of budgets) {
+    if (['memory', 'growth'].includes(budget.kind) || !subjectsOf(budget).every((name) => ready.has(name))) continue;
+    const group = groups.get(groupOf(budget)) ?? { kind: budget.kind, at: budget.at, names: new Set(), over: undefined };
+    groups.set(groupOf(budget), group);
+    for (const name of subjectsOf(budget)) group.names.add(name);
+    // The reference once more at the end of each turn: if it differs from itself, nothing can be said about the others.
+    group.over ??= [budget.over].flat()[0];
+  }
+  const rows = [];
+  const all = [...new Set([...groups.values()].flatMap(({ names }) => [...names]))];
+  for (const name of all) await ask('open', { subject: ready.get(name), sessions: SESSIONS });
+  for (const group of groups.values()) await warmUp(group);
+  if (ready.has('watched')) await longestStall(ready.get('watched'));
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const { kind, at, names, over } of groups.values()) {
+      const reference = names.has('relay') ? 'relay' : over;
+      const sorted = [...ready.keys()].filter((name) => names.has(name));
+      const order = reference ? [...sorted.filter((name) => name !== 'relay'), `${reference}${AGAIN}`] : sorted;
+      if (names.has('relay')) order.unshift('relay');
+      const figures = await ask('measure', { names: order, kind, connections: at, turns, requests: requestsOf(kind, at) });
+      const stall = names.has('watched') ? { stallMs: await longestStall(ready.get('watched')) } : {};
+      for (const subject of order)
+        rows.push({ round, subject, kind, at, ...figures[subject], ...(subject === 'watched' && stall) });
+    }
+    say(`round ${round} of ${rounds} done`);
+  }
+  for (const name of all.filter((one) => one !== 'owner')) await ask('close', { name });
+  return rows;
 }
 
-/** Requests by the way they took, from the pods' own metrics: shows whether "forwarded" was. */
-async function countRoutes(metrics = []) {
-  const routes = { all: 0, forward: 0 };
-  for (const url of metrics) {
-    const text = await (await fetch(url)).text();
-    for (const [, labels, value] of text.matchAll(/^berth_requests_total\{([^}]*)\} (\S+)/gm)) {
-      routes.all += Number(value);
-      if (labels.includes('route="forward"')) routes.forward += Number(value);
+async function warmUp({ kind, names, at }) {
+  for (const name of names) {
+    const untilMs = performance.now() + MAX_WARMUP_MS;
+    for (let done = 0; done < warmup * WARMUP_REQUESTS[kind] && performance.now() < untilMs; ) {
+      const figures = await ask('measure', { names: [name], kind, connections: at, turns: 1, requests: requestsOf(kind, at) });
+      if (figures[name].errors + figures[name].crossed > 0) throw new Error(`${name} (${kind}): ${figures[name].firstError}`);
+      done += figures[name].verified;
     }
   }
-  return routes;
+  say(`warm: ${kind} at ${at}`);
+}
+
+async function measureSpecial(kind) {
+  const names = [...new Set(budgets.filter((one) => one.kind === kind).flatMap(subjectsOf))].filter((name) => ready.has(name));
+  if (names.length === 0) return [];
+  if (kind === 'growth') {
+    const beside = ready.get('owner');
+    await ask('open', { subject: beside, sessions: SESSIONS });
+    return measureGrowth({
+      ask,
+      subject: ready.get('growing'),
+      beside,
+      rounds,
+      turns: { turns, requests: requestsOf('call', 16) },
+      most: growth,
+    });
+  }
+  const rows = [];
+  for (const name of names) {
+    rows.push(await measureMemory({ ask, subject: ready.get(name), sessions: idleSessions }));
+    say(`memory of ${name} done`);
+  }
+  return rows;
+}
+
+/** One job of the load. */
+function ask(job, what) {
+  return new Promise((resolve, reject) => {
+    load.removeAllListeners();
+    load.on('exit', () => reject(new Error('the load ended')));
+    load.on('message', ({ result, error }) => (error ? reject(new Error(`${job}: ${error}`)) : resolve(result)));
+    load.send({ job, ...what });
+  });
+}
+
+function write(out, json, { text, ratios, summary }) {
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, 'result.json'), `${JSON.stringify(json, undefined, 1)}\n`);
+  writeFileSync(join(out, 'result.txt'), `${json.machine}\n${json.method}\n\n${text}\n`);
+  writeFileSync(join(out, 'budgets.svg'), plotBudgets(ratios));
+  if (summary.some(({ kind }) => kind === 'growth')) writeFileSync(join(out, 'growth.svg'), plotGrowth(summary));
 }
 
 function canPin() {
@@ -142,7 +201,6 @@ function canPin() {
 /** Once: a signal during the end must not begin a second one. */
 function cleanUp() {
   cleaning ??= (async () => {
-    for (const { redis } of ready.values()) redis?.disconnect();
     await processes.stop();
     rmSync(dir, { recursive: true, force: true });
   })();

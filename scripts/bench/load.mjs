@@ -1,160 +1,247 @@
-// The load: closed loop, one request in flight on each connection, sessions drawn at random, every answer verified (status, id,
-// nonce, tag of the session). A process of its own, so that it can be pinned; runs one job per message of its parent.
+// The load: closed loop, one request in flight on each connection, sessions drawn at random, every answer verified to the byte.
+// Subjects take short turns, so that what disturbs the machine disturbs all of them. A process of its own, so that
+// it can be pinned; runs one job per message of its parent.
+import { Redis } from 'ioredis';
+import { AGAIN } from './budgets.mjs';
+import { CALLS, message, tagIn, VERSION, verify } from './calls.mjs';
 import { HttpConnection } from './http-connection.mjs';
-import { cpuMs, holderOf } from './proc.mjs';
+import { cpuMicros, holderOf } from './proc.mjs';
 
-const VERSION = '2025-11-25';
-const BASE_HEADERS = `content-type: application/json\r\naccept: application/json, text/event-stream\r\nmcp-protocol-version: ${VERSION}\r\n`;
+const BASE_HEADERS = `content-type: application/json\r\naccept: application/json, text/event-stream\r\n`;
+const VERSION_HEADER = `mcp-protocol-version: ${VERSION}\r\n`;
+const INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
+const LOST_AFTER_MS = 30_000;
+const rest = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
 /**
- * @typedef {object} Job
+ * @typedef {object} Subject
+ * @property {string} name
  * @property {{host: string, port: number}} openAt where sessions are opened
  * @property {{host: string, port: number}} callAt where they are called
  * @property {string} path
+ * @property {string} headers further request headers, each with its line end
  * @property {number[]} workers pids of the workers at openAt and callAt: needed for `elsewhere`
  * @property {boolean} elsewhere call a session only over connections that another worker holds than the one it was opened at
+ * @property {boolean} [isOnlyListed] its tools have other names: nothing is called, no tag is learned
  * @property {number[]} gateway pids whose CPU time counts
- * @property {number} connections
- * @property {number} sessions
- * @property {number} warmupMs
- * @property {number} measureMs
+ * @property {string} [redisUrl] whose commands count
  */
 
-process.on('message', (job) => {
-  runJob(job).then(
-    (result) => process.send({ result }),
-    (error) => process.send({ error: String(error?.stack ?? error) }),
-  );
-});
-process.on('disconnect', () => process.exit(0));
+export class Load {
+  #states = new Map();
+  #nextId = 10;
+  #lostAfterMs;
+  #watch = setInterval(() => this.#expire(), 500);
 
-/** @param {Job} job */
-async function runJob(job) {
-  const connections = await Promise.all(Array.from({ length: job.connections }, () => openConnection(job.callAt, job)));
-  const sessions = [];
-  try {
-    for (let i = 0; i < job.sessions; i += 1) sessions.push(await openSession(job));
-    const shares = connections.map(({ holder }) => sessions.filter((session) => !job.elsewhere || session.holder !== holder));
-    if (shares.some((share) => share.length === 0)) throw new Error('a connection has no session that is owned elsewhere');
-    return await measure(job, connections, shares);
-  } finally {
-    for (const session of sessions) await endSession(job, connections[0].http, session).catch(() => undefined);
-    for (const { http } of connections) http.close();
+  /** @param lostAfterMs an answer that has not come by then never will */
+  constructor({ lostAfterMs = LOST_AFTER_MS } = {}) {
+    this.#lostAfterMs = lostAfterMs;
+  }
+
+  /** Sessions of a subject; may be called again for more. @param {Subject} subject */
+  async open({ subject, sessions, streams = false }) {
+    const state = this.#states.get(subject.name) ?? { subject, connections: [], sessions: [], streams: [], seen: new Set() };
+    this.#states.set(subject.name, state);
+    // At the end its Redis may go before the load does.
+    if (subject.redisUrl) state.redis ??= new Redis(subject.redisUrl).on('error', () => undefined);
+    let missing = sessions - state.sessions.length;
+    const openSome = async () => {
+      const { http, holder } = await openConnection(subject.openAt, subject);
+      while (missing-- > 0) state.sessions.push(await this.#openSession(state, http, holder));
+      http.close();
+    };
+    // Where it matters who holds the connection, each session gets one of its own.
+    if (subject.elsewhere) for (; missing > 0; missing -= 1) await this.#openOne(state);
+    else await Promise.all(Array.from({ length: 4 }, openSome));
+    if (streams) for (const session of state.sessions) state.streams.push(await openStream(subject, session));
+  }
+
+  /** Just before their first use: one on which nothing is asked for long is closed by the gateway. */
+  async #connect({ subject, connections, sessions }, count) {
+    while (connections.length < count) {
+      const connection = await openConnection(subject.callAt, subject);
+      const share = sessions.filter(({ holder }) => !subject.elsewhere || holder !== connection.holder);
+      if (share.length === 0) throw new Error(`${subject.name}: a connection has no session that is owned elsewhere`);
+      connections.push({ ...connection, share });
+    }
+  }
+
+  /** Ends sessions and connections of a subject. */
+  async close({ name }) {
+    const state = this.#states.get(name);
+    this.#states.delete(name);
+    for (const socket of state.streams) socket.destroy();
+    await this.#end(state, state.sessions);
+    for (const { http } of state.connections) http.close();
+    state.redis?.disconnect();
+  }
+
+  /** @returns figures by name, over `turns` turns of so many requests each */
+  async measure({ names, kind, connections, turns, requests }) {
+    const sums = new Map(names.map((name) => [name, newSums()]));
+    for (let turn = 0; turn < turns; turn += 1) {
+      for (const name of names) {
+        await this.#turn(this.#states.get(name.replace(AGAIN, '')), sums.get(name), { kind, connections, requests });
+      }
+    }
+    return Object.fromEntries(names.map((name) => [name, figuresOf(sums.get(name))]));
+  }
+
+  stop() {
+    clearInterval(this.#watch);
+  }
+
+  /**
+   * A number of requests, not a time: on a crowded machine much of a short time goes to requests that begin in it and end behind it, and
+   * what they cost would be charged to the few that end in it.
+   */
+  async #turn(state, sums, { kind, connections, requests }) {
+    const { subject, redis } = state;
+    await this.#connect(state, connections);
+    const turn = { left: requests, opened: [] };
+    const used = state.connections.slice(0, connections);
+    const [commandsBefore, verifiedBefore] = [await countCommands(redis), sums.verified];
+    const cpuBefore = cpuMicros(subject.gateway);
+    const startedAt = performance.now();
+    await Promise.all(used.map(({ http, share }) => this.#loop(state, http, share, kind, turn, sums)));
+    sums.elapsedMs += performance.now() - startedAt;
+    const micros = cpuMicros(subject.gateway) - cpuBefore;
+    sums.cpuMicros += micros;
+    sums.turns.push(micros / (sums.verified - verifiedBefore));
+    sums.redis += (await countCommands(redis)) - commandsBefore;
+    await this.#end(state, turn.opened);
+    for (const { http } of used) if (http.failure) note(sums, { kind: 'errors', text: String(http.failure) });
+  }
+
+  async #loop(state, http, share, kind, turn, sums) {
+    while (turn.left > 0) {
+      turn.left -= 1;
+      const startedAt = performance.now();
+      let verdict;
+      try {
+        verdict = kind === 'open' ? await this.#tryOpen(state, http, turn) : await this.#call(state, http, share, kind);
+      } catch (error) {
+        // A connection that has failed cannot go on; one error voids the run anyway.
+        note(sums, { kind: 'errors', text: String(error) });
+        return;
+      }
+      if (verdict === 'good') {
+        sums.verified += 1;
+        sums.latencies.push(performance.now() - startedAt);
+      } else note(sums, verdict);
+    }
+  }
+
+  async #call({ subject }, http, share, kind) {
+    const session = share[Math.floor(Math.random() * share.length)];
+    const id = this.#nextId++;
+    const nonce = `n${id}`;
+    const answer = await http.send('POST', subject.path, session.headers, CALLS[kind].body(id, nonce));
+    return verify(answer, { kind, id, nonce, tag: session.tag });
+  }
+
+  async #tryOpen(state, http, turn) {
+    const session = await this.#openSession(state, http, undefined, false);
+    turn.opened.push(session);
+    return 'good';
+  }
+
+  async #openOne(state) {
+    const { http, holder } = await openConnection(state.subject.openAt, state.subject);
+    state.sessions.push(await this.#openSession(state, http, holder));
+    http.close();
+  }
+
+  /** Opens a session; @param isCalled once, to learn its tag */
+  async #openSession({ subject, seen }, http, holder, isCalled = true) {
+    const { path } = subject;
+    const first = `${BASE_HEADERS}${subject.headers}`;
+    const params = { protocolVersion: VERSION, capabilities: {}, clientInfo: { name: 'bench', version: '1.0.0' } };
+    const opened = await http.send('POST', path, first, message(1, 'initialize', params));
+    const { status, sessionId } = opened;
+    if (status !== 200 || !sessionId || seen.has(sessionId)) throw new Error(`initialize: ${status} ${opened.body}`);
+    seen.add(sessionId);
+    const session = { headers: `${first}${VERSION_HEADER}mcp-session-id: ${sessionId}\r\n`, holder, tag: undefined };
+    const accepted = await http.send('POST', path, session.headers, INITIALIZED);
+    if (accepted.status !== 202) throw new Error(`notifications/initialized: ${accepted.status}`);
+    if (!isCalled || subject.isOnlyListed) return session;
+    const answer = await http.send('POST', path, session.headers, CALLS.call.body(2, 'first'));
+    session.tag = tagIn(answer);
+    const verdict = session.tag
+      ? verify(answer, { kind: 'call', id: 2, nonce: 'first', tag: session.tag })
+      : { text: answer.body };
+    if (verdict !== 'good') throw new Error(`first call: ${verdict.text}`);
+    return session;
+  }
+
+  async #end(state, sessions) {
+    const { subject, connections } = state;
+    await this.#connect(state, sessions.length === 0 ? 0 : 4);
+    const waiting = [...sessions];
+    const endSome = async ({ http }) => {
+      for (let session = waiting.pop(); session; session = waiting.pop())
+        await http.send('DELETE', subject.path, session.headers);
+    };
+    await Promise.all(connections.map(endSome)).catch(() => undefined);
+  }
+
+  #expire() {
+    for (const { connections } of this.#states.values()) for (const { http } of connections) http.expire(this.#lostAfterMs);
   }
 }
 
-async function openConnection({ host, port }, job) {
+async function openConnection({ host, port }, { elsewhere, workers }) {
   const http = new HttpConnection(host, port);
   await http.opened();
   let holder;
   // The primary hands the connection over: for a moment both or none hold it.
-  for (let tries = 0; job.elsewhere && holder === undefined && tries < 500; tries += 1) {
-    await new Promise((wake) => setTimeout(wake, 2));
-    holder = holderOf(http.socket, job.workers);
+  for (let tries = 0; elsewhere && holder === undefined && tries < 500; tries += 1) {
+    await rest(2);
+    holder = holderOf(http.socket, workers);
   }
-  if (job.elsewhere && holder === undefined) throw new Error('no worker holds the connection');
+  if (elsewhere && holder === undefined) throw new Error('no worker holds the connection');
   return { http, holder };
 }
 
-/** Opens a session over a connection of its own, calls it once to learn its tag. */
-async function openSession(job) {
-  const { http, holder } = await openConnection(job.openAt, job);
-  const params = { protocolVersion: VERSION, capabilities: {}, clientInfo: { name: 'bench', version: '1.0.0' } };
-  const opened = await http.send('POST', job.path, BASE_HEADERS, message(1, 'initialize', params));
-  if (opened.status !== 200 || !opened.sessionId) throw new Error(`initialize: ${opened.status} ${opened.body}`);
-  const session = { headers: `${BASE_HEADERS}mcp-session-id: ${opened.sessionId}\r\n`, holder, tag: undefined };
-  const ready = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
-  const accepted = await http.send('POST', job.path, session.headers, ready);
-  if (accepted.status !== 202) throw new Error(`notifications/initialized: ${accepted.status}`);
-  const first = await http.send('POST', job.path, session.headers, call(2, 'first'));
-  session.tag = textOf(first)?.split(' ')[0];
-  if (!session.tag) throw new Error(`first call: ${first.status} ${first.body}`);
-  http.close();
-  return session;
+/** A GET stream that is open and silent. */
+async function openStream({ callAt, path }, { headers }) {
+  const { socket } = new HttpConnection(callAt.host, callAt.port);
+  socket.removeAllListeners('data');
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: ${callAt.host}:${callAt.port}\r\n${headers.replace('application/json, ', '')}\r\n`);
+  const [head] = await new Promise((resolve, reject) => socket.once('data', (...all) => resolve(all)).once('close', reject));
+  if (!head.latin1Slice(9, 12).startsWith('200')) throw new Error(`GET: ${head.latin1Slice(0, 200)}`);
+  socket.on('data', () => undefined);
+  return socket;
 }
 
-async function endSession(job, http, session) {
-  await http.send('DELETE', job.path, session.headers);
+/** Commands that a Redis has served so far, without these questions themselves. */
+async function countCommands(redis) {
+  if (!redis) return Number.NaN;
+  const stats = await redis.info('commandstats');
+  return [...stats.matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)]
+    .filter(([, name]) => name !== 'info')
+    .reduce((sum, [, , calls]) => sum + Number(calls), 0);
 }
 
-async function measure(job, connections, shares) {
-  const outcome = { verified: 0, errors: 0, crossed: 0, latencies: [], firstError: undefined };
-  let counting = false;
-  let running = true;
-  let nextId = 10;
-  const loop = async ({ http }, share) => {
-    while (running) {
-      const session = share[Math.floor(Math.random() * share.length)];
-      const id = nextId++;
-      const nonce = `n${id}`;
-      const startedAt = performance.now();
-      let verdict;
-      try {
-        verdict = verify(await http.send('POST', job.path, session.headers, call(id, nonce)), id, nonce, session.tag);
-      } catch (error) {
-        // A closed connection cannot go on; one error voids the run anyway.
-        outcome.errors += 1;
-        outcome.firstError ??= String(error);
-        return;
-      }
-      if (verdict !== 'good') {
-        outcome[verdict.kind] += 1;
-        outcome.firstError ??= verdict.text;
-      } else if (counting) {
-        outcome.verified += 1;
-        outcome.latencies.push(performance.now() - startedAt);
-      }
-    }
-  };
-  const loops = connections.map((connection, i) => loop(connection, shares[i]));
-  await new Promise((wake) => setTimeout(wake, job.warmupMs));
-  process.send({ phase: 'measuring' });
-  const cpuBefore = cpuMs(job.gateway);
-  const startedAt = performance.now();
-  counting = true;
-  await new Promise((wake) => setTimeout(wake, job.measureMs));
-  counting = false;
-  const elapsedMs = performance.now() - startedAt;
-  const cpu = cpuMs(job.gateway) - cpuBefore;
-  process.send({ phase: 'measured' });
-  running = false;
-  await Promise.all(loops);
+const newSums = () => ({ verified: 0, errors: 0, crossed: 0, elapsedMs: 0, cpuMicros: 0, redis: 0, latencies: [], turns: [] });
 
-  const sorted = Float64Array.from(outcome.latencies).sort();
+function note(sums, { kind, text }) {
+  sums[kind] += 1;
+  sums.firstError ??= text;
+}
+
+function figuresOf({ verified, errors, crossed, firstError, elapsedMs, cpuMicros, redis, latencies, turns }) {
+  const sorted = Float64Array.from(latencies).sort();
+  turns.sort((a, b) => a - b);
   const quantile = (q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
   return {
-    verified: outcome.verified,
-    errors: outcome.errors,
-    crossed: outcome.crossed,
-    firstError: outcome.firstError,
-    perSecond: (outcome.verified / elapsedMs) * 1000,
-    cpuMicros: job.gateway.length > 0 ? (cpu * 1000) / outcome.verified : undefined,
-    busy: job.gateway.length > 0 ? cpu / elapsedMs : undefined,
-    p50: quantile(0.5),
-    p95: quantile(0.95),
-    p99: quantile(0.99),
+    ...{ verified, errors, crossed, firstError },
+    perSecond: (verified / elapsedMs) * 1000,
+    cpu: cpuMicros / verified,
+    // What disturbs only adds: the quiet turns of two builds differ by the builds alone.
+    cpuQuiet: turns[turns.length >> 2],
+    busy: cpuMicros / 1000 / elapsedMs,
+    redis: redis / verified,
+    ...{ p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99) },
   };
 }
-
-function verify(answer, id, nonce, tag) {
-  const text = answer.status === 200 ? textOf(answer, id) : undefined;
-  if (text === undefined) return { kind: 'errors', text: `${answer.status} ${answer.body.slice(0, 300)}` };
-  const [gotTag, gotNonce] = text.split(' ', 2);
-  return gotTag === tag && gotNonce === nonce
-    ? 'good'
-    : { kind: 'crossed', text: `expected ${tag} ${nonce}, got ${gotTag} ${gotNonce}` };
-}
-
-/** The text of a result, if the answer has the right id. JSON, or the last event of a stream. */
-function textOf({ body }, id) {
-  try {
-    const json = body.startsWith('{') ? body : body.slice(body.lastIndexOf('data:') + 5);
-    const parsed = JSON.parse(json);
-    return id === undefined || parsed.id === id ? parsed.result.content[0].text : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const message = (id, method, params) => JSON.stringify({ jsonrpc: '2.0', id, method, params });
-const call = (id, nonce) => message(id, 'tools/call', { name: 'bench', arguments: { nonce } });

@@ -10,13 +10,26 @@ const FOLLOW = pathToFileURL(join(import.meta.dirname, '../start-follow.mjs')).h
 const READY_WITHIN_MS = 60_000;
 
 /**
- * @param options `{ processes, core, dir, host, config, ports, logFile, follows }`; `ports` ({ port, adminPort }) default to free ones.
+ * @param options `{ processes, core, dir, host, config, ports, logFile, follows, main, nodeArgs, env }`; `ports` ({ port, adminPort }) default to free ones.
  *   Logs are on, as in production; without `logFile` they go where nobody has to read them. `follows`: a process group of its own, so
- *   that a Ctrl-C is for us alone, and an orderly end when we die without a word
+ *   that a Ctrl-C is for us alone, and an orderly end when we die without a word. `main`: of another build; `nodeArgs`, `env`: of the
+ *   primary and its workers
  * @returns at once; `ready()` waits until it serves
  */
-export async function startPod({ processes, core, dir, host, config, ports, logFile, follows = false }) {
-  if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first');
+export async function startPod({
+  processes,
+  core,
+  dir,
+  host,
+  config,
+  ports,
+  logFile,
+  follows = false,
+  main = MAIN,
+  nodeArgs = [],
+  env,
+}) {
+  if (!existsSync(main)) throw new Error(`${main} is missing: run \`npm run build\` first`);
   const temporary = join(dir, 't');
   mkdirSync(temporary, { recursive: true });
   const port = ports?.port ?? (await freePort(host));
@@ -35,10 +48,10 @@ export async function startPod({ processes, core, dir, host, config, ports, logF
   const log = logFile === undefined ? 'ignore' : openSync(logFile, 'a');
   const child = processes.spawn(
     process.execPath,
-    [...(follows ? ['--import', FOLLOW] : []), MAIN, 'serve', '--config', file],
+    [...nodeArgs, ...(follows ? ['--import', FOLLOW] : []), main, 'serve', '--config', file],
     {
       cwd: dir,
-      env: { ...process.env, TMPDIR: temporary },
+      env: { ...process.env, TMPDIR: temporary, ...env },
       detached: follows,
       stdio: ['ignore', log, logFile === undefined ? 'inherit' : log, ...(follows ? ['pipe'] : [])],
     },

@@ -2,16 +2,31 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** USER_HZ: 100 on every Linux that Node runs on. */
-const TICKS_PER_MS = 100 / 1000;
+const MICROS_PER_TICK = 10_000;
 
-/** User and system time of these processes so far, in ms. */
-export function cpuMs(pids) {
-  let ticks = 0;
-  for (const pid of pids) {
-    const fields = statOf(pid);
-    if (fields) ticks += Number(fields[11]) + Number(fields[12]);
+/** User and system time of these processes so far, all their threads, in µs. */
+export function cpuMicros(pids) {
+  let micros = 0;
+  for (const pid of pids) micros += scheduledMicros(pid) ?? tickMicros(pid);
+  return micros;
+}
+
+/** What the scheduler counts is exact; ticks are 10 ms each, too coarse for short turns. Undefined where the kernel does not count. */
+function scheduledMicros(pid) {
+  try {
+    let nanos = 0;
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      nanos += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ', 1)[0]);
+    }
+    return nanos > 0 ? nanos / 1000 : undefined;
+  } catch {
+    return undefined;
   }
-  return ticks / TICKS_PER_MS;
+}
+
+function tickMicros(pid) {
+  const fields = statOf(pid);
+  return fields ? (Number(fields[11]) + Number(fields[12])) * MICROS_PER_TICK : 0;
 }
 
 export function childrenOf(pid) {

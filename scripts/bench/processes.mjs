@@ -8,9 +8,9 @@ const STOP_WITHIN_MS = 30_000;
 export class Processes {
   #running = [];
 
-  /** A script (of this folder unless the path is absolute) that sends `{ port }` when it listens. */
-  async start(script, args, core) {
-    const child = this.fork(script, args, core);
+  /** A script (of this folder unless the path is absolute) that sends `{ port }` when it listens. @param extra see fork */
+  async start(script, args, core, extra) {
+    const child = this.fork(script, args, core, extra);
     const { port } = await new Promise((resolve, reject) => {
       child.once('message', resolve);
       child.once('exit', (code) => reject(new Error(`${script} ended with ${code}`)));
@@ -18,10 +18,12 @@ export class Processes {
     return { pid: child.pid, port, child };
   }
 
-  fork(script, args, core) {
+  /** @param extra `{ args, env }`: arguments of node itself, and its environment */
+  fork(script, args, core, extra) {
     const child = fork(resolvePath(here, script), args, {
       execPath: core.command,
-      execArgv: core.args,
+      execArgv: [...core.args, ...(extra?.args ?? [])],
+      env: extra?.env ?? process.env,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.#keep(child);

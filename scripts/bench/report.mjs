@@ -1,158 +1,144 @@
-// Turns rounds into ratios. A ratio is taken inside each round, where both sides had the same machine, and then the median over the
-// rounds: absolute figures drift by tens of per cent within an hour.
-
-/** Budgets that this bench can judge: numerator over denominator at a number of connections. */
-const RATIOS = [
-  { label: 'control: relay again / relay, CPU', of: 'relay-again', over: 'relay', at: 64, figure: 'cpuMicros' },
-  { label: '#2 owner path / bare relay, CPU', of: 'owner', over: 'relay', at: 64, figure: 'cpuMicros', must: 1.5, aim: 1.25 },
-  { label: '#4 owner path / bare relay, p99', of: 'owner', over: 'relay', at: 64, figure: 'p99', must: 1.5, aim: 1.2 },
-  { label: '   owner path / bare relay, p50 at c1', of: 'owner', over: 'relay', at: 1, figure: 'p50' },
-  { label: '   owner path / direct, p50 at c1', of: 'owner', over: 'direct', at: 1, figure: 'p50' },
-  {
-    label: '#5 forwarded (Unix) / owner path, CPU',
-    of: 'sibling',
-    over: 'owner',
-    at: 64,
-    figure: 'cpuMicros',
-    must: 1.5,
-    aim: 1.3,
-  },
-  { label: '#5 forwarded (TLS) / owner path, CPU', of: 'tls', over: 'owner', at: 64, figure: 'cpuMicros', must: 1.6, aim: 1.4 },
-  { label: '   forwarded (Unix) / owner path, p50 at c1', of: 'sibling', over: 'owner', at: 1, figure: 'p50' },
-  { label: '   forwarded (TLS) / owner path, p50 at c1', of: 'tls', over: 'owner', at: 1, figure: 'p50' },
-  { label: '#9 2 workers / 1 worker, CPU', of: 'random', over: 'owner', at: 64, figure: 'cpuMicros', must: 1.5, aim: 1.3 },
-  { label: '#8 owner path, Redis commands a request', of: 'owner', at: 64, figure: 'redis', must: 0.02, aim: 0.005 },
-  { label: '#8 forwarded, Redis commands a request', of: 'sibling', at: 64, figure: 'redis', must: 0.05, aim: 0.02 },
-];
-const CONTROL_TOLERANCE = 0.1;
+// Turns rounds into ratios. A ratio is taken inside each round, where both sides took turns on the same machine, and then the median
+// over the rounds: absolute figures drift by tens of per cent within an hour.
+import { AGAIN, CONTROL_TOLERANCE, groupOf } from './budgets.mjs';
 
 /**
- * @param rows one per measurement: { round, subject, connections, …figures }
+ * @param rows one per measurement: { round, subject, kind, at, …figures }
  * @returns { text, summary, ratios, faults }; any fault voids the run
  */
-export function makeReport(rows) {
+export function makeReport(rows, budgets) {
+  const controls = controlsOf(rows, budgets);
+  const ratios = budgets.map((budget) => judge(budget, rows, controls)).filter(({ value }) => Number.isFinite(value));
+  const faults = rows
+    .filter(({ errors, crossed }) => errors > 0 || crossed > 0)
+    .map(({ subject, kind, at, round, errors, crossed, firstError }) => {
+      return `${subject} ${kind} at ${at}, round ${round}: ${errors} errors, ${crossed} crossed; first: ${firstError}`;
+    });
+  for (const { label, value, isOff } of controls) {
+    if (isOff) faults.push(`${label} is off by ${((value - 1) * 100).toFixed(1)} %: the machine was not quiet`);
+  }
   const summary = summarize(rows);
-  const ratios = RATIOS.map((ratio) => evaluate(ratio, rows)).filter(({ value }) => Number.isFinite(value));
-  const faults = findFaults(rows, ratios);
-  return {
-    text: [table(summary), '', ratioTable(ratios), ...faults.map((fault) => `VOID: ${fault}`)].join('\n'),
-    summary,
-    ratios,
-    faults,
-  };
+  const text = [table(summary), '', ratioTable([...controls, ...ratios]), ...faults.map((fault) => `VOID: ${fault}`)].join('\n');
+  return { text, summary, controls, ratios, faults };
 }
 
-function summarize(rows) {
-  const groups = groupBy(rows);
-  return [...groups.values()].map((group) => {
-    const middle = (figure) => median(group.map((row) => row[figure]));
-    return {
-      subject: group[0].subject,
-      connections: group[0].connections,
-      ...Object.fromEntries(
-        ['perSecond', 'cpuMicros', 'busy', 'p50', 'p95', 'p99', 'redis', 'forwarded'].map((name) => [name, middle(name)]),
-      ),
-      verified: group.reduce((sum, row) => sum + row.verified, 0),
-      errors: group.reduce((sum, row) => sum + row.errors, 0),
-      crossed: group.reduce((sum, row) => sum + row.crossed, 0),
-    };
+/** Of each load and figure that a budget looks at: the reference again over itself. */
+function controlsOf(rows, budgets) {
+  const again = rows.filter(({ subject }) => subject.endsWith(AGAIN));
+  const wanted = new Map();
+  for (const budget of budgets) {
+    const row = budget.over && again.find((one) => groupOf(one) === groupOf(budget));
+    if (!row) continue;
+    const of = row.subject;
+    const label = `control: ${of.replace(AGAIN, '')} again, ${budget.figure} (${groupOf(budget)})`;
+    wanted.set(label, { ...budget, id: '', label, of, over: of.replace(AGAIN, ''), must: undefined, aim: undefined });
+  }
+  return [...wanted.values()].map((control) => {
+    const judged = { ...control, ...figureOf(control, rows) };
+    return { ...judged, isOff: Math.abs(judged.value - 1) > CONTROL_TOLERANCE };
   });
 }
 
-function evaluate(ratio, rows) {
-  const pick = (subject, round) =>
-    rows.find((row) => row.subject === subject && row.round === round && row.connections === ratio.at);
-  const rounds = [...new Set(rows.map(({ round }) => round))];
-  const values = rounds
-    .map(
-      (round) =>
-        (pick(ratio.of, round)?.[ratio.figure] ?? Number.NaN) /
-        (ratio.over ? (pick(ratio.over, round)?.[ratio.figure] ?? Number.NaN) : 1),
-    )
-    .filter(Number.isFinite);
-  return { ...ratio, value: median(values), low: Math.min(...values), high: Math.max(...values) };
+function judge(budget, rows, controls) {
+  const isVoid = controls.some((one) => one.isOff && groupOf(one) === groupOf(budget) && one.figure === budget.figure);
+  const { value, ...range } = figureOf(budget, rows);
+  const meets = (bound) => (budget.isLeast ? value >= bound : value <= bound);
+  const { must, aim } = budget;
+  const verdict = isVoid
+    ? 'void'
+    : must === undefined
+      ? ''
+      : aim !== undefined && meets(aim)
+        ? 'aim'
+        : meets(must)
+          ? 'met'
+          : 'MISSED';
+  return { ...budget, value, ...range, verdict };
 }
 
-function findFaults(rows, ratios) {
-  const faults = rows
-    .filter(({ errors, crossed }) => errors > 0 || crossed > 0)
-    .map(
-      (row) =>
-        `${row.subject} c${row.connections} round ${row.round}: ${row.errors} errors, ${row.crossed} crossed; first: ${row.firstError}`,
-    );
-  const control = ratios.find(({ of }) => of === 'relay-again');
-  if (control && Math.abs(control.value - 1) > CONTROL_TOLERANCE) {
-    faults.push(`the control is off by ${((control.value - 1) * 100).toFixed(1)} %: the machine was not quiet`);
+function figureOf({ of, over, kind, at, figure }, rows) {
+  const group = rows.filter((row) => row.kind === kind && row.at === at);
+  const pick = (round, name) => {
+    if (Array.isArray(name)) return pick(round, name[0]) - pick(round, name[1]);
+    return group.find((row) => row.round === round && row.subject === name)?.[figure] ?? Number.NaN;
+  };
+  const values = [...new Set(group.map(({ round }) => round))]
+    .map((round) => pick(round, of) / (over === undefined ? 1 : pick(round, over)))
+    .filter(Number.isFinite);
+  return { value: median(values), low: Math.min(...values), high: Math.max(...values) };
+}
+
+const FIGURES = [
+  'perSecond',
+  'cpu',
+  'busy',
+  'p50',
+  'p95',
+  'p99',
+  'redis',
+  'kib',
+  'rssKib',
+  'stallMs',
+  'redisBytes',
+  'redisAtRest',
+];
+
+function summarize(rows) {
+  const groups = new Map();
+  for (const row of rows) {
+    const key = `${groupOf(row)} ${row.subject}`;
+    groups.set(key, [...(groups.get(key) ?? []), row]);
   }
-  return faults;
+  return [...groups.values()].map((group) => {
+    const { subject, kind, at } = group[0];
+    const sum = (name) => group.reduce((total, row) => total + (row[name] ?? 0), 0);
+    const middle = Object.fromEntries(FIGURES.map((name) => [name, median(group.map((row) => row[name]))]));
+    return { subject, kind, at, ...middle, verified: sum('verified'), errors: sum('errors'), crossed: sum('crossed') };
+  });
 }
 
 function table(summary) {
-  const head = [
-    'subject',
-    'conn',
-    'req/s',
-    'CPU us/req',
-    'core busy',
-    'p50 ms',
-    'p95 ms',
-    'p99 ms',
-    'redis/req',
-    'forwarded',
-    'verified',
-    'errors',
-    'crossed',
+  const columns = [
+    ['subject', ({ subject }) => subject],
+    ['load', groupOf],
+    ['req/s', ({ perSecond }) => number(perSecond, 0)],
+    ['CPU us', ({ cpu }) => number(cpu, 1)],
+    ['quiet us', ({ cpuQuiet }) => number(cpuQuiet, 1)],
+    ['busy', ({ busy }) => (Number.isFinite(busy) ? `${(busy * 100).toFixed(0)} %` : '-')],
+    ...['p50', 'p95', 'p99'].map((name) => [`${name} ms`, (row) => number(row[name], 3)]),
+    ['redis/req', ({ redis }) => number(redis, 4)],
+    ['KiB', ({ kib }) => number(kib, 1)],
+    ['RSS KiB', ({ rssKib }) => number(rssKib, 1)],
+    ['stall ms', ({ stallMs }) => number(stallMs, 2)],
+    ['redis B', ({ redisBytes }) => number(redisBytes, 0)],
+    ['redis/s at rest', ({ redisAtRest }) => number(redisAtRest, 1)],
+    ...['verified', 'errors', 'crossed'].map((name) => [name, (row) => row[name]]),
   ];
-  const lines = summary.map((row) => [
-    row.subject,
-    row.connections,
-    row.perSecond.toFixed(0),
-    number(row.cpuMicros, 1),
-    percent(row.busy),
-    number(row.p50, 3),
-    number(row.p95, 3),
-    number(row.p99, 3),
-    number(row.redis, 4),
-    percent(row.forwarded),
-    row.verified,
-    row.errors,
-    row.crossed,
-  ]);
-  return grid([head, ...lines]);
+  const lines = summary.map((row) => columns.map(([, cell]) => String(cell(row))));
+  const used = columns.map((_, index) => lines.some((line) => line[index] !== '-'));
+  const keep = (line) => line.filter((_, index) => used[index]);
+  return grid([keep(columns.map(([head]) => head)), ...lines.map(keep)]);
 }
 
 function ratioTable(ratios) {
-  const lines = ratios.map(({ label, value, low, high, must, aim }) => [
+  const lines = ratios.map(({ id, label, value, low, high, must, aim, isLeast, isOff, verdict = isOff ? 'OFF' : '' }) => [
+    `${id || ''}`.padStart(2),
     label,
     value.toFixed(3),
     `${low.toFixed(3)} … ${high.toFixed(3)}`,
-    must ?? '-',
+    must === undefined ? '-' : `${isLeast ? '>=' : '<='} ${must}`,
     aim ?? '-',
-    must === undefined ? '' : value <= aim ? 'aim' : value <= must ? 'must' : 'MISSED',
+    verdict,
   ]);
-  return grid([['ratio', 'median', 'range', 'must', 'aim', ''], ...lines]);
+  return grid([['#', 'ratio', 'median', 'range', 'must', 'aim', ''], ...lines], 2);
 }
 
-function grid(lines) {
+function grid(lines, left = 1) {
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => String(line[column]).length)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, i) => (i === 0 ? String(cell).padEnd(widths[i]) : String(cell).padStart(widths[i])))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  const pad = (cell, i) => (i < left ? String(cell).padEnd(widths[i]) : String(cell).padStart(widths[i]));
+  return lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n');
 }
 
-function groupBy(rows) {
-  const groups = new Map();
-  for (const row of rows) groups.set(keyOf(row), [...(groups.get(keyOf(row)) ?? []), row]);
-  return groups;
-}
-
-const keyOf = (row) => `${row.connections} ${row.subject}`;
-const percent = (value) => (Number.isFinite(value) ? `${(value * 100).toFixed(0)} %` : '-');
 const number = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : '-');
 
 export function median(values) {

@@ -1,5 +1,5 @@
 // The keys that are accepted now, by their digests.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { KeyEntry } from '../config/schema-auth.js';
 import type { Principal } from '../streams/exchange.js';
 import { keyPrincipal } from './principals.js';
@@ -35,7 +35,7 @@ export class KnownKeys {
    * somebody has right tells nothing about a key that has it. Node reads headers as latin1, so that gives back the bytes as sent.
    */
   find(key: string): Principal | undefined {
-    return this.#byDigest.get(createHash('sha256').update(key, 'latin1').digest('hex'));
+    return this.#byDigest.get(hash('sha256', Buffer.from(key, 'latin1'), 'hex'));
   }
 
   /** Whether every key of this principal that was accepted before the last change is accepted still: with which one he came is not kept. */

@@ -92,6 +92,10 @@ export function makeExecution(
     warn,
   });
   let openExchanges = 0;
+  // Not a call-back for each: what is executed never rejects.
+  const oneLess = () => {
+    openExchanges -= 1;
+  };
   return {
     endedInPlace(ref: SessionRef): void {
       execution.endedInPlace(ref);
@@ -101,15 +105,11 @@ export function makeExecution(
     },
     /** Requests under way; the streams of edges are not counted. */
     openExchanges: () => openExchanges,
-    async execute(exchange: Exchange): Promise<void> {
+    execute(exchange: Exchange): Promise<void> {
       // A stream of another worker's edge goes on elsewhere when its session is released: a drain does not wait for its end.
-      const counts = exchange.method === 'GET' ? 0 : 1;
-      openExchanges += counts;
-      try {
-        await execution.execute(exchange);
-      } finally {
-        openExchanges -= counts;
-      }
+      if (exchange.method === 'GET') return execution.execute(exchange);
+      openExchanges += 1;
+      return execution.execute(exchange).then(oneLess);
     },
   };
 }

@@ -29,9 +29,10 @@ export class HttpAnswer implements Answer {
   send(status: number, headers: Headers, body?: Buffer | string): void {
     const response = this.#response;
     if (response.headersSent || this.finished) return;
+    const all: Record<string, string> = Object.assign({}, headers, this.#extra());
     // Without a length node would send chunks: more bytes, more writes.
-    const length: Headers = status === 204 ? {} : { 'content-length': String(body === undefined ? 0 : Buffer.byteLength(body)) };
-    response.writeHead(status, { ...headers, ...this.#extra(), ...length });
+    if (status !== 204) all['content-length'] = String(body === undefined ? 0 : Buffer.byteLength(body));
+    response.writeHead(status, all);
     response.end(body);
   }
 

@@ -1,6 +1,6 @@
 // POST, GET, DELETE and OPTIONS on /mcp and /servers/<id>/mcp: the checks of the contract in their order, then the one execution path.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Authenticate } from '../auth/principals.js';
+import type { Authenticate, Caller } from '../auth/principals.js';
 import { readAccept } from '../eras/legacy/accept.js';
 import { GatewayError, retryHeader, toGatewayError } from '../errors/gateway-error.js';
 import { Bag } from '../lifecycle/bag.js';
@@ -18,7 +18,7 @@ import {
 import type { Exchange, Headers, Principal, RequestBody } from '../streams/exchange.js';
 import { corsHeaders, preflightHeaders } from './cors.js';
 import type { HostGuard } from './host-guard.js';
-import { HttpAnswer, HttpExchange, readBody } from './http-exchange.js';
+import { HttpAnswer, HttpExchange, type HttpExchangeFacts, readBody } from './http-exchange.js';
 import { readMessage, UnusableMessage } from './read-message.js';
 
 export interface McpEndpointParts {
@@ -56,14 +56,22 @@ export class McpEndpoint {
   async handle(request: IncomingMessage, response: ServerResponse, serverId: string | undefined): Promise<void> {
     const startedMs = this.#parts.clock.monotonicMs();
     const answer = new HttpAnswer(response, () => this.#extraHeaders(request));
+    let exchange: HttpExchange | undefined;
     try {
-      const exchange = await this.#admit(request, response, answer, serverId, startedMs);
-      if (exchange) await this.#execute(exchange);
+      const caller = this.#admit(request, answer, serverId);
+      if (!caller) return;
+      // One wait for the body and one for the answer: each further one is paid by every request.
+      const body = request.method === 'POST' ? this.#message(await this.#bytes(request), serverId as string) : undefined;
+      exchange = new HttpExchange(this.#facts(request, serverId as string, caller, body, startedMs), response, answer);
+      this.#open.add(exchange);
+      await this.#parts.execute(exchange);
     } catch (error) {
       // The caller left while its body was read: there is nobody to tell.
       if (request.destroyed && !request.complete) return;
       const [known, id] = error instanceof UnusableMessage ? [error.error, error.id] : [toGatewayError(error), undefined];
       this.#refuse(request, answer, known, id);
+    } finally {
+      if (exchange) this.#open.delete(exchange);
     }
   }
 
@@ -83,24 +91,10 @@ export class McpEndpoint {
       .filter(({ started }) => started);
   }
 
-  async #execute(exchange: HttpExchange): Promise<void> {
-    this.#open.add(exchange);
-    try {
-      await this.#parts.execute(exchange);
-    } finally {
-      this.#open.delete(exchange);
-    }
-  }
-
-  async #admit(
-    request: IncomingMessage,
-    response: ServerResponse,
-    answer: HttpAnswer,
-    serverId: string | undefined,
-    startedMs: number,
-  ): Promise<HttpExchange | undefined> {
+  /** What is checked before a body is read. @returns who calls; undefined if that is all there is to do */
+  #admit(request: IncomingMessage, answer: HttpAnswer, serverId: string | undefined): Caller | undefined {
     const { headers } = request;
-    const { hostGuard, limits, authenticate, hasServer } = this.#parts;
+    const { hostGuard, authenticate, hasServer } = this.#parts;
     if (!hostGuard.isHostAllowed(headers.host)) throw new GatewayError('HOST_FORBIDDEN');
     if (!hostGuard.isOriginAllowed(headers.origin)) throw new GatewayError('ORIGIN_FORBIDDEN');
     if (serverId === undefined) throw new GatewayError('SERVER_NOT_FOUND');
@@ -110,23 +104,30 @@ export class McpEndpoint {
       return undefined;
     }
     if (method !== 'POST' && method !== 'GET' && method !== 'DELETE') throw new GatewayError('METHOD_NOT_ALLOWED');
-    const { principal, consumed } = authenticate(headers);
+    const caller = authenticate(headers);
     // After authentication: whether an id exists is nobody's business who may not come in.
     if (!hasServer(serverId)) throw new GatewayError('SERVER_NOT_FOUND');
     this.#checkHeaders(request, method);
-    const body = method === 'POST' ? await this.#readBody(request, serverId) : undefined;
+    return caller;
+  }
+
+  #facts(
+    { method, headers }: IncomingMessage,
+    serverId: string,
+    { principal, consumed }: Caller,
+    body: RequestBody | undefined,
+    startedMs: number,
+  ): HttpExchangeFacts {
     this.#checkVersion(headers[VERSION_HEADER] as string | undefined, body);
-    const timeMs = method === 'GET' ? STREAM_DEADLINE_MS : limits.requestTimeoutMs;
-    const facts = {
-      method,
+    return {
+      method: method as HttpExchange['method'],
       serverId,
       headers: this.#pick(headers, consumed),
       body,
       principal,
       startedMs,
-      deadlineMs: startedMs + timeMs,
-    } as const;
-    return new HttpExchange(facts, response, answer);
+      deadlineMs: startedMs + (method === 'GET' ? STREAM_DEADLINE_MS : this.#parts.limits.requestTimeoutMs),
+    };
   }
 
   #checkHeaders(request: IncomingMessage, method: 'POST' | 'GET' | 'DELETE'): void {
@@ -145,12 +146,16 @@ export class McpEndpoint {
     }
   }
 
-  async #readBody(request: IncomingMessage, serverId: string): Promise<RequestBody> {
+  /** Undefined: there are too many. */
+  #bytes(request: IncomingMessage): Promise<Buffer | undefined> | undefined {
     const { bodyBytes } = this.#parts.limits;
     const declared = Number(request.headers['content-length'] ?? 0);
-    const bytes = declared > bodyBytes ? undefined : await readBody(request, bodyBytes);
-    if (!bytes) throw new GatewayError('BODY_TOO_LARGE', { message: `the limit is ${bodyBytes} bytes` });
-    return readMessage(bytes, serverId);
+    return declared > bodyBytes ? undefined : readBody(request, bodyBytes);
+  }
+
+  #message(bytes: Buffer | undefined, serverId: string): RequestBody {
+    if (bytes) return readMessage(bytes, serverId);
+    throw new GatewayError('BODY_TOO_LARGE', { message: `the limit is ${this.#parts.limits.bodyBytes} bytes` });
   }
 
   /** initialize negotiates and is not judged; any other version that we speak is let through. */

@@ -54,13 +54,15 @@ export async function listenInternally(options: InternalListenOptions): Promise<
   };
 
   const accept = (socket: Socket) => {
+    // Once a connection: spread anew for each request, this cost more than to read its head.
+    const reading = { ...incoming, openStreams: () => connection.openStreams };
     const connection: HopConnection = new HopConnection(socket, {
       side: 'accepting',
       limits,
       clock,
       events: {
         onOpen: () => {},
-        onRequest: (stream) => new IncomingRequest(stream, { ...incoming, openStreams: () => connection.openStreams }),
+        onRequest: (stream) => new IncomingRequest(stream, reading),
         onGoAway: () => {},
         onIdle: () => {},
         onClose: ({ kind, reason }) => {

@@ -53,8 +53,11 @@ export class SessionServer {
     this.#batchParts = { requests, keepAlive, take: (session, exchange, body) => this.#take(session, exchange, body) };
   }
 
-  /** @throws GatewayError SESSION_NOT_FOUND for a stranger to the session, or when it has ended */
-  async serve(session: Session, exchange: Exchange): Promise<ServeOutcome> {
+  /**
+   * @returns no promise where there is nothing to wait for
+   * @throws GatewayError SESSION_NOT_FOUND for a stranger to the session, or when it has ended; at once or by rejection
+   */
+  serve(session: Session, exchange: Exchange): ServeOutcome | Promise<ServeOutcome> {
     const { facts, token } = session;
     // Bound to server and principal, on every path; a stranger learns nothing but that there is no such session.
     const isForeign = facts.principal !== exchange.principal.digest;

@@ -44,7 +44,7 @@ class Handler {
   }
 }
 
-const server = createServer({ keepAliveTimeout: 120_000 }, (incoming, outgoing) => {
+const server = createServer({ keepAliveTimeout: 3_600_000 }, (incoming, outgoing) => {
   const chunks = [];
   incoming.on('data', (chunk) => chunks.push(chunk));
   incoming.on('end', () => {

@@ -1,6 +1,5 @@
 // Small requests whose answer is read whole and bounded: handshake, notifications, answers to the backend, DELETE. Calls go
 // through HttpCall instead.
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { GatewayError } from '../../errors/gateway-error.js';
 import type { RequestId } from '../../protocol/json-rpc.js';
@@ -9,6 +8,7 @@ import { scanMessage } from '../../protocol/scan-json.js';
 import type { Deadlines, Expiring } from './deadlines.js';
 import { EventReader } from './event-reader.js';
 import { ReplyHandler } from './reply-handler.js';
+import type { ReplyHeaders } from './reply-headers.js';
 import { timedOut, transportError } from './transport-error.js';
 
 /** An answer beyond this is cut: none of these requests is answered with more. */
@@ -21,7 +21,6 @@ export interface Sender {
 
 export interface ControlReply {
   readonly status: number;
-  readonly headers: IncomingHttpHeaders;
   /** The body, or of an event stream the message that answers `responseTo`; '' if there was none. */
   readonly text: string;
 }
@@ -38,7 +37,7 @@ export interface ControlOptions {
   /** The id of the request: where the answer is an event stream it is over with this response. */
   readonly responseTo?: RequestId;
   /** Runs as soon as the head of the answer is there. */
-  readonly onHead?: (status: number, headers: IncomingHttpHeaders) => void;
+  readonly onHead?: (status: number, headers: ReplyHeaders) => void;
 }
 
 export class ControlRequest extends ReplyHandler implements Expiring {
@@ -50,7 +49,6 @@ export class ControlRequest extends ReplyHandler implements Expiring {
   #reject!: (error: GatewayError) => void;
   #done = false;
   #status = 0;
-  #headers: IncomingHttpHeaders = {};
   #events: EventReader | undefined;
   #chunks: Buffer[] = [];
   #bytes = 0;
@@ -91,10 +89,9 @@ export class ControlRequest extends ReplyHandler implements Expiring {
     return this.#done ? new Error('given up while it waited') : this.#options.refusal();
   }
 
-  protected onHead(status: number, headers: IncomingHttpHeaders): void {
+  protected onHead(status: number, headers: ReplyHeaders): void {
     this.#status = status;
-    this.#headers = headers;
-    const type = headers['content-type'];
+    const type = headers.get('content-type');
     if (this.#options.responseTo !== undefined && typeof type === 'string' && /^text\/event-stream/i.test(type)) {
       this.#events = new EventReader();
     }
@@ -142,7 +139,7 @@ export class ControlRequest extends ReplyHandler implements Expiring {
   #succeed(text: string): void {
     if (this.#done) return;
     this.#finish();
-    this.#resolve({ status: this.#status, headers: this.#headers, text });
+    this.#resolve({ status: this.#status, text });
   }
 
   #finish(): void {

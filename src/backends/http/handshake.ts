@@ -1,6 +1,5 @@
 // One attempt to open a backend session: initialize, save, notifications/initialized; or only the last of them, for an owner before us
 // who died in between. Single flight: callers join it. Whatever goes wrong after an id was issued ends with that id being discarded, or saved where the session's end will find it.
-import type { IncomingHttpHeaders } from 'node:http';
 import type { BackendSessionRecord } from '../../directory/directory.js';
 import { GatewayError, toGatewayError } from '../../errors/gateway-error.js';
 import { digestOfBackendSession } from '../../protocol/ids.js';
@@ -14,6 +13,7 @@ import { ControlRequest } from './control-request.js';
 import { isIssuedId, postHeaders } from './headers.js';
 import { makeOpenState, type OpenState, type OpenWaiter } from './open-state.js';
 import { isLostSession, readError } from './lost-session.js';
+import type { ReplyHeaders } from './reply-headers.js';
 import { sealBackendSession } from './sealed-session.js';
 import { statusError, timedOut, unavailable } from './transport-error.js';
 import type { HttpTransport } from './transport.js';
@@ -240,8 +240,8 @@ export class Handshake {
   }
 
   /** From the head already: the body may never come, and then the id has to be discarded all the same. */
-  #noteId(status: number, headers: IncomingHttpHeaders): void {
-    if (status === 200) this.#issued = headers[SESSION_HEADER];
+  #noteId(status: number, headers: ReplyHeaders): void {
+    if (status === 200) this.#issued = headers.get(SESSION_HEADER);
   }
 
   /** No call ran yet, whatever became of the handshake. */

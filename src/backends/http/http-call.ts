@@ -1,6 +1,5 @@
 // One call to a backend and its answer. The hot path: the object is undici's handler, the waiter, the deadline and the caller's
 // handle in one (see call-life.ts), and a JSON answer passes through unparsed.
-import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../../errors/gateway-error.js';
 import { isBatch, takeEach } from '../../protocol/batch.js';
 import { isObject, progressTokenIn } from '../../protocol/json-rpc.js';
@@ -14,6 +13,7 @@ import { streamHeaders } from './headers.js';
 import { judgeAnswer } from './judge-answer.js';
 import type { OpenState } from './open-state.js';
 import type { PausedCall } from './paused-calls.js';
+import type { ReplyHeaders } from './reply-headers.js';
 import { outcomeUnknown, reasonOf, transportError, unavailable } from './transport-error.js';
 
 /** How long the rest of an answer may take whose caller needs no more of it. */
@@ -92,13 +92,13 @@ export class HttpCall extends CallLife implements PausedCall {
     this.call.sink.letGo?.();
   }
 
-  protected onHead(status: number, headers: IncomingHttpHeaders): void {
+  protected onHead(status: number, headers: ReplyHeaders): void {
     if (status === 401 && this.credential !== undefined) this.session.transport.credentials.refuse(this.credential);
     if (this.done) return;
     this.#status = status;
     const { health } = this.session.host;
     if (health?.isInDoubt) health.answered(this.sentAtMs);
-    const type = String(headers['content-type'] ?? '').toLowerCase();
+    const type = String(headers.get('content-type') ?? '').toLowerCase();
     if (status === 200 && type.startsWith('text/event-stream')) {
       this.#mode = 'events';
       const before = this.#reader;
@@ -115,7 +115,7 @@ export class HttpCall extends CallLife implements PausedCall {
       this.abort(new Error('the stream cannot be resumed'));
     } else if (status === 200 && type.startsWith('application/json')) {
       this.#mode = 'relay';
-      const length = this.isDecoded ? undefined : headers['content-length'];
+      const length = this.isDecoded ? undefined : headers.get('content-length');
       this.#length = typeof length === 'string' ? Number(length) : undefined;
     } else {
       this.#mode = 'gather';

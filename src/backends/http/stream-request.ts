@@ -1,5 +1,4 @@
 // One GET stream of a backend session, from its request to its end. What follows its end is listen-stream's business.
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Client } from 'undici';
 import { GatewayError } from '../../errors/gateway-error.js';
 import { SseEventTooLarge } from '../../protocol/sse.js';
@@ -9,6 +8,7 @@ import { EventReader } from './event-reader.js';
 import { streamHeaders } from './headers.js';
 import type { OpenState } from './open-state.js';
 import { ReplyHandler } from './reply-handler.js';
+import type { ReplyHeaders } from './reply-headers.js';
 import type { HttpTransport } from './transport.js';
 import { transportError } from './transport-error.js';
 
@@ -89,10 +89,10 @@ export class StreamRequest extends ReplyHandler {
     return this.#host.mayAct() ? undefined : new GatewayError('NOT_OWNER');
   }
 
-  protected onHead(status: number, headers: IncomingHttpHeaders): void {
+  protected onHead(status: number, headers: ReplyHeaders): void {
     this.#status = status;
     if (status === 401 && this.#credential !== undefined) this.#transport.credentials.refuse(this.#credential);
-    this.#isEvents = status === 200 && /^text\/event-stream/i.test(String(headers['content-type']));
+    this.#isEvents = status === 200 && /^text\/event-stream/i.test(String(headers.get('content-type')));
     // The body of a refusal says nothing that is needed.
     if (this.#isEvents) this.#owner.onStreamOpen(this);
     else this.#end();

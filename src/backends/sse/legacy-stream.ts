@@ -1,11 +1,11 @@
 // The one GET stream of an HTTP+SSE backend session. Never opened again: the server makes another session for every stream, so a
 // reconnect (which the SDK's client does by itself) would lose the state unnoticed; see docs/adr/0011.
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Client } from 'undici';
 import { GatewayError } from '../../errors/gateway-error.js';
 import { SseEventTooLarge, SseScanner } from '../../protocol/sse.js';
 import { unavailable } from '../failures.js';
 import { ReplyHandler } from '../http/reply-handler.js';
+import type { ReplyHeaders } from '../http/reply-headers.js';
 import { reasonOf, statusError } from '../http/transport-error.js';
 import type { HttpTransport } from '../http/transport.js';
 
@@ -79,10 +79,10 @@ export class LegacyStream extends ReplyHandler {
     return this.#listener.mayAct() ? undefined : new GatewayError('NOT_OWNER');
   }
 
-  protected onHead(status: number, headers: IncomingHttpHeaders): void {
+  protected onHead(status: number, headers: ReplyHeaders): void {
     if (status !== 200) {
       this.#end(statusError(this.#backend, status, NO_STREAM.has(status) ? { remedy: REMEDY } : {}));
-    } else if (!String(headers['content-type']).toLowerCase().startsWith('text/event-stream')) {
+    } else if (!String(headers.get('content-type')).toLowerCase().startsWith('text/event-stream')) {
       this.#end(unavailable(this.#backend, 'bad_reply', { remedy: REMEDY }));
     }
   }

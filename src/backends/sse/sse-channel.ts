@@ -61,7 +61,7 @@ export class SseChannel implements Channel {
     this.#calls = {
       dispatch(request, handler) {
         if (transport.dispatchCall(request, handler)) return true;
-        handler.onResponseError(undefined, unavailable(name, 'busy'));
+        handler.onError(unavailable(name, 'busy'));
         return false;
       },
     };

@@ -119,7 +119,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     if (final) {
       this.#noteToolError(json);
       if (!this.#stream && this.#accepts.json) {
-        this.#answer.send(200, { ...this.#headers, 'content-type': JSON_TYPE }, json);
+        this.#answer.send(200, this.#jsonHeaders(), json);
       } else {
         this.#startStream(true).push(json, true);
       }
@@ -155,7 +155,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     }
     this.#body = 'relayed';
     const length: Headers = contentLength === undefined ? {} : { 'content-length': String(contentLength) };
-    this.#answer.start(200, { ...this.#headers, 'content-type': JSON_TYPE, ...length });
+    this.#answer.start(200, Object.assign(this.#jsonHeaders(), length));
     this.#answer.onDrain(() => this.resume?.());
     // A connection that is closed never drains: the rest of the body is read into nothing, so that the backend gets its connection back.
     this.#exchange.onAbort(() => this.resume?.());
@@ -186,7 +186,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
   bodyEnd(): void {
     if (this.#ended) return;
     if (this.#body === 'whole') {
-      this.#answer.send(200, { ...this.#headers, 'content-type': JSON_TYPE }, joined(this.#collected));
+      this.#answer.send(200, this.#jsonHeaders(), joined(this.#collected));
     } else if (this.#body === 'collected') {
       this.#startStream(true).push(joined(this.#collected), true);
     } else {
@@ -211,7 +211,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
       // Part of a body has gone out: only a visible break tells the caller that it is not whole.
       this.#answer.destroy();
     } else if (!this.#stream && this.#accepts.json) {
-      this.#answer.send(error.status, { ...this.#headers, 'content-type': JSON_TYPE, ...retryHeader(error) }, text);
+      this.#answer.send(error.status, Object.assign(this.#jsonHeaders(), retryHeader(error)), text);
     } else {
       this.#startStream(true).push(text, true);
     }
@@ -233,7 +233,7 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
       this.#answer.end();
     } else {
       const text = errorText(this.#id, CANCELLED.toJsonRpc());
-      this.#answer.send(CANCELLED.status, { ...this.#headers, 'content-type': JSON_TYPE }, text);
+      this.#answer.send(CANCELLED.status, this.#jsonHeaders(), text);
     }
     this.#end(code);
     return true;
@@ -252,6 +252,11 @@ export class LegacyCallAnswer implements CallSink, KeptAlive {
     if (!this.carriesRequests) return;
     const stream = this.#startStream();
     if (retryMs !== undefined) stream.sendAway(retryMs);
+  }
+
+  /** Not a literal with a spread in it: V8 copies that property by property, for half a microsecond a request. */
+  #jsonHeaders(): Record<string, string> {
+    return Object.assign({ 'content-type': JSON_TYPE }, this.#headers);
   }
 
   #startStream(isFinal = false): CallStream {

@@ -29,7 +29,7 @@ function makeExecution(world: World, worker: TestWorker) {
     },
     serve: async (_session, exchange) => {
       exchange.answer.send(200, {});
-      return 'done';
+      return 'done' as const;
     },
     open: async () => 'unavailable',
     takeOver: (id, from, record) => takeOver.takeOver(id, from, record),

@@ -75,7 +75,7 @@ it.each([
   const { sessions, session, audited } = make();
   for (const method of ['GET', 'DELETE'] as const) {
     const exchange = exchangeOf({ ...changes, method });
-    await expect(sessions.serve(session, exchange)).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND' });
+    await expect(async () => sessions.serve(session, exchange)).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND' });
     expect(exchange.answer.log).toEqual([]);
   }
   // S85: who tried to reach what is not his is noted.
