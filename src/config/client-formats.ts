@@ -142,7 +142,8 @@ function idOf(name: string, origin: Path, { problems, warnings, placeOf }: Findi
     problems.push({ where: placeOf(origin), message: `no name can be made of "${name}"`, remedy });
     return undefined;
   }
-  if (id !== name) warnings.push(`${placeOf(origin)}: "${name}" is served as "${id}" (letters, digits, "_" and "-", 32 at most)`);
+  if (id !== name)
+    warnings.push(`${placeOf(origin)}: ${JSON.stringify(name)} is served as "${id}" (letters, digits, "_" and "-", 32 at most)`);
   return id;
 }
 

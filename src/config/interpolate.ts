@@ -26,6 +26,12 @@ export interface InterpolationSource {
 const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g;
 const VARIABLE = /^(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/;
 
+/** What follows the name may be a secret: `${TOKEN:=…}`, as shells have it. */
+const shownOf = (inner: string): string => {
+  const [name = ''] = /^\w*/.exec(inner) ?? [];
+  return `\${${name}${name === inner ? '' : '…'}}`;
+};
+
 /** Tells what is wrong with a reference; stands for its value. */
 export type Fail = (message: string, remedy: string) => string;
 
@@ -71,7 +77,7 @@ export function interpolate(root: unknown, source: InterpolationSource, problems
     const match = VARIABLE.exec(inner);
     if (!match) {
       return fail(
-        `${whole} is not a reference that is understood`,
+        `${shownOf(inner)} is not a reference that is understood`,
         'Write ${NAME} or ${NAME:-default}; "$${" is a literal "${".',
       );
     }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { checkAuth, warnOfForwardedKeys } from './auth-keys.js';
 import { credentialWarnings } from './check-credentials.js';
+import { checkShape } from './check-shape.js';
 import { adaptFile } from './client-formats.js';
 import { INPUT_PREFIX, type Input } from './client-inputs.js';
 import { ClientReferences } from './client-references.js';
@@ -61,7 +62,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
     const line = parsed.lineOf(path);
     return line === undefined ? pathText(path) : `${pathText(path)} (line ${line})`;
   };
-  const root = parsed.value ?? {};
+  const root = checkShape(parsed.value ?? {}, file, { problems, placeOf: inFile });
   if (!isRecord(root)) {
     throw configError(
       [{ where: 'the file', message: 'expected options by name', remedy: 'Write lines such as "listen: 127.0.0.1:8080".' }],

@@ -2,10 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { EXIT, StartError } from '../errors/start-error.js';
+import { TOO_DEEP } from './check-shape.js';
 import { parseJson } from './parse-json.js';
 import { parseToml } from './parse-toml.js';
 import { parseYaml } from './parse-yaml.js';
-import type { Path } from './problems.js';
+import { configError, type Path } from './problems.js';
 
 export interface ParsedFile {
   readonly value: unknown;
@@ -22,9 +23,19 @@ export const parseFile = (file: string): ParsedFile => parseText(readText(file),
 
 /** @throws StartError 78 with line and column, never with a value */
 export function parseText(text: string, file: string): ParsedFile {
+  try {
+    return parserOf(file)(text, file);
+  } catch (error) {
+    // Out of stack: parsers call themselves for each bracket.
+    if (error instanceof RangeError) throw configError([{ where: 'the file', ...TOO_DEEP }], file);
+    throw error;
+  }
+}
+
+function parserOf(file: string): typeof parseYaml {
   const extension = extname(file).toLowerCase();
-  if (extension === '.json' || extension === '.jsonc') return parseJson(text, file);
-  return extension === '.toml' ? parseToml(text, file) : parseYaml(text, file);
+  if (extension === '.json' || extension === '.jsonc') return parseJson;
+  return extension === '.toml' ? parseToml : parseYaml;
 }
 
 function readText(file: string): string {

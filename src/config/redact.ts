@@ -110,7 +110,6 @@ export function redactConfig(config: Config, secrets: readonly string[] = []): C
     if (isRecord(holder) && typeof holder[key] === 'string')
       holder[key] = key === 'url' ? redactUrl(holder[key]) : hide(holder[key]);
   }
-  if (copy.publicUrl) copy.publicUrl = redactUrl(copy.publicUrl);
   // Digests are no secrets, but nothing that anybody needs to see.
   if (copy.auth) copy.auth.keys = copy.auth.keys.map(({ id }) => ({ id, sha256: [HIDDEN] }));
   copy.mcpServers = Object.fromEntries(Object.entries(copy.mcpServers).map(([id, backend]) => [id, redactBackend(backend)]));

@@ -14,6 +14,11 @@ const address = z
   .string()
   .refine((text) => parseAddress(text) !== undefined, 'expected HOST:PORT such as "127.0.0.1:8080" or "[::1]:8080"');
 
+/** URLs of endpoints are made from it, which are shown and pasted. */
+const publicUrl = z
+  .url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' })
+  .refine((text) => !/[?#@\s]/.test(text), 'expected a URL without user, query and fragment');
+
 const REDIS_URL = /^(?:(?:rediss?|unix|sentinels?|clusters?):\S+)?$/;
 
 export const configSchema = z.strictObject({
@@ -21,8 +26,8 @@ export const configSchema = z.strictObject({
     text: 'Where clients connect: MCP endpoints, `/livez`, `/readyz`. Off loopback it needs `publicUrl` or `hosts`, and `auth.mode` written out.',
     reason: '`0.0.0.0:8080` in a container.',
   }),
-  publicUrl: doc(z.url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' }).optional(), {
-    text: 'The URL that clients use: its Host and Origin are allowed. Unset: loopback only.',
+  publicUrl: doc(publicUrl.optional(), {
+    text: 'The URL that clients use, without `/mcp`: its Host and Origin are allowed. Unset: loopback only.',
     reload: 'live',
     reason: 'Set it as soon as the gateway has a name, behind a load balancer above all.',
   }),

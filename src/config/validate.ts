@@ -39,6 +39,7 @@ function explain(issue: Issue, root: unknown, { placeOf, broken }: ValidationCon
 
 function suggestKey(key: string, path: Path): string {
   const here = keysAt(path.map(String));
+  if (here.includes(key)) return 'It belongs to backends of another type: remove it.';
   const near = nearest(key, here);
   if (near) return `Did you mean "${near}"?`;
   // The right key one level too high or too low.

@@ -11,7 +11,6 @@ const text = `
 admin: { token: ${S}-1, metricsToken: ${S}-2 }
 internal: { secret: ${S}-3-aaaaaaaaaaaaaa, oldSecret: ${S}-4-aaaaaaaaaaaaaa }
 redis: { url: "redis://user:${S}-5@h:6379/0" }
-publicUrl: https://u:${S}-6@mcp.example
 mcpServers:
   a:
     command: npx
