@@ -2,19 +2,20 @@
 import { effectiveYaml } from '../config/effective.js';
 import { type Endpoint, listEndpoints } from '../config/endpoints.js';
 import type { LoadedConfig } from '../config/load.js';
-import { hideSecrets, redactArguments, redactUrl } from '../config/redact.js';
+import { hideSecrets, redactConfig, redactUrl } from '../config/redact.js';
 import type { BackendConfig, Config, ServerConfig } from '../config/schema.js';
 import { servedWarnings } from '../config/served-warnings.js';
 import { resolveWorkers } from '../config/workers.js';
 
 /** The effective configuration as YAML; all else as its comments, so that the whole can be written to a file again. */
 export function report({ config, warnings, file, clients, secrets }: LoadedConfig): string {
+  const shown = redactConfig(config, secrets).mcpServers;
   const lines = [
     `${file ?? 'environment'}: valid`,
     '',
     ...list(
       'backends',
-      Object.entries(config.mcpServers).map(([id, backend]) => describeBackend(id, backend, clients.get(id))),
+      Object.entries(shown).map(([id, backend]) => describeBackend(id, backend, clients.get(id))),
     ),
     ...list(
       'endpoints',
@@ -24,22 +25,29 @@ export function report({ config, warnings, file, clients, secrets }: LoadedConfi
     `workers: ${resolveWorkers(config)}`,
     `redis: ${config.redis.url ? redactUrl(config.redis.url) : `embedded, in ${config.dataDir}`}`,
     ...list('warnings', [...warnings, ...servedWarnings(config)]),
-  ].map((line) => hideSecrets(line, secrets));
+  ].map((line) => visible(hideSecrets(line, secrets)));
   return `${lines.map((line) => `# ${line}`.trimEnd()).join('\n')}\n\n${effectiveYaml(config, secrets)}`;
 }
+
+/** An argument may be a script of many lines: the second would be no comment. */
+const visible = (line: string): string =>
+  line.replace(/\p{Cc}/gu, (char) =>
+    char === '\n' ? '\\n' : char === '\t' ? '\\t' : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
 
 const list = (title: string, items: readonly string[]): string[] => [
   `${title}:${items.length ? '' : ' none'}`,
   ...items.map((item) => `  ${item}`),
 ];
 
+/** @param backend redacted */
 function describeBackend(id: string, backend: BackendConfig, client: string | undefined): string {
-  const place = backend.type === 'stdio' ? [backend.command, ...redactArguments(backend.args)].join(' ') : redactUrl(backend.url);
+  const place = 'url' in backend ? backend.url : [backend.command, ...backend.args].join(' ');
   return `${id}: ${backend.type}, ${place}${client ? `; as ${client} writes it` : ''}${describeTools(backend.tools)}`;
 }
 
 function describeEndpoint({ id, url, backends }: Endpoint, config: Config): string {
-  const server = config.servers[id];
+  const server = Object.hasOwn(config.servers, id) ? config.servers[id] : undefined;
   const what = id === '' ? `all backends (${backends.join(', ') || 'none'})` : backends.join(', ');
   const prefix = server && server.prefix !== 'auto' ? `; prefix: ${server.prefix}` : '';
   const own = backends.map((name) => [name, describeTools(config.mcpServers[name]?.tools)] as const).filter(([, text]) => text);

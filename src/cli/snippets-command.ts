@@ -42,7 +42,7 @@ async function fromUrl(text: string, { config, server, key }: Flags, { self }: C
   const { readEndpoint } = await import('../bridge/endpoint.js');
   const { bridgeCommand } = await import('./snippets.js');
   const { url } = readEndpoint(text);
-  const [, id] = /\/servers\/([\w-]+)\/mcp$/.exec(url.pathname) ?? [];
+  const [, id] = /\/servers\/([A-Za-z0-9][\w-]*)\/mcp$/.exec(url.pathname) ?? [];
   return { name: id ?? 'berth', url: url.href, needsKey: key === true, bridge: bridgeCommand(self.script, self.execPath) };
 }
 

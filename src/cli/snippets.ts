@@ -128,4 +128,4 @@ export const keyNote = (needsKey: boolean): string =>
     : '';
 
 /** As a shell takes it for one word. */
-const quote = (text: string): string => (/^[\w:/.@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+export const quote = (text: string): string => (/^[\w:/.@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

@@ -1,7 +1,7 @@
 // What a person sees when the gateway is ready: where it can be reached, and what to paste into a client.
 import { type Endpoint, listEndpoints, reachableUrl } from '../config/endpoints.js';
 import type { Config } from '../config/schema.js';
-import { type BridgeCommand, formatSnippets, keyNote, makeSnippets, type SnippetFacts } from './snippets.js';
+import { type BridgeCommand, formatSnippets, keyNote, makeSnippets, quote, type SnippetFacts } from './snippets.js';
 
 /** Ports in use, where the configuration says 0. */
 export interface Ports {
@@ -20,7 +20,7 @@ export function welcome(config: Config, { port, adminPort }: Ports, bridge: Brid
   const endpoint = usualEndpoint(config, endpoints);
   if (!endpoint) return `\nBerth is ready.\n\n${list}\nNo endpoint is served: see "expose" and "servers".\n\n`;
   const facts = snippetFacts(config, endpoint, bridge);
-  const more = `In full, and for other endpoints: ${[bridge.command, ...bridge.args].join(' ')} snippets URL${facts.needsKey ? ' --key' : ''}\n`;
+  const more = `In full, and for other endpoints: ${[bridge.command, ...bridge.args].map(quote).join(' ')} snippets URL${facts.needsKey ? ' --key' : ''}\n`;
   return `\nBerth is ready.\n\n${list}\n${formatSnippets(makeSnippets(facts))}\n${keyNote(facts.needsKey)}${more}Ctrl-C ends it.\n\n`;
 }
 
