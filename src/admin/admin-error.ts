@@ -8,7 +8,10 @@ const errors = {
   HOST_FORBIDDEN: [403, 'This Host is not served here: set publicUrl or hosts to the name that is used'],
   ORIGIN_FORBIDDEN: [403, 'This Origin is not allowed: add it to origins'],
   NOT_FOUND: [404, 'There is nothing at this path. The dashboard is at /; see also /api, /metrics, /livez and /readyz'],
-  SESSION_UNKNOWN: [404, 'There is no such session, or it has ended. GET /api/sessions lists the references of those that live'],
+  SESSION_UNKNOWN: [
+    404,
+    'There is no such session, or it has ended. `berth sessions` (GET /api/sessions) lists the references of those that live',
+  ],
   TEARDOWN_UNKNOWN: [404, 'There is no such teardown, or it was done. GET /api/teardowns lists the dead letters'],
   METHOD_NOT_ALLOWED: [405, 'This method is not allowed here'],
   TEARDOWN_BUSY: [409, 'A worker runs this teardown just now. Look again when it has ended'],
