@@ -2,17 +2,9 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../config/version.js';
 import { EXIT, StartError } from '../errors/start-error.js';
-import { addBackends } from './backends.js';
-import { addCheck } from './check.js';
 import type { CommandContext } from './context.js';
 import { liftReferences } from './lift-references.js';
-import { addServe } from './serve.js';
-import { addServers } from './servers.js';
-import { addSessions } from './sessions.js';
-import { addSnippets } from './snippets-command.js';
 import { addStdio } from './stdio.js';
-import { addTeardowns } from './teardowns.js';
-import { addWorkers } from './workers.js';
 
 /**
  * Runs one command to its end.
@@ -33,15 +25,9 @@ export async function runCli(args: readonly string[], context: CommandContext): 
     .showHelpAfterError('Try: berth --help')
     .configureOutput({ writeOut: out, writeErr: err })
     .exitOverride();
-  addServe(program, context, finish);
-  addStdio(program, context, finish);
-  addCheck(program, context, finish);
-  addSnippets(program, context);
-  addSessions(program, context, finish);
-  addWorkers(program, context);
-  addBackends(program, context);
-  addServers(program, context);
-  addTeardowns(program, context, finish);
+  // A client waits for its bridge to start: nothing else is loaded for it.
+  if (args[0] === 'stdio') addStdio(program, context, finish);
+  else (await import('./commands.js')).addCommands(program, context, finish);
   try {
     if (!args.length) {
       // Nothing was asked for: what there is goes where errors go.

@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import type { AdminFlags } from './admin-access.js';
 import type { AdminClient, Json } from './admin-client.js';
 import { openAdmin, withAdminOptions } from './admin-command.js';
-import type { CommandContext, Finish } from './context.js';
 import { askEach } from './ask-each.js';
+import type { CommandContext, Finish } from './context.js';
 import { ageText, formatFacts, formatTable } from './table.js';
 
 interface ListFlags extends AdminFlags {

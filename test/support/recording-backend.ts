@@ -83,7 +83,7 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
   const calls: RecordedCall[] = [];
   const issued: string[] = [];
   const events: string[] = [];
-  const listening = new Map<string, ServerResponse>();
+  const listening = new Map<string, Set<ServerResponse>>();
   const sessions = new Map<string, Live>();
   const hung = new Set<{ matches: (request: RecordedRequest) => boolean; waiting: Array<() => void> }>();
   let gate: (() => Promise<void>) | undefined;
@@ -152,9 +152,11 @@ export async function startRecordingBackend(options: RecordingBackendOptions = {
       return;
     }
     if (incoming.method === 'GET' && sessionId !== undefined) {
-      listening.set(sessionId, outgoing);
+      // A stream and a second one that is refused beside it: the session listens until the last is gone.
+      const streams = listening.get(sessionId) ?? new Set();
+      listening.set(sessionId, streams.add(outgoing));
       outgoing.on('close', () => {
-        if (listening.get(sessionId) === outgoing) listening.delete(sessionId);
+        if (streams.delete(outgoing) && streams.size === 0 && listening.get(sessionId) === streams) listening.delete(sessionId);
       });
     }
     await live.transport.handleRequest(incoming, outgoing, message);
