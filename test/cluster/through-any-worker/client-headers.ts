@@ -1,8 +1,8 @@
 // S30: forwarded headers reach the backend identically through owner and others, taken from each request and not from the first one.
-import { openSession, rpc, toolCall, type RawRequest } from '../../support/raw-request.js';
-import { type RecordingBackend, type RecordedRequest, startRecordingBackend } from '../../support/recording-backend.js';
-import { waitFor } from '../../support/wait-for.js';
+import { openSession, type RawRequest, rpc, toolCall } from '../../support/raw-request.js';
+import { type RecordedRequest, type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
 import { cluster, shareCluster } from '../../support/shared-cluster.js';
+import { waitFor } from '../../support/wait-for.js';
 
 const PATH = '/servers/tenants/mcp';
 /** None of these is a client's to say to a backend. */

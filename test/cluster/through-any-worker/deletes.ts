@@ -1,8 +1,8 @@
 // S95, S96, S82, S109: DELETE on a worker that does not own the session is as quick and as final as on the owner.
 import { openSession, type RawRequest, rpc, sendRaw, toolCall } from '../../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
-import { waitFor } from '../../support/wait-for.js';
 import { cluster, shareCluster } from '../../support/shared-cluster.js';
+import { waitFor } from '../../support/wait-for.js';
 
 const PATH = '/servers/deleted/mcp';
 /** DESIGN: milliseconds. The rest is room for a busy test machine. */

@@ -3,8 +3,8 @@
 import { eventsOf, openSession, toolCall } from '../../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
 import { connectSdkClient } from '../../support/sdk-client.js';
-import { waitFor } from '../../support/wait-for.js';
 import { cluster, shareCluster } from '../../support/shared-cluster.js';
+import { waitFor } from '../../support/wait-for.js';
 
 const PATH = '/servers/progress/mcp';
 const STEPS = 5;

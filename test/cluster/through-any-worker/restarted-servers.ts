@@ -1,9 +1,12 @@
 // S63, S64, S71 with servers that others wrote: restarted in the middle, they have forgotten their sessions, each in its own words; the
 // client of the gateway keeps its session and notices nothing.
 import { join } from 'node:path';
+import { askAdmin } from '../../support/admin.js';
+import type { Pod } from '../../support/pod.js';
 import { connectSdkClient } from '../../support/sdk-client.js';
 import { type ServerProcess, startServerProcess } from '../../support/server-process.js';
 import { cluster, shareCluster } from '../../support/shared-cluster.js';
+import { waitFor } from '../../support/wait-for.js';
 
 const MODULES = join(__dirname, '../../../node_modules/@modelcontextprotocol');
 
@@ -57,6 +60,15 @@ test.each(KINDS)('$name, restarted, is initialized once more; every call after i
   const { sessionId } = session;
 
   await servers.get(kind)?.restart();
+  // Whoever uses all backends of this cluster may have been refused meanwhile; until a probe finds it back, a down backend is not called.
+  const verdicts = async () =>
+    (await askAdmin(cluster.pods[0] as Pod, '/api/backends')).body.backends.find((one: { name: string }) => one.name === kind.id)
+      .workers;
+  await waitFor(
+    () => `every worker to find ${kind.id} back`,
+    async () => (await verdicts()).every(({ state }: { state: string }) => state !== 'down'),
+    30_000,
+  );
   const texts = await Promise.all(
     Array.from({ length: 30 }, (_, i) => session.callText(kind.tool, kind.arguments(`after-${i}.`))),
   );

@@ -1,11 +1,11 @@
 // DESIGN 6, "Streams, GET", and S99: the standalone stream stands at any worker; what the backend says outside a call arrives there.
 import type { IncomingMessage } from 'node:http';
+import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { openSession, toolCall } from '../../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
 import { connectSdkClient } from '../../support/sdk-client.js';
-import { waitFor } from '../../support/wait-for.js';
-import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { cluster, shareCluster } from '../../support/shared-cluster.js';
+import { waitFor } from '../../support/wait-for.js';
 
 const PATH = '/servers/standalone/mcp';
 /** DESIGN 6: a comment every 15 s. */

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isAlive } from '../../support/processes.js';
 import { connectSdkClient } from '../../support/sdk-client.js';
-import { waitFor } from '../../support/wait-for.js';
 import { cluster, shareCluster } from '../../support/shared-cluster.js';
+import { waitFor } from '../../support/wait-for.js';
 
 const CALLS = 200;
 const dir = mkdtempSync(join(tmpdir(), 'berth-record-'));

@@ -1,8 +1,8 @@
 // DESIGN 4: a request that lands on a worker which does not own the session is the request that the owner would have sent. Numbers
 // that JavaScript cannot hold were rounded on the way over the hop, and only there.
 import { JSON_HEADERS, openSession } from '../../support/raw-request.js';
-import { StrictBackend } from '../../support/strict-backend.js';
 import { cluster, shareCluster } from '../../support/shared-cluster.js';
+import { StrictBackend } from '../../support/strict-backend.js';
 
 const PATH = '/servers/bytes/mcp';
 
