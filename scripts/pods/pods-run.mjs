@@ -99,15 +99,25 @@ async function startAll(dir, nginx, wanted, ends) {
   await Promise.all(places.map((place, index) => startPod(place, join(dir, `pod-${index + 1}`, 'log.jsonl'))));
   const balancer = startNginx(nginx, join(dir, 'nginx'), port, places, { processes, core });
   await untilServes(`http://127.0.0.1:${port}/readyz`, balancer);
+  const url = `http://127.0.0.1:${port}/servers/demo/mcp`;
   say(`
 Three pods of two workers behind nginx, which chooses one for each request.
 
-  MCP     http://127.0.0.1:${port}/servers/demo/mcp
+  MCP     ${url}
 ${places.map(({ name, host, port: own, pid }) => `  ${name}   http://${host}:${own}   pid ${pid}   log ${join(dir, name.replace(' ', '-'), 'log.jsonl')}`).join('\n')}
 
-  claude mcp add --transport http berth http://127.0.0.1:${port}/servers/demo/mcp
+${await snippetOf(url)}
 
 Kill what you like. Ctrl-C ends all.`);
+}
+
+/** For the first client; `berth snippets` has the others. */
+async function snippetOf(url) {
+  // On demand: it is there only when the gateway was built.
+  const { formatSnippets, makeSnippets } = await import('../../dist/cli/snippets.js');
+  const bridge = { command: 'npx', args: ['berth'] };
+  const [first] = makeSnippets({ name: 'demo', url, needsKey: false, bridge });
+  return `${formatSnippets([first])}\nFor other clients: npx berth snippets ${url}`;
 }
 
 /** @throws Error with the last words of its log, which is gone with our directory */

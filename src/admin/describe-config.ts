@@ -1,7 +1,8 @@
 // Backends and virtual servers as the configuration has them, without what is secret in it: no environment, no headers, no arguments, no
 // credentials of URLs.
 import { basename } from 'node:path';
-import { redactUrl } from '../config/redact.js';
+import { isRecord } from '../config/problems.js';
+import { hideSecrets, redactUrl } from '../config/redact.js';
 import type { BackendConfig } from '../config/schema.js';
 
 /** What is served at a path. */
@@ -42,4 +43,12 @@ export function describeServer(
     tools: tools ?? null,
     warnings,
   };
+}
+
+/** @param body of a list of backends; any other stays as it is */
+export function hideInUrls(body: unknown, secrets: readonly string[]): unknown {
+  if (!isRecord(body) || !Array.isArray(body.backends)) return body;
+  const hide = (backend: unknown) =>
+    isRecord(backend) && typeof backend.url === 'string' ? { ...backend, url: hideSecrets(backend.url, secrets) } : backend;
+  return { ...body, backends: body.backends.map(hide) };
 }

@@ -29,6 +29,8 @@ type Answer = Extract<FromWorker, { kind: 'reloaded' | 'applied' }>;
 
 export interface ConfigReloadParts {
   readonly running: Config;
+  /** Of `running`: values that are shown nowhere. */
+  readonly secrets: readonly string[];
   readonly load: () => LoadedConfig;
   readonly file: string | undefined;
   readonly clock: Clock;
@@ -63,6 +65,7 @@ interface Round {
 export class ConfigReload {
   readonly #parts: ConfigReloadParts;
   #config: Config;
+  #secrets: readonly string[];
   #revision = 0;
   #revisionInForce = 0;
   #round: Round | undefined;
@@ -74,11 +77,17 @@ export class ConfigReload {
     this.#parts = parts;
     // As workers get it: an option that is undefined and one that is absent are the same.
     this.#config = JSON.parse(JSON.stringify(parts.running)) as Config;
+    this.#secrets = parts.secrets;
   }
 
   /** In force: what a worker that starts now is given. */
   get config(): Config {
     return this.#config;
+  }
+
+  /** Of the configuration in force: values that are shown nowhere. */
+  get secrets(): readonly string[] {
+    return this.#secrets;
   }
 
   /** However often it is asked for, one runs at a time and one more follows. Resolves when there is nothing left to do. */
@@ -159,6 +168,7 @@ export class ConfigReload {
     const before = this.#config;
     // From here on a worker that is forked starts with it.
     this.#config = config;
+    this.#secrets = secrets;
     log.level = config.log.level;
     const revision = this.#revision;
     this.#revisionInForce = revision;

@@ -1,4 +1,6 @@
 // The configuration as the primary has it: what is in force, how a changed one gets there, and what the primary itself takes from it.
+import type { AdminAnswer } from '../admin/admin-request.js';
+import { hideInUrls } from '../admin/describe-config.js';
 import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { type HostGuard, makeHostGuard } from '../edge/host-guard.js';
@@ -11,6 +13,8 @@ import { ReloadMetrics } from './reload-metrics.js';
 
 export interface PrimaryConfigParts {
   readonly config: Config;
+  /** Of it: values that are shown nowhere. */
+  readonly secrets: readonly string[];
   readonly file: string | undefined;
   /** Reads the file again. */
   readonly load: (() => LoadedConfig) | undefined;
@@ -46,6 +50,12 @@ export class PrimaryConfig {
 
   get current(): Config {
     return this.reload.config;
+  }
+
+  /** Backends as workers describe them: URLs hold secrets that only who reads the configuration knows as such. */
+  withoutSecrets(answer: AdminAnswer): AdminAnswer {
+    const { secrets } = this.reload;
+    return secrets.length > 0 ? { ...answer, body: hideInUrls(answer.body, secrets) } : answer;
   }
 
   /** Follows the file from now on, what changed since it was read included. @returns ends it */

@@ -44,6 +44,8 @@ export interface PrimaryOptions {
   /** Where it came from, for the log. */
   readonly file: string | undefined;
   readonly warnings: readonly string[];
+  /** Values of it that are shown nowhere. Default none. */
+  readonly secrets?: readonly string[];
   /** Reads it again, as it was read for this start. Default: a reload is refused. */
   readonly reload?: () => LoadedConfig;
   /** Hears that all workers serve, at the start. */
@@ -110,6 +112,7 @@ class Primary {
     this.#stop = stop;
     this.#live = new PrimaryConfig({
       config: options.config,
+      secrets: options.secrets ?? [],
       file: options.file,
       load: options.reload,
       clock: this.#clock,
@@ -300,7 +303,7 @@ class Primary {
         get token() {
           return live.current.admin.token;
         },
-        ask: (request) => asker.ask(request),
+        ask: async (request) => live.withoutSecrets(await asker.ask(request)),
         pod: () => ({ version: VERSION, pid: process.pid, ...status() }),
         audit: (entry) => audit.info(entry, 'admin API'),
       },

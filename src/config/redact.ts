@@ -101,7 +101,8 @@ function redactBackend(backend: BackendConfig): BackendConfig {
  * @param secrets values that are hidden wherever they stand, also as a part of a text
  */
 export function redactConfig(config: Config, secrets: readonly string[] = []): Config {
-  const copy = structuredClone(config);
+  // First: what else is hidden may cut a secret in two.
+  const copy = secrets.length ? hideAll(config, secrets) : structuredClone(config);
   for (const { path, doc } of listOptions()) {
     if (!doc.secret) continue;
     const holder = path.slice(0, -1).reduce<unknown>((value, key) => (isRecord(value) ? value[key] : undefined), copy);
@@ -113,7 +114,7 @@ export function redactConfig(config: Config, secrets: readonly string[] = []): C
   // Digests are no secrets, but nothing that anybody needs to see.
   if (copy.auth) copy.auth.keys = copy.auth.keys.map(({ id }) => ({ id, sha256: [HIDDEN] }));
   copy.mcpServers = Object.fromEntries(Object.entries(copy.mcpServers).map(([id, backend]) => [id, redactBackend(backend)]));
-  return secrets.length ? hideAll(copy, secrets) : copy;
+  return copy;
 }
 
 /** In all texts, not in the names of keys. */

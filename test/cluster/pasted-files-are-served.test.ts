@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { loadText } from '../unit/config/load-text.js';
+import { askAdmin } from '../support/admin.js';
 import { type Pod, startPod } from '../support/pod.js';
 import { connectSdkClient } from '../support/sdk-client.js';
 import { StrictBackend } from '../support/strict-backend.js';
@@ -37,9 +38,12 @@ mode = "keys"
 keys = [{ id = "alice", sha256 = "${DIGEST}" }]
 `;
 const VS_CODE = `{
-  "inputs": [{ "type": "promptString", "id": "backend-file", "description": "Where it is" }],
-  "servers": { "tools": { "type": "stdio", "command": "node", "args": ["\${input:backend-file}"], "cwd": "\${workspaceFolder}", }, },
+  "inputs": [{ "type": "promptString", "id": "backend-file", "description": "Where it is" },
+    { "type": "promptString", "id": "tenant", "password": true }],
+  "servers": { "tools": { "type": "stdio", "command": "node", "args": ["\${input:backend-file}"], "cwd": "\${workspaceFolder}", },
+    "hosted": { "url": "http://127.0.0.1:9/of/\${input:tenant}/mcp" }, },
 }`;
+const INPUTS = { BERTH_INPUT_BACKEND_FILE: BACKEND, BERTH_INPUT_TENANT: 'opensesame' };
 const CLAUDE = JSON.stringify({
   mcpServers: { tools: { command: 'node', args: ['${FIXTURES_DIR:-/nowhere}/stdio-backend.mjs'], alwaysAllow: ['echo'] } },
   globalShortcut: '',
@@ -52,7 +56,7 @@ beforeAll(async () => {
   remote = await StrictBackend.start({ tools: [{ name: 'lookup', inputSchema: { type: 'object' } }] });
   [codex, ...others] = (await Promise.all([
     startPod({ config: {}, pasted: { path: 'config.toml', text: codexFile(remote.url) }, args: ['--snippets', 'always'] }),
-    startPod({ config: {}, pasted: { path: '.vscode/mcp.json', text: VS_CODE }, env: { BERTH_INPUT_BACKEND_FILE: BACKEND } }),
+    startPod({ config: {}, pasted: { path: '.vscode/mcp.json', text: VS_CODE }, env: INPUTS }),
     startPod({ config: {}, pasted: { path: 'claude_desktop_config.json', text: CLAUDE }, env: { FIXTURES_DIR: FIXTURES } }),
   ])) as [Pod, Pod, Pod];
 }, 180_000);
@@ -76,6 +80,13 @@ test('files of VS Code and Claude Desktop: a call reaches the command', async ()
     expect(await session.callText('echo', { nonce: 'n', text: 'hello' })).toContain('hello');
     await session.end();
   }
+});
+
+test('a password in a URL is shown neither by the admin API nor in the log', async () => {
+  const [pod] = others as [Pod];
+  const { body } = await askAdmin(pod, '/api/backends');
+  expect(body).toMatchObject({ backends: [{}, { name: 'hosted', url: 'http://127.0.0.1:9/of/***/mcp' }] });
+  expect(JSON.stringify(pod.logs())).not.toContain(INPUTS.BERTH_INPUT_TENANT);
 });
 
 test('a file of Codex: its lists of tools hold at every endpoint, for lists and for calls', async () => {

@@ -48,6 +48,7 @@ function setUp(count = 2) {
   const outcomes: ReloadOutcome[] = [];
   const reload = new ConfigReload({
     running: configOf('a'),
+    secrets: [],
     load: () => ({
       ...{ config: file.load(), warnings: [], file: '/f', isEmpty: file.isEmpty ?? false },
       ...{ clients: new Map(), secrets: [] },

@@ -5,6 +5,8 @@ import { dirname, join, normalize } from 'node:path';
 import { parse } from 'yaml';
 import { loadConfig } from '../../../src/config/load.js';
 import { configSchema } from '../../../src/config/schema.js';
+import { allowsTool } from '../../../src/servers/tool-filter.js';
+import { makeServers } from '../../../src/servers/virtual-server.js';
 import { classify, NOT_HERE, RUNS, STAYS, VALUES, VARIABLES, withValues } from '../../docs/commands.js';
 import {
   anchorsOf,
@@ -116,4 +118,22 @@ it('lists every document in docs/README.md', () => {
   const listed = linksOf('docs/README.md').map(({ path }) => normalize(join('docs', path)));
   const documents = filesOf('docs/*.md').filter((file) => !file.startsWith('docs/adr/') && file !== 'docs/README.md');
   expect(documents.filter((file) => !listed.includes(file))).toEqual([]);
+});
+
+// It shows the environment of whoever runs the server.
+describe('get-env of server-everything is served at no endpoint', () => {
+  const FILES = filesOf('examples/*/berth.yaml', 'deploy/*/berth.yaml', 'k8s/overlays/*/berth.yaml', 'scripts/demo/berth.yaml');
+  const shown = configSchema.pick({ mcpServers: true, servers: true, expose: true });
+
+  it.each(FILES)('of %s', (file) => {
+    const { mcpServers, servers, expose } = parse(readDocument(file).replace(/\$\{\w+\}/g, '1'));
+    const config = shown.parse({ mcpServers, servers, expose });
+    const places = makeServers(config).servers.flatMap(({ id, backends, tools }) =>
+      backends
+        .filter((backend) => `${backend} ${JSON.stringify(config.mcpServers[backend])}`.includes('everything'))
+        .map((backend) => ({ id, isShown: allowsTool(tools, { backend, name: 'get-env' }) })),
+    );
+    expect(places.length).toBeGreaterThan(0);
+    expect(places.filter(({ isShown }) => isShown)).toEqual([]);
+  });
 });
