@@ -25,6 +25,9 @@ interface Pending {
   settle(answer: AdminAnswer | undefined): void;
 }
 
+/** Each of them asks all workers of the cluster, and nothing that the API changes is in the answer: who asks meanwhile shares it. */
+const SURVEYS: ReadonlySet<AdminRequest['kind']> = new Set(['workers', 'backends', 'servers']);
+
 /** What is done by asking. */
 const CHANGES: ReadonlySet<AdminRequest['kind']> = new Set(['kill', 'retry', 'drop']);
 
@@ -35,6 +38,7 @@ export class WorkerAsker {
   readonly #pending = new Map<number, Pending>();
   /** Asked in vain, and silent since. */
   readonly #silent = new WeakSet<AnsweringWorker>();
+  readonly #surveys = new Map<AdminRequest['kind'], Promise<AdminAnswer>>();
   #asked = 0;
   #request = 0;
 
@@ -50,7 +54,19 @@ export class WorkerAsker {
   }
 
   /** @throws AdminError TOO_BUSY, NO_WORKER */
-  async ask(request: AdminRequest): Promise<AdminAnswer> {
+  ask(request: AdminRequest): Promise<AdminAnswer> {
+    const { kind } = request;
+    if (!SURVEYS.has(kind)) return this.#ask(request);
+    // With one worker that hangs a survey takes a second or more: a few dashboards would take all places, and no operator could act.
+    let survey = this.#surveys.get(kind);
+    if (!survey) {
+      survey = this.#ask(request).finally(() => this.#surveys.delete(kind));
+      this.#surveys.set(kind, survey);
+    }
+    return survey;
+  }
+
+  async #ask(request: AdminRequest): Promise<AdminAnswer> {
     if (this.#asked >= MAX_ASKED) throw new AdminError('TOO_BUSY');
     this.#asked++;
     try {

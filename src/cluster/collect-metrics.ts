@@ -35,6 +35,7 @@ export class MetricsCollector {
   readonly #configured: number;
   readonly #clock: Clock;
   readonly #known = new Map<MetricsSource, Known>();
+  readonly #gone = new WeakSet<MetricsSource>();
   readonly #waiting = new Set<() => void>();
   readonly #workers = new GaugeFamily<[state: string]>(metricDoc('workers'), {});
   #departed: readonly MetricSnapshot[] = [];
@@ -66,6 +67,9 @@ export class MetricsCollector {
 
   /** A worker has answered, in time or not. */
   take(source: MetricsSource, metrics: unknown): void {
+    // Race: Node tells of the end of a process before the last messages in its channel. Counted already, it would count twice in this
+    // scrape and once in the next: a counter that falls.
+    if (this.#gone.has(source)) return;
     this.#known.set(source, { latest: metrics as readonly MetricSnapshot[], isAsked: false });
     for (const check of this.#waiting) check();
   }
@@ -74,6 +78,7 @@ export class MetricsCollector {
   async forget(source: MetricsSource): Promise<void> {
     const latest = this.#known.get(source)?.latest ?? [];
     this.#known.delete(source);
+    this.#gone.add(source);
     for (const check of this.#waiting) check();
     const counted = [...this.#departed, ...onlyCounted(latest)];
     this.#departed = counted;

@@ -17,17 +17,36 @@ const hideValues = (record: Readonly<Record<string, string>>): Record<string, st
  * A URL without credentials, without the values of its query and of path parameters, and, of http(s), without the segments of its path
  * that look like keys: all of them hold keys in the field. Also for the forms with a list of
  * addresses, which no URL parser takes: all up to the last `@` is hidden, as a password may hold one that is not encoded.
+ * Of http(s) an `@` in its usual places behind the host (see isOrdinary) ends none.
  */
 export function redactUrl(url: string): string {
   const [, scheme = '', rest = url] = /^([a-z][a-z0-9+.-]*:(?:\/\/)?)([\s\S]*)$/i.exec(url) ?? [];
   const mark = rest.search(/[?#]/);
-  const at = rest.lastIndexOf('@');
+  const isWeb = /^https?:/i.test(scheme);
+  const at = isWeb && URL.canParse(url) ? endOfCredentials(rest) : rest.lastIndexOf('@');
   // A password with a bare "?" in it: the "@" behind it still ends the credentials.
   const base = mark < 0 || at > mark ? rest : rest.slice(0, mark);
   const tail = rest.slice(base.length);
-  const place = base.lastIndexOf('@') < 0 ? base : `${HIDDEN}@${base.slice(base.lastIndexOf('@') + 1)}`;
-  const shown = /^https?:/i.test(scheme) ? redactPath(place) : place;
+  const place = at < 0 ? base : `${HIDDEN}@${base.slice(at + 1)}`;
+  const shown = isWeb ? redactPath(place) : place;
   return `${scheme}${shown.replace(/([?&][^=&#]*=)[^&#]*/g, `$1${HIDDEN}`)}${tail.replace(/=[^&#]*/g, `=${HIDDEN}`).replace(/#.*$/s, '')}`;
+}
+
+/** @returns the place of the last `@` that may end credentials, -1 if there is none */
+function endOfCredentials(rest: string): number {
+  const host = rest.search(/[/?#]/);
+  let at = rest.lastIndexOf('@');
+  while (host >= 0 && at > host && isOrdinary(rest, at)) at = rest.lastIndexOf('@', at - 1);
+  return at;
+}
+
+/** A scope (`/@name/tool`), or in the value of a query, which is hidden by itself: to hide all before it would show another host. */
+function isOrdinary(rest: string, at: number): boolean {
+  if (rest[at - 1] === '/') return true;
+  const query = rest.indexOf('?');
+  if (query < 0 || at < query) return false;
+  const assigned = rest.indexOf('=', Math.max(query, rest.lastIndexOf('&', at)));
+  return assigned >= 0 && assigned < at;
 }
 
 /** @param place host and path */

@@ -25,6 +25,8 @@ export class ForwardedCall implements StreamReceiver {
   readonly #exchange: Exchange;
   readonly #resolve: (outcome: ForwardOutcome) => void;
   #stream: HopStream | undefined;
+  /** Once somebody has asked. */
+  #session: SessionRef | '' | undefined;
   #head: AnswerHead | undefined;
   /** `whole`: small enough to be passed on in one piece; `refused`: a 421 of our own, which the caller never sees. */
   #mode: 'none' | 'whole' | 'stream' | 'refused' = 'none';
@@ -74,10 +76,14 @@ export class ForwardedCall implements StreamReceiver {
     stream.end(true);
   }
 
-  /** Costs a hash: for what is rare. */
+  /** Costs a hash the first time: for what is rare. */
   isOf(session: SessionRef): boolean {
-    const id = this.#exchange.headers[SESSION_HEADER];
-    return id !== undefined && isSessionId(id) && referenceOf(id) === session;
+    if (this.#session === undefined) {
+      const id = this.#exchange.headers[SESSION_HEADER];
+      // Kept: where many sessions are ended one by one, each of them is looked for among all open hops.
+      this.#session = id !== undefined && isSessionId(id) ? referenceOf(id) : '';
+    }
+    return this.#session === session;
   }
 
   /** Nothing more is awaited of the owner. What it begins when it wakes is its own affair: the request is out of our hands. */

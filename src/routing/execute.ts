@@ -11,7 +11,7 @@ import { ANSWER_MS, type OwnerTeller } from '../sessions/tell-owner.js';
 import { awaitsAnswer, type EndCause, type Exchange, type Hop } from '../streams/exchange.js';
 import { writeError } from './write-error.js';
 import { acceptDeletion, forwardDeletion } from './forward-deletion.js';
-import { mayHaveRest, RestExchange } from './rest-exchange.js';
+import { lacksOnlyItsEnd, mayHaveRest, RestExchange } from './rest-exchange.js';
 import { type HoldRoom, MAX_TICK_MS } from './hold-room.js';
 import type { HoldCause } from './probe.js';
 import type { KnownOwner } from './owner-cache.js';
@@ -148,8 +148,11 @@ export class Execution {
     try {
       if (!rest.isWhole) await this.#route(rest, id, progress);
     } catch (error) {
-      if (error instanceof GatewayError && error.code === 'SESSION_NOT_FOUND') throw forBegunCall(error);
-      throw ownerLost(error);
+      // It may have come whole before its stream was lost.
+      if (!rest.isWhole) {
+        const isGone = error instanceof GatewayError && error.code === 'SESSION_NOT_FOUND';
+        throw isGone ? forBegunCall(error) : ownerLost(error);
+      }
     }
     const { answer } = exchange;
     if (answer.finished || exchange.aborted) return;
@@ -296,7 +299,11 @@ export class Execution {
   /** A hop that broke may have run. Requests are not repeated; what has no answer to lose, or is idempotent, goes to whoever owns now. */
   #afterBroken(exchange: Exchange, cause: HoldCause, reason: string): Next {
     if (!exchange.body || !awaitsAnswer(exchange.body)) return cause;
-    if (reason === SESSION_ENDED) throw forBegunCall(new GatewayError('SESSION_NOT_FOUND'));
+    if (reason === SESSION_ENDED) {
+      // The response has been passed on, and an error behind it would be a second one.
+      if (lacksOnlyItsEnd(exchange)) return 'rest';
+      throw forBegunCall(new GatewayError('SESSION_NOT_FOUND'));
+    }
     this.#parts.warn('a hop broke after its request had left', { reason, session: exchange.note.session });
     if (mayHaveRest(exchange)) return 'rest';
     writeError(exchange, ownerLost());

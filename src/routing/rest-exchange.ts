@@ -1,6 +1,6 @@
 // The rest of an answer whose owner was lost: an edge that has passed on a part of it asks for what is missing as its client would, by a GET
 // with the last id, and writes it to the same answer. The body of the request stays behind: nothing here can send it again.
-import { isSessionId, referenceOf, type SessionRef } from '../protocol/ids.js';
+import { isSessionId, referenceOf, type SessionId, type SessionRef } from '../protocol/ids.js';
 import { SESSION_HEADER } from '../protocol/mcp.js';
 import { decodeEventId } from '../streams/event-id.js';
 import { type Exchange, requestIdOf } from '../streams/exchange.js';
@@ -15,6 +15,12 @@ export function mayHaveRest({ body, headers, resumeAfter, answer }: Exchange): b
   if (id === undefined || !isSessionId(id)) return false;
   const stream = decodeEventId(resumeAfter, referenceOf(id))?.stream;
   return stream?.kind === 'call' && stream.id === body.message.id && answer.startedAsEvents === true && !answer.finished;
+}
+
+/** What ends the answer has been passed on: only the end of the stream is missing. */
+export function lacksOnlyItsEnd(exchange: Exchange): boolean {
+  const id = exchange.headers[SESSION_HEADER];
+  return mayHaveRest(exchange) && new RestExchange(exchange, referenceOf(id as SessionId)).isWhole;
 }
 
 export class RestExchange implements Exchange {

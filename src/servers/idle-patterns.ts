@@ -17,19 +17,30 @@ export interface IdlePattern {
 const MAX_PATTERN = 64;
 const MAX_LENGTH_DIFFERENCE = 16;
 const MAX_TOOLS = 2000;
+/**
+ * Of all patterns together, in such products: some 10 ms. Names are the backend's to choose, and to find what is near a hundred patterns
+ * among two thousand long ones took longer than a lease lasts.
+ */
+const MAX_EFFORT = 1_000_000;
 const WILDCARD = /[*?]/;
 
 /** @param tools all that the backends offer, excluded ones too */
 export function findIdlePatterns(filter: ToolFilter, backends: readonly string[], tools: readonly ToolName[]): IdlePattern[] {
+  const effort: Effort = { left: MAX_EFFORT };
   const found: IdlePattern[] = findIn(filter, (pattern) => tools.some((tool) => matchesTool(pattern, tool))).map(
-    ({ list, pattern }) => ({ list, pattern, suggestion: suggest(pattern, backends, tools) }),
+    ({ list, pattern }) => ({ list, pattern, suggestion: suggest(pattern, backends, tools, effort) }),
   );
   for (const [backend, own] of filter.own ?? []) {
     const names = tools.flatMap((tool) => (tool.backend === backend ? tool.name : []));
     for (const { list, pattern } of findIn(own, (one) => names.some((name) => matchesGlob(one, name))))
-      found.push({ backend, list, pattern, suggestion: suggestOwn(pattern, backend, names) });
+      found.push({ backend, list, pattern, suggestion: suggestOwn(pattern, backend, names, effort) });
   }
   return found;
+}
+
+/** What may still be spent; beyond it nothing is suggested. */
+interface Effort {
+  left: number;
 }
 
 function findIn(filter: OwnFilter, isMatched: (pattern: string) => boolean) {
@@ -39,20 +50,25 @@ function findIn(filter: OwnFilter, isMatched: (pattern: string) => boolean) {
 }
 
 /** Its patterns see the backend's own names alone. */
-function suggestOwn(pattern: string, backend: string, names: readonly string[]): string | undefined {
+function suggestOwn(pattern: string, backend: string, names: readonly string[], effort: Effort): string | undefined {
   const prefix = `${backend}${SEPARATOR}`;
   const bare = pattern.startsWith(prefix) ? pattern.slice(prefix.length) : undefined;
   if (bare !== undefined && names.some((name) => matchesGlob(bare, name))) return bare;
   if (pattern.length > MAX_PATTERN || WILDCARD.test(pattern)) return undefined;
-  return nearest(bare ?? pattern, names.slice(0, MAX_TOOLS).filter(isNear(pattern)));
+  return nearest(bare ?? pattern, names.slice(0, MAX_TOOLS).filter(isNear(pattern, effort)));
 }
 
-function isNear(pattern: string) {
-  return (name: string) => Math.abs(name.length - pattern.length) <= MAX_LENGTH_DIFFERENCE;
+/** Whether it is worth comparing, and may be. */
+function isNear(pattern: string, effort: Effort) {
+  return (name: string) => {
+    if (effort.left <= 0 || Math.abs(name.length - pattern.length) > MAX_LENGTH_DIFFERENCE) return false;
+    effort.left -= name.length * pattern.length;
+    return true;
+  };
 }
 
-function suggest(pattern: string, backends: readonly string[], all: readonly ToolName[]): string | undefined {
-  if (pattern.length > MAX_PATTERN) return undefined;
+function suggest(pattern: string, backends: readonly string[], all: readonly ToolName[], effort: Effort): string | undefined {
+  if (pattern.length > MAX_PATTERN || effort.left <= 0) return undefined;
   const tools = all.slice(0, MAX_TOOLS);
   const wouldMatch = (other: string) => tools.some((tool) => matchesTool(other, tool));
   const at = pattern.indexOf(SEPARATOR);
@@ -67,7 +83,7 @@ function suggest(pattern: string, backends: readonly string[], all: readonly Too
   }
   if (!WILDCARD.test(pattern)) {
     const names = tools.flatMap(({ backend, name }) => [name, `${backend}${SEPARATOR}${name}`]);
-    return nearest(pattern, names.filter(isNear(pattern)));
+    return nearest(pattern, names.filter(isNear(pattern, effort)));
   }
   // `Get_*` for get_x.
   const lower = pattern.toLowerCase();

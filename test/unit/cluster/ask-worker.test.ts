@@ -6,6 +6,7 @@ import { FakeClock } from '../../support/fake-clock.js';
 
 const ANSWER: AdminAnswer = { status: 200, body: { workers: [] } };
 const QUESTION = { kind: 'workers' } as const;
+const SESSIONS = { kind: 'sessions', filter: {}, limit: 50 } as const;
 
 class FakeWorker implements AnsweringWorker {
   readonly asked: number[] = [];
@@ -100,13 +101,27 @@ test('an answer to a question of another worker, or to none, changes nothing', a
   expect(await asking).toBe(ANSWER);
 });
 
+test('whoever asks the same of all workers at the same time shares one answer, and takes no further place', async () => {
+  const { asker, first, answer } = setUp();
+  const asking = Array.from({ length: 50 }, () => asker.ask(QUESTION));
+  asking.forEach((one) => void one.catch(() => undefined));
+  expect(first.asked).toHaveLength(1);
+  answer(first);
+  expect(new Set(await Promise.all(asking))).toEqual(new Set([ANSWER]));
+
+  const later = asker.ask(QUESTION);
+  expect(first.asked).toHaveLength(2);
+  answer(first);
+  expect(await later).toBe(ANSWER);
+});
+
 test('no more than 16 questions are under way', async () => {
   const { asker, first } = setUp();
-  const asking = Array.from({ length: 16 }, () => asker.ask(QUESTION));
-  await expect(asker.ask(QUESTION)).rejects.toMatchObject({ code: 'TOO_BUSY', status: 503 });
+  const asking = Array.from({ length: 16 }, () => asker.ask(SESSIONS));
+  await expect(asker.ask(SESSIONS)).rejects.toMatchObject({ code: 'TOO_BUSY', status: 503 });
   for (const request of first.asked) asker.take(first, request, ANSWER);
   await Promise.all(asking);
-  const next = asker.ask(QUESTION);
+  const next = asker.ask(SESSIONS);
   asker.take(first, first.asked.at(-1) as number, ANSWER);
   expect(await next).toBe(ANSWER);
 });

@@ -60,6 +60,21 @@ describe('collecting metrics', () => {
     expect(sources[0].asked).toHaveLength(1);
   });
 
+  it('counts a worker once whose last answer comes after its end', async () => {
+    const { collector, sources, living, answer } = setUp();
+    for (const source of sources) {
+      source.metrics.takeovers.inc();
+      answer(source);
+    }
+    const scrape = collector.scrape();
+    living.splice(1, 1);
+    await collector.forget(sources[1]);
+    // Node tells of the end of a process before the last messages in its channel.
+    answer(sources[1]);
+    answer(sources[0]);
+    expect((await scrape).text).toContain('berth_takeovers_total 2');
+  });
+
   it('does not wait for a worker that dies meanwhile, and keeps its counters but not its gauges', async () => {
     const { collector, sources, living, answer } = setUp();
     const [first, second] = sources;

@@ -61,6 +61,13 @@ describe('a redacted URL', () => {
     ['https://x/mcp/sk-ak-abcdefgh', 'https://x/mcp/***'],
     ['https://x/mcp;jsessionid=abc;v=1/y', 'https://x/mcp;jsessionid=***;v=***/y'],
     ['http://[::1]:8080/0123456789abcdef01', 'http://[::1]:8080/***'],
+    ['https://x.example/@scope/tool/mcp?api_key=abc', 'https://x.example/@scope/tool/mcp?api_key=***'],
+    ['https://x.example/mcp?user=me@home.example', 'https://x.example/mcp?user=***'],
+    ['https://u:p@x.example/@scope/tool', 'https://***@x.example/@scope/tool'],
+    // As passwords that are not encoded would stand there, these are hidden, whatever a parser makes of them.
+    ['https://u:12/34@x.example/', 'https://***@x.example/'],
+    ['https://u:12?34@x.example/', 'https://***@x.example/'],
+    ['https://u:p/@x.example/', 'https://***@x.example/'],
     ['unix:///run/2f1c9b1e-0d2a-4b7e-9a61-3d5f0c8e7b42.sock', 'unix:///run/2f1c9b1e-0d2a-4b7e-9a61-3d5f0c8e7b42.sock'],
   ])('%s is shown as %s', (url, shown) => {
     expect(redactUrl(url)).toBe(shown);

@@ -1,5 +1,5 @@
 // A stream whose owner releases its session or dies goes on at the next one, or ends cleanly; the call itself never leaves again.
-import type { ForwardOutcome } from '../../../src/forward/forward.js';
+import { type ForwardOutcome, SESSION_ENDED } from '../../../src/forward/forward.js';
 import { referenceOf } from '../../../src/protocol/ids.js';
 import { encodeEventId } from '../../../src/streams/event-id.js';
 import type { Exchange } from '../../../src/streams/exchange.js';
@@ -167,6 +167,24 @@ describe('a hop that broke inside a stream of which the caller has an id', () =>
     const { fixture, andThen } = lost(true);
     await andThen(() => ({ kind: 'broken', reason: 'unexpected' }));
     expect(fixture.hops).toHaveLength(1);
+    expect(fixture.answer.log).toEqual(['start', 'end']);
+  });
+
+  it.each([
+    ['its owner', true],
+    ['who went on', false],
+  ])('with the response of %s gets no second one when the session is ended elsewhere', async (_name, isFirst) => {
+    const { fixture, andThen } = lost(isFirst);
+    const { onHop } = fixture;
+    fixture.onHop = (hop, seen) => {
+      const outcome = onHop(hop, seen);
+      return isFirst ? { kind: 'broken', reason: SESSION_ENDED } : outcome;
+    };
+    await andThen((rest) => {
+      rest.resumeAfter = idOf(fixture, true);
+      fixture.gone = true;
+      return { kind: 'broken', reason: SESSION_ENDED };
+    });
     expect(fixture.answer.log).toEqual(['start', 'end']);
   });
 });

@@ -68,3 +68,16 @@ it('takes bounded time for as many tools as a list may have', () => {
   idle(['m'.repeat(60), 'o'.repeat(64)], ['*m*m*m*m'], many);
   expect(performance.now() - startedMs).toBeLessThan(10_000);
 });
+
+it('suggests what is near while that is cheap: many patterns against many long names hold up nobody', () => {
+  const tools = Array.from({ length: 2000 }, (_, i) => ({
+    backend: 'b',
+    name: `get_the_current_state_of_the_remote_thing_number_${i}_v2`,
+  }));
+  const include = Array.from({ length: 100 }, (_, i) => `get_teh_curent_state_of_some_remote_things_numbers_x${i}_v3`);
+  const startedMs = performance.now();
+  const found = idle(include, [], tools);
+  expect(performance.now() - startedMs).toBeLessThan(3000);
+  expect(found).toHaveLength(100);
+  expect(found[0]?.suggestion).toBe('get_the_current_state_of_the_remote_thing_number_0_v2');
+});
