@@ -77,8 +77,8 @@ const INTRO = `# Configuration
 - **References** in texts of the file: \`\${VAR}\`, \`\${VAR:-default}\`, \`\${env:VAR}\`, and [those of clients](pasting.md#references). They are
   replaced after parsing; a variable that is not set is an error. \`$\${\` stands for the characters \`\${\` themselves.
 - **Durations** are written \`500ms\`, \`5s\`, \`2m\`, \`2h\`; **sizes** \`512B\`, \`64KiB\`, \`4MiB\`. A bare number is an error.
-- **Unknown keys** are errors with a suggestion. Files of MCP clients (Claude, Cursor, Windsurf, Cline, VS Code, Codex) are read as they
-  are: what is honoured, what is ignored and how \`inputs\` are given is in [pasting.md](pasting.md).
+- **Unknown keys** are errors with a suggestion. Files of MCP clients (Claude, Cursor, Windsurf, Cline, VS Code, Codex, Gemini CLI) are
+  read as they are: what is honoured, what is ignored and how \`inputs\` are given is in [pasting.md](pasting.md).
 - **Names** of backends and virtual servers are letters, digits, \`_\` and \`-\`, begin with a letter or digit and have 32 characters at most;
   other characters become \`-\`, with a warning.
 - **Reload**: on SIGHUP, and when the file has changed (looked at every 2 s, through links as Kubernetes makes them for a ConfigMap), it is
@@ -169,8 +169,8 @@ Counters are sums over all workers that the pod has had: what a worker that died
 counted after that is missing, and none falls but at a restart of the pod. A worker that does not answer within a second delays the scrape by
 that, stands in it with its last counters and without its gauges, and is missing in \`berth_workers{state="reporting"}\` (and in the header
 \`x-berth-workers-reporting: 1/2\`). What concerns the cluster (\`berth_teardown_jobs\`) is told by every pod alike: take the maximum, not the sum.
-Rules for alerts are in \`deploy/prometheus/alerts.yaml\`, a dashboard for Grafana in \`deploy/grafana/berth.json\`; a test checks both against
-this list.
+Rules for alerts are in [deploy/prometheus/alerts.yaml](../deploy/prometheus/alerts.yaml) ([operations.md](operations.md#alerts) says where
+to look at each), a dashboard for Grafana in [deploy/grafana/berth.json](../deploy/grafana/berth.json); a test checks both against this list.
 
 | metric | type | labels | meaning |
 |---|---|---|---|

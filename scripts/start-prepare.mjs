@@ -51,7 +51,8 @@ export function ensureInstalled() {
   if (isInstalled()) return;
   process.stdout.write('Installing packages (once) …\n');
   // Also with NODE_ENV=production: the compiler is a development dependency.
-  const options = ['--include=dev', '--no-audit', '--no-fund'];
+  // Its errors, not its advice on packages that are not the reader's.
+  const options = ['--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
   // `npm ci` also refuses a lock file that lacks optional packages of other systems, at great length: what it says helps
   // nobody here, and `npm install` says what is really missing.
   if (existsSync(join(root, 'package-lock.json')) && runNpm(['ci', ...options], 'ignore') === 0) return;

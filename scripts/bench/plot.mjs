@@ -6,8 +6,9 @@ const ROW = 26;
 const COLOURS = { aim: '#2e7d32', met: '#1565c0', MISSED: '#c62828', void: '#9e9e9e' };
 const plain = (text) => String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 const text = (x, y, content, more = '') => `<text x="${x}" y="${y}" ${more}>${plain(content)}</text>`;
-const svg = (width, height, parts) =>
+const svg = (width, height, title, parts) =>
   `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12">
+<title>${plain(title)}</title>
 <rect width="100%" height="100%" fill="white"/>
 ${parts.join('\n')}
 </svg>
@@ -29,9 +30,10 @@ export function plotBudgets(ratios) {
       text(WIDTH - 84, y + 12, `${ratio.value.toPrecision(3)} (${ratio.isLeast ? '≥' : '≤'} ${ratio.must})`),
     ];
   });
-  parts.unshift(text(12, 22, 'Share of each bound that is used; the line is the bound, the stroke the range over the rounds'));
+  const title = 'Share of each bound that is used; the line is the bound, the stroke the range over the rounds';
+  parts.unshift(text(12, 22, title));
   parts.push(`<line x1="${x(1)}" x2="${x(1)}" y1="32" y2="${bottom}" stroke="black" stroke-dasharray="4 3"/>`);
-  return svg(WIDTH, bottom + 12, parts);
+  return svg(WIDTH, bottom + 12, title, parts);
 }
 
 /** p50 and p99 over the number of live sessions, both of the subject that grows and of the one beside it. */
@@ -50,11 +52,12 @@ export function plotGrowth(summary) {
       return `<polyline points="${points}" fill="none" stroke="${colour}" stroke-width="2"/>${text(628, y(last[figure]) + 4, `${figure}, ${label}`)}`;
     }),
   );
+  const title = 'Milliseconds of a call over the number of live sessions, 16 connections';
   const axes = [
     `<path d="M60 40V300H620" fill="none" stroke="black"/>`,
     ...sizes.map((size) => text(x(size), 318, size, 'text-anchor="middle"')),
     ...[0, most / 2, most].map((ms) => text(54, y(ms) + 4, ms.toFixed(1), 'text-anchor="end"')),
-    text(12, 24, 'Milliseconds of a call over the number of live sessions, 16 connections'),
+    text(12, 24, title),
   ];
-  return svg(800, 330, [...axes, ...lines]);
+  return svg(800, 330, title, [...axes, ...lines]);
 }

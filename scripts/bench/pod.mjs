@@ -8,6 +8,8 @@ import { childrenOf, commandOf } from './proc.mjs';
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
 const FOLLOW = pathToFileURL(join(import.meta.dirname, '../start-follow.mjs')).href;
 const READY_WITHIN_MS = 60_000;
+/** Of the admin API, where the configuration names no other. */
+export const ADMIN_TOKEN = 'bench';
 
 /**
  * @param options `{ processes, core, dir, host, config, ports, logFile, follows, main, nodeArgs, env }`; `ports` ({ port, adminPort }) default to free ones.
@@ -38,7 +40,7 @@ export async function startPod({
     listen: `${host}:${port}`,
     hosts: ['*'],
     auth: { mode: 'none' },
-    admin: { listen: `${host}:${adminPort}`, token: 'bench' },
+    admin: { listen: `${host}:${adminPort}`, token: ADMIN_TOKEN },
     dataDir: join(dir, 'data'),
     log: { level: 'info', format: 'json' },
     ...config,

@@ -99,6 +99,10 @@ export class PodPlace {
     return this.#pod.pid;
   }
 
+  get adminUrl() {
+    return this.#pod.admin;
+  }
+
   workers() {
     return this.isUp ? this.#pod.workers() : [];
   }

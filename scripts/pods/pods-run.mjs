@@ -62,7 +62,7 @@ function readPort(args) {
 }
 
 async function startAll(dir, nginx, wanted, ends) {
-  const [{ Processes, coreOf }, { freePort }, { newSecret, PodPlace, RedisServer }, { parse }] = await Promise.all([
+  const [{ Processes, coreOf }, { ADMIN_TOKEN, freePort }, { newSecret, PodPlace, RedisServer }, { parse }] = await Promise.all([
     import('../bench/processes.mjs'),
     import('../bench/pod.mjs'),
     import('../chaos/cluster.mjs'),
@@ -107,6 +107,9 @@ Three pods of two workers behind nginx, which chooses one for each request.
 ${places.map(({ name, host, port: own, pid }) => `  ${name}   http://${host}:${own}   pid ${pid}   log ${join(dir, name.replace(' ', '-'), 'log.jsonl')}`).join('\n')}
 
 ${await snippetOf(url)}
+
+Any of them shows all three: the dashboard at ${places[0].adminUrl}/ (token: ${ADMIN_TOKEN}), or
+  BERTH_ADMIN_TOKEN=${ADMIN_TOKEN} npx berth sessions --admin ${places[0].adminUrl}
 
 Kill what you like. Ctrl-C ends all.`);
 }

@@ -13,7 +13,7 @@ export function welcome(config: Config, { port, adminPort }: Ports, bridge: Brid
   const endpoints = listEndpoints(config, port);
   const rows = [
     ...endpoints.map(({ id, url }) => [id || 'all backends', url]),
-    ['admin', `${reachableUrl(config.admin.listen, adminPort)}  (/metrics, /livez, /readyz, /api)`],
+    ['admin', `${reachableUrl(config.admin.listen, adminPort)}  (dashboard; /metrics, /livez, /readyz, /api)`],
   ];
   const width = Math.max(...rows.map(([name = '']) => name.length));
   const list = rows.map(([name = '', url]) => `  ${name.padEnd(width)}  ${url}\n`).join('');

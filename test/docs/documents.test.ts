@@ -20,7 +20,7 @@ const given = (text: string): Command => ({ file: 'what the document takes for g
 /** For documents that speak of a gateway that runs, and do not start it. */
 const GIVEN = [
   given('npm start'),
-  given(`node examples/client.mjs http://127.0.0.1:8080/servers/http-only/mcp echo '{"message":"hello"}' --every 1`),
+  given(`node examples/client.mjs http://127.0.0.1:8080/servers/everything-http/mcp echo '{"message":"hello"}' --every 1`),
 ];
 
 const reports: string[] = [];

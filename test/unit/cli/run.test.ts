@@ -128,7 +128,7 @@ describe('berth', () => {
     else {
       expect(out).toContain('Berth is ready.');
       expect(out).toContain('claude mcp add --transport http berth http://127.0.0.1:4711/mcp\n');
-      expect(out).toContain('http://127.0.0.1:4712  (/metrics');
+      expect(out).toContain('http://127.0.0.1:4712  (dashboard; /metrics');
     }
   });
 

@@ -105,6 +105,19 @@ test('alerts use metrics and labels that there are, and say what to look at', ()
   );
 });
 
+test('docs/operations.md says of each alert where to look, and how urgent it is', () => {
+  const page = readFileSync(join(DEPLOY, '../docs/operations.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| (`Berth[^|]+) \| (\w+) \|/gm)];
+  const listed = rows.flatMap(([, names = '', severity]) =>
+    [...names.matchAll(/`(\w+)`/g)].map(([, name]) => `${name}: ${severity}`),
+  );
+  expect(listed.sort()).toEqual(
+    readAlerts()
+      .map(({ alert, labels }) => `${alert}: ${labels.severity}`)
+      .sort(),
+  );
+});
+
 test('the dashboard uses metrics and labels that there are, and shows every one but the version', () => {
   const uses = readPanels();
   for (const use of uses) expect([use.where, faultsOf(use)]).toEqual([use.where, []]);
