@@ -2,34 +2,27 @@
 // It asks THE decision, carries it out, and asks again as long as nothing has begun and the caller's time lasts.
 import { forBegunCall, GatewayError, toGatewayError } from '../errors/gateway-error.js';
 import { type ForwardOutcome, type Forwarder, SESSION_ENDED } from '../forward/forward.js';
-import type { Clock, Timer } from '../lifecycle/clock.js';
 import { isSessionId, referenceOf, type OwnerToken, type SessionId, type SessionRef } from '../protocol/ids.js';
-import { REFUSED_FOR_NOW, REFUSED_HEADER, SESSION_HEADER } from '../protocol/mcp.js';
+import { SESSION_HEADER } from '../protocol/mcp.js';
 import type { Session } from '../sessions/session.js';
-import type { ServeOutcome } from '../sessions/serve-session.js';
-import { ANSWER_MS, type OwnerTeller } from '../sessions/tell-owner.js';
+import type { OwnerTeller } from '../sessions/tell-owner.js';
 import { awaitsAnswer, type EndCause, type Exchange, type Hop } from '../streams/exchange.js';
 import { writeError } from './write-error.js';
 import { acceptDeletion, forwardDeletion } from './forward-deletion.js';
 import { mayHaveRest, RestExchange } from './rest-exchange.js';
-import { type HoldRoom, MAX_TICK_MS } from './hold-room.js';
+import { newProgress, type Progress } from './progress.js';
+import { refuseHop } from './refuse-hop.js';
+import { type NamedParts, serveNamed } from './serve-named.js';
+import { waitForNews } from './wait-for-news.js';
 import type { HoldCause } from './probe.js';
 import type { KnownOwner } from './owner-cache.js';
-import { type Decision, findStayingWorker, type RoutingView, routeFromDirectory, routeFromMemory } from './route-session.js';
+import { type Decision, findStayingWorker, routeFromDirectory, routeFromMemory } from './route-session.js';
 import type { Lease, SessionRecord } from '../directory/directory.js';
 
-export interface ExecutionParts extends RoutingView {
-  readonly clock: Clock;
-  readonly hold: HoldRoom;
+export interface ExecutionParts extends NamedParts {
   readonly forwarder: Forwarder;
-  /** `limits.hold`, ms. */
-  readonly holdMs: number;
-  /** Serves a request of a session that this worker owns. */
-  serve(session: Session, exchange: Exchange): ServeOutcome | Promise<ServeOutcome>;
   /** Opens a session for `initialize`; `unavailable`: Redis or the lease is away, nothing was done. */
   open(exchange: Exchange): Promise<'done' | 'unavailable'>;
-  /** Claims; single-flight. Undefined: the world has changed, decide again. */
-  takeOver(id: SessionId, from: OwnerToken, record: SessionRecord): Promise<Session | undefined>;
   /** Another worker tells us to end a session of ours. */
   end(exchange: Exchange, ref: SessionRef, cause: EndCause): Promise<void>;
   /** Another worker asks what only we know. */
@@ -44,26 +37,6 @@ export interface ExecutionParts extends RoutingView {
   /** Somebody sent the id of another principal's session. */
   audit(ref: SessionRef, exchange: Exchange): void;
   warn(message: string, details: Record<string, unknown>): void;
-}
-
-/** Where one request stands while it is decided about. */
-interface Progress {
-  refused: OwnerToken | undefined;
-  /** Monotonic; undefined: not held (yet, or since it last got somewhere). */
-  heldSinceMs: number | undefined;
-  wasHeld: boolean;
-  /** The cause on whose `go` it went before. */
-  wentFor: HoldCause | undefined;
-  /** Ends the wait that is under way: the caller has left. */
-  wakeUp: (() => void) | undefined;
-  /** Monotonic, of a DELETE: when the owner it was sent to last counts as silent. */
-  silentFromMs: number | undefined;
-  /** Which owner that was. */
-  silent: OwnerToken | undefined;
-  /** Of a DELETE: an attempt got so far that it may have ended the session; to find it gone is success then. */
-  mayHaveEnded: boolean;
-  /** The protocol version of the session that it may have ended. */
-  endedVersion: string | undefined;
 }
 
 /**
@@ -118,7 +91,7 @@ export class Execution {
     const id = exchange.headers[SESSION_HEADER];
     if (id === undefined) throw new GatewayError('SESSION_HEADER_MISSING');
     if (!isSessionId(id)) throw new GatewayError('SESSION_NOT_FOUND');
-    if (exchange.hop?.kind === 'named') return this.#serveNamed(exchange, id, exchange.hop.token);
+    if (exchange.hop?.kind === 'named') return serveNamed(this.#parts, exchange, id, exchange.hop.token);
     return this.#route(exchange, id, progress);
   }
 
@@ -134,7 +107,7 @@ export class Execution {
       const next = await this.#carryOut(exchange, id, decision, progress);
       if (next === undefined) return;
       if (next === 'rest') return this.#finishElsewhere(exchange, id, progress);
-      if (next !== 'again') await this.#wait(exchange, progress, next, id);
+      if (next !== 'again') await waitForNews(this.#parts, exchange, progress, next, id);
     }
   }
 
@@ -174,7 +147,7 @@ export class Execution {
       case 'forward':
         return this.#forward(exchange, id, decision.owner, progress);
       case 'delegate':
-        if (exchange.hop) return this.#refuse(exchange, undefined);
+        if (exchange.hop) return refuseHop(exchange, undefined);
         return this.#delegate(exchange, id, decision.to);
     }
   }
@@ -194,53 +167,9 @@ export class Execution {
     return 'reclaiming';
   }
 
-  /** The owner's side of a hop that names its owner: exactly that token, or 421 with what we are. */
-  async #serveNamed(exchange: Exchange, id: SessionId, named: OwnerToken): Promise<void> {
-    const session = this.#parts.table.get(id) ?? (await this.#claimOwn(exchange, id));
-    if (!session) return void this.#refuse(exchange, undefined);
-    if (session.state === 'reclaiming') {
-      // Cut off from Redis: who forwarded may reach it, and take over once our lease is gone.
-      if (!this.#parts.keeper.isValid()) return void this.#refuse(exchange, 'later');
-      await this.#waitUntilSettled(exchange, session);
-    }
-    const { token } = session;
-    if (token.owner !== named.owner || token.epoch !== named.epoch) return void this.#refuse(exchange, token);
-    exchange.note.route = 'local';
-    if ((await this.#parts.serve(session, exchange)) === 'done') return;
-    // Race: the guard has ended, the lease perhaps not: renewed in time, the same pair is in force again, and no newer one ever comes.
-    const mayReturn = (session.state === 'active' || session.state === 'reclaiming') && !session.mayAct();
-    this.#refuse(exchange, mayReturn && session.token.epoch === named.epoch ? 'later' : undefined);
-  }
-
-  /**
-   * The record says that it is ours, but we do not know it: a claim whose answer was lost, a release that failed. Nobody else may
-   * claim it while we live, so we do; who forwarded finds the newer epoch in the record.
-   */
-  async #claimOwn(exchange: Exchange, id: SessionId): Promise<Session | undefined> {
-    const { serverId, principal } = exchange;
-    const decision = await routeFromDirectory(this.#parts, { id, serverId, principal: principal.digest, refused: undefined });
-    if (decision.kind === 'local') return decision.session;
-    if (decision.kind !== 'takeOver' || !this.#parts.keeper.isOwn(decision.from.owner)) return undefined;
-    return this.#parts.takeOver(id, decision.from, decision.record);
-  }
-
-  /** Bounded in number and time: who forwarded counts the hold from its own side, and a lapsed lease may stay away for long. */
-  async #waitUntilSettled(exchange: Exchange, session: Session): Promise<void> {
-    const { clock, hold, holdMs } = this.#parts;
-    const leave = hold.enter(bodyBytesOf(exchange));
-    let timer: Timer | undefined;
-    const over = new Promise<void>((resolve) => {
-      timer = clock.after(Math.min(holdMs, Math.max(0, exchange.deadlineMs - clock.monotonicMs())), resolve);
-      exchange.onAbort(resolve);
-    });
-    await session.settled(over);
-    timer?.cancel();
-    leave();
-  }
-
   async #forward(exchange: Exchange, id: SessionId, owner: KnownOwner, progress: Progress): Promise<Next> {
     // Told to take it, but somebody else owns it by now: the one who told us reads the record again.
-    if (exchange.hop) return this.#refuse(exchange, owner.token);
+    if (exchange.hop) return refuseHop(exchange, owner.token);
     if (exchange.method === 'DELETE') return this.#forwardDeletion(exchange, id, owner, progress);
     return this.#concludeHop(
       exchange,
@@ -274,19 +203,9 @@ export class Execution {
     }
   }
 
-  /** Each owner has a second, over all attempts: the next one is not silent because the one before it was. */
   async #forwardDeletion(exchange: Exchange, id: SessionId, owner: KnownOwner, progress: Progress): Promise<Next> {
-    const { silent } = progress;
-    if (!silent || silent.owner !== owner.token.owner || silent.epoch !== owner.token.epoch) {
-      progress.silent = owner.token;
-      progress.silentFromMs = this.#parts.clock.monotonicMs() + ANSWER_MS;
-    }
     exchange.note.route = 'forward';
     const outcome = await forwardDeletion(this.#parts, exchange, owner, progress);
-    if (outcome.kind === 'broken' || outcome.kind === 'closedHere') {
-      progress.mayHaveEnded = true;
-      progress.endedVersion = owner.protocolVersion;
-    }
     if (outcome.kind !== 'closedHere') return this.#concludeHop(exchange, id, owner, progress, outcome);
     exchange.note.session = owner.ref;
     this.#parts.owners.forget(id);
@@ -320,13 +239,13 @@ export class Execution {
       const next = await this.#openOrDelegate(exchange);
       // What opens a session has no rest elsewhere (see mayHaveRest).
       if (next === undefined || next === 'rest') return;
-      if (next !== 'again') await this.#wait(exchange, progress, next, exchange);
+      if (next !== 'again') await waitForNews(this.#parts, exchange, progress, next, exchange);
     }
   }
 
   async #openOrDelegate(exchange: Exchange): Promise<Next> {
     if (this.#parts.keeper.isDraining) {
-      if (exchange.hop) return this.#refuse(exchange, undefined);
+      if (exchange.hop) return refuseHop(exchange, undefined);
       const to = await findStayingWorker(this.#parts).catch(() => undefined);
       if (to) {
         const outcome = await this.#hop(exchange, { to }, { kind: 'take' });
@@ -348,67 +267,6 @@ export class Execution {
     if (outcome.kind === 'answered') exchange.note.outcome = outcome.status >= 400 ? `HTTP_${outcome.status}` : 'ok';
     return outcome;
   }
-
-  /** @param token what we are instead; `later`: that, but our lease is away, perhaps for a moment only */
-  #refuse(exchange: Exchange, token: OwnerToken | 'later' | undefined): undefined {
-    exchange.note.outcome = 'NOT_OWNER';
-    if (exchange.answer.started) {
-      exchange.answer.moved?.();
-      return undefined;
-    }
-    const text = token === 'later' ? REFUSED_FOR_NOW : token ? `${token.owner} ${token.epoch}` : '-';
-    exchange.answer.send(421, { [REFUSED_HEADER]: text });
-    return undefined;
-  }
-
-  /**
-   * Holds the request until its cause has news.
-   * @param key requests of one key read the same things
-   * @throws GatewayError HELD_TOO_LONG after `limits.hold` or at the deadline; HOLD_FULL
-   */
-  async #wait(exchange: Exchange, progress: Progress, cause: HoldCause, key: unknown): Promise<void> {
-    const { clock, hold, holdMs, metrics } = this.#parts;
-    const now = clock.monotonicMs();
-    progress.heldSinceMs ??= now;
-    const endMs = Math.min(progress.heldSinceMs + holdMs, exchange.deadlineMs);
-    if (now >= endMs) throw new GatewayError('HELD_TOO_LONG');
-    let leave: () => void;
-    try {
-      leave = hold.enter(bodyBytesOf(exchange));
-    } catch (error) {
-      metrics.held('full');
-      throw error;
-    }
-    // Who has left gives up its place at once.
-    if (!progress.wasHeld) exchange.onAbort(() => progress.wakeUp?.());
-    progress.wasHeld = true;
-    const { silentFromMs = endMs } = progress;
-    const untilMs = silentFromMs > now ? Math.min(endMs, silentFromMs) : endMs;
-    const waiting = hold.wait(cause, { key, untilMs, hasGone: progress.wentFor === cause });
-    progress.wakeUp = waiting.leave;
-    // The last look comes when the time is up, not a tick later. Few have a timer of their own: only those that are about to leave.
-    const timer = untilMs - now < MAX_TICK_MS ? clock.after(untilMs - now, waiting.leave) : undefined;
-    const how = await waiting.woken;
-    timer?.cancel();
-    progress.wakeUp = undefined;
-    if (how === 'go') progress.wentFor = cause;
-    leave();
-  }
-}
-
-/** One literal: made of two spread ones it cost 7 µs a request, more than routing itself. */
-function newProgress(): Progress {
-  return {
-    refused: undefined,
-    heldSinceMs: undefined,
-    wasHeld: false,
-    wentFor: undefined,
-    wakeUp: undefined,
-    silentFromMs: undefined,
-    silent: undefined,
-    mayHaveEnded: false,
-    endedVersion: undefined,
-  };
 }
 
 function ownerLost(cause?: unknown): GatewayError {
@@ -419,8 +277,4 @@ function ownerLost(cause?: unknown): GatewayError {
 /** What is forwarded to has an owner. */
 function ownerOf({ lease }: KnownOwner): HoldCause {
   return lease.id;
-}
-
-function bodyBytesOf(exchange: Exchange): number {
-  return exchange.body?.bytes.length ?? 0;
 }

@@ -6,10 +6,11 @@ import { callWorker } from '../forward/own-call.js';
 import type { Clock } from '../lifecycle/clock.js';
 import type { SessionRef } from '../protocol/ids.js';
 import { VERSION_HEADER } from '../protocol/mcp.js';
-import type { OwnerTeller } from '../sessions/tell-owner.js';
+import { ANSWER_MS, type OwnerTeller } from '../sessions/tell-owner.js';
 import type { Exchange } from '../streams/exchange.js';
 import type { KnownOwner } from './owner-cache.js';
 import type { HoldCause } from './probe.js';
+import type { Progress } from './progress.js';
 
 export interface ForwardDeletionParts {
   readonly clock: Clock;
@@ -23,16 +24,44 @@ export interface ForwardDeletionParts {
 /** `closedHere`: the owner was silent; `next` is what to wait for, undefined once the exchange is answered. */
 export type DeletionOutcome = ForwardOutcome | { readonly kind: 'closedHere'; readonly next: HoldCause | 'again' | undefined };
 
+/** What a DELETE remembers over all its attempts. */
+type DeletionProgress = Pick<Progress, 'silent' | 'silentFromMs' | 'mayHaveEnded' | 'endedVersion'>;
+
 /**
- * A hop that is given up here may still end the session there: that is what was asked for.
- * @param progress when the owner counts as silent (monotonic, over all attempts), and whether an earlier attempt may have ended it
+ * A hop that is given up here may still end the session there: that is what was asked for. Each owner has a second, over all attempts:
+ * the next one is not silent because the one before it was.
+ * @param progress until when the owner may be silent, and whether an attempt may have ended the session; kept up to date here
  * @throws GatewayError SESSION_NOT_FOUND
  */
 export async function forwardDeletion(
   parts: ForwardDeletionParts,
   exchange: Exchange,
   owner: KnownOwner,
-  { silentFromMs = 0, mayHaveEnded }: { readonly silentFromMs: number | undefined; readonly mayHaveEnded: boolean },
+  progress: DeletionProgress,
+): Promise<DeletionOutcome> {
+  const silentFromMs = silentFrom(progress, owner, parts.clock);
+  const outcome = await sendDeletion(parts, exchange, owner, silentFromMs, progress.mayHaveEnded);
+  if (outcome.kind === 'broken' || outcome.kind === 'closedHere') {
+    progress.mayHaveEnded = true;
+    progress.endedVersion = owner.protocolVersion;
+  }
+  return outcome;
+}
+
+function silentFrom(progress: DeletionProgress, { token }: KnownOwner, clock: Clock): number {
+  const { silent, silentFromMs } = progress;
+  if (silentFromMs !== undefined && silent?.owner === token.owner && silent.epoch === token.epoch) return silentFromMs;
+  progress.silent = token;
+  progress.silentFromMs = clock.monotonicMs() + ANSWER_MS;
+  return progress.silentFromMs;
+}
+
+async function sendDeletion(
+  parts: ForwardDeletionParts,
+  exchange: Exchange,
+  owner: KnownOwner,
+  silentFromMs: number,
+  mayHaveEnded: boolean,
 ): Promise<DeletionOutcome> {
   const startedMs = parts.clock.monotonicMs();
   const leftMs = silentFromMs - startedMs;

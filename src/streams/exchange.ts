@@ -154,6 +154,11 @@ export function awaitsAnswer(body: RequestBody): boolean {
   return body.kind === 'request' || (body.kind === 'batch' && body.ids.length > 0);
 }
 
+/** What a request keeps in memory while it waits. */
+export function bodyBytesOf({ body }: Exchange): number {
+  return body?.bytes.length ?? 0;
+}
+
 /** An empty note: filled in by whoever serves the exchange. */
 export function newNote(method: Exchange['method'], body: RequestBody | undefined): ExchangeNote {
   return {
