@@ -2,35 +2,17 @@
 // as fast as it reads. A reader that leaves comes again with the last id it saw and misses nothing that the ring still holds; what the
 // ring has lost is told, never passed over in silence. A reader that takes nothing for too long, or falls behind the ring, is
 // ended in order: it holds up neither the call nor our memory.
-import { formatEvent } from '../protocol/sse.js';
 import type { EventBudget, Forgettable } from './event-budget.js';
-import { encodeEventId, type EventId, type StreamName } from './event-id.js';
+import { encodeEventId, type EventId } from './event-id.js';
+import { EventRing } from './event-ring.js';
 import { startEventStream, writeComment, writeRetry } from './event-stream.js';
-import type { Exchange, Headers } from './exchange.js';
 import type { KeptAlive } from './keep-alive.js';
-import type { ReaderEnd, ReaderFacts, Readers, Stallable } from './readers.js';
+import type { ReaderEnd, Stallable } from './readers.js';
+import { type NewReader, type ReadStream, StreamReader } from './stream-reader.js';
 
-/** Who reads from now on; the one before ends cleanly (newest wins). */
-export interface NewReader {
-  readonly exchange: Exchange;
-  readonly headers: Headers;
-  /** Whether its revision (2025-11-25) knows empty events that only carry an id. */
-  readonly isPrimed: boolean;
-  /** It has got everything up to this sequence number; undefined: it wants what comes from now on. */
-  readonly after?: number;
-  /** Something may be missing that this memory never held. */
-  readonly hasGap?: boolean;
-  /** Once, when it reads no more, for whatever reason. */
-  readonly onEnd?: (how: ReaderEnd) => void;
-}
-
-export interface ResumableStreamOptions {
-  readonly session: string;
-  readonly name: StreamName;
+export interface ResumableStreamOptions extends ReadStream {
   readonly epoch: number;
   readonly budget: EventBudget;
-  /** Ends readers that stall; default nobody does. */
-  readonly readers?: Readers;
   /** Most that is remembered, default 1 MiB; the last event always is while the stream runs. */
   readonly maxBytes?: number;
   /** Default 1 000. */
@@ -38,15 +20,6 @@ export interface ResumableStreamOptions {
   /** True: its reader was sent away and will come again. False: it came, or is no longer waited for. In turn, true first. */
   readonly onAway?: (isAway: boolean) => void;
 }
-
-type Reader = NewReader & {
-  position: number;
-  isBlocked: boolean;
-  /** Bytes that it has not got: of the ring, or, once the stream is forgotten, written while it took nothing. */
-  waitingBytes: number;
-  readonly facts: ReaderFacts;
-  readonly openedMs: number;
-};
 
 const MAX_BYTES = 1024 * 1024;
 const MAX_EVENTS = 1000;
@@ -63,32 +36,19 @@ export const GAP = JSON.stringify({
 /** What a reader may have waiting before others should wait for it, as a part of what the ring holds at most. */
 const NEAR_BOUND = 1 / 4;
 
-export class ResumableStream implements KeptAlive, Forgettable, Stallable {
+export class ResumableStream extends EventRing implements KeptAlive, Forgettable, Stallable {
   nextCommentMs = 0;
   /** Run when the reader takes more after `push` said false, or has left. */
   onDrain: (() => void) | undefined;
-  /** How far the backends are with the event that comes next, and with those after it until it changes (see BackendMarks). */
-  marks = '';
   readonly #options: ResumableStreamOptions;
-  readonly #events: Array<Buffer | string> = [];
-  /** Those of each event in the ring. */
-  readonly #marksOf: string[] = [];
-  /** Those of the event before the ring. */
-  #marksBefore = '';
-  /** Sequence number of the first event in the ring. */
-  #firstSeq = 1;
-  #bytes = 0;
   #isFinished = false;
   #isForgotten = false;
   #isAwaited = false;
-  #reader: Reader | undefined;
+  #reader: StreamReader | undefined;
 
   constructor(options: ResumableStreamOptions) {
+    super(options.budget);
     this.#options = options;
-  }
-
-  get lastSeq(): number {
-    return this.#firstSeq + this.#events.length - 1;
   }
 
   get isFinished(): boolean {
@@ -102,7 +62,7 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
 
   /** Its reader resumed it and could do so elsewhere; the POST of a call cannot, and has to get its answer from here. */
   get hasReaderThatCanMove(): boolean {
-    return this.#reader?.onEnd !== undefined;
+    return this.#reader?.canMove === true;
   }
 
   get hasReader(): boolean {
@@ -127,64 +87,25 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
     return reader.waitingBytes > maxBytes * NEAR_BOUND || this.lastSeq - reader.position > maxEvents * NEAR_BOUND;
   }
 
-  get holdsEvents(): boolean {
-    return this.#events.length > 0;
-  }
-
-  /** Whether nothing is missing for who has got everything up to that one. */
-  holdsAfter(seq: number): boolean {
-    return seq + 1 >= this.#firstSeq;
-  }
-
-  /** Which event of this memory says that the backends are exactly that far; the first, if several do. Undefined: none. */
-  findMarks(marks: string): number | undefined {
-    if (marks === '') return undefined;
-    if (marks === this.#marksBefore) return this.#firstSeq - 1;
-    const index = this.#marksOf.indexOf(marks);
-    return index < 0 ? undefined : this.#firstSeq + index;
-  }
-
-  /** Whether the ring holds something that no backend can be asked for once more. */
-  get holdsUnmarked(): boolean {
-    return this.#marksOf.some((marks, index) => marks === (index === 0 ? this.#marksBefore : this.#marksOf[index - 1]));
-  }
-
-  /** Begins anew where the backends are that far: what the ring holds comes again from them. */
-  rewind(marks: string): void {
-    this.clear();
-    this.#marksBefore = marks;
-    this.marks = marks;
-  }
-
   attach(reader: NewReader): void {
     this.end('replaced');
     this.#setAwaited(false);
     const { exchange, headers, isPrimed, after } = reader;
     const { answer } = exchange;
     const position = Math.min(after ?? this.lastSeq, this.lastSeq);
-    const { session, name, readers } = this.#options;
-    const facts = { session, name, isGet: reader.onEnd !== undefined };
-    const missed = this.#events.slice(Math.max(0, position + 1 - this.#firstSeq));
-    const current: Reader = {
-      ...reader,
-      position,
-      isBlocked: false,
-      waitingBytes: missed.reduce((sum, { length }) => sum + length, 0),
-      facts,
-      openedMs: readers?.opened(facts) ?? 0,
-    };
+    const current = new StreamReader(this, this.#options, reader, position, this.bytesAfter(position));
     this.#reader = current;
     startEventStream(answer, headers);
     answer.onDrain(() => {
       if (this.#reader !== current) return;
-      this.#noteTakes(current, true);
+      current.noteTakes(true);
       if (this.#isForgotten) current.waitingBytes = 0;
       this.#pump();
       if (!current.isBlocked) this.onDrain?.();
     });
     // Its first id: with it a client that drops before any event comes again to this stream.
-    if (isPrimed) answer.write(formatEvent({ id: this.#idOf(position), data: '' }));
-    if (reader.hasGap || position + 1 < this.#firstSeq) this.#tellGap();
+    if (isPrimed) current.writeBeside(this.#idOf(position), '');
+    if (reader.hasGap || !this.holdsAfter(position)) this.#tellGap();
     exchange.onAbort(() => {
       if (this.#reader === current) this.#leave('left');
     });
@@ -218,7 +139,7 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
   /** See KeepAlive. */
   keepAlive(): void {
     const reader = this.#reader;
-    if (reader && !reader.isBlocked) this.#noteTakes(reader, writeComment(reader.exchange.answer));
+    if (reader && !reader.isBlocked) reader.noteTakes(writeComment(reader.exchange.answer));
   }
 
   /** The clean end of the reader; what is remembered stays. */
@@ -255,13 +176,6 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
     this.#leave('moved');
   }
 
-  /** Something came that nobody will get: whoever resumes from before it is told. */
-  skip(): void {
-    this.clear();
-    this.#firstSeq++;
-    this.#marksBefore = this.marks;
-  }
-
   /**
    * From now on nothing is kept or counted: the reader first gets what it has not got, then what comes, as it comes. Whoever pushes
    * still hears that the reader is slow.
@@ -285,23 +199,10 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
     this.forget();
   }
 
-  /** Empties the memory: whoever resumes from before is told. */
-  clear(): void {
-    this.#firstSeq = this.lastSeq + 1;
-    this.#marksBefore = this.#marksOf.at(-1) ?? this.#marksBefore;
-    this.#events.length = 0;
-    this.#marksOf.length = 0;
-    this.#count(-this.#bytes);
-  }
-
   #keep(json: Buffer | string): void {
     const { budget } = this.#options;
-    // A view of a larger chunk would keep all of it alive.
-    const kept = typeof json === 'string' || json.length * 2 > json.buffer.byteLength ? json : Buffer.from(json);
-    this.#events.push(kept);
-    this.#marksOf.push(this.marks);
-    this.#count(kept.length + this.marks.length);
-    if (this.#reader) this.#reader.waitingBytes += kept.length;
+    const bytes = this.append(json);
+    if (this.#reader) this.#reader.waitingBytes += bytes;
     this.#pump();
     budget.makeRoom();
     this.#trim();
@@ -309,8 +210,7 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
   }
 
   #pass(json: Buffer | string): void {
-    this.#firstSeq++;
-    this.#marksBefore = this.marks;
+    this.pass();
     const reader = this.#reader;
     if (!reader) return;
     if (reader.isBlocked) reader.waitingBytes += json.length;
@@ -319,7 +219,7 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
       this.end('slow');
       return;
     }
-    this.#write(reader, this.lastSeq, json);
+    reader.write(this.lastSeq, this.#idOf(this.lastSeq), json);
     if (this.#isFinished) this.end('complete');
   }
 
@@ -327,7 +227,7 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
     const reader = this.#reader;
     if (!reader) return;
     while (reader.position < this.lastSeq && !reader.isBlocked) {
-      if (reader.position + 1 < this.#firstSeq) {
+      if (!this.holdsAfter(reader.position)) {
         // It read too slowly: it comes again with its last id, and is told that something is missing.
         this.end('slow');
         return;
@@ -337,48 +237,30 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
     if (this.#isFinished && reader.position === this.lastSeq) this.end('complete');
   }
 
-  #writeNext(reader: Reader): void {
-    const seq = Math.max(reader.position + 1, this.#firstSeq);
-    const json = this.#events[seq - this.#firstSeq] as Buffer | string;
+  #writeNext(reader: StreamReader): void {
+    const seq = Math.max(reader.position + 1, this.firstSeq);
+    const json = this.eventAt(seq);
     reader.waitingBytes -= json.length;
-    this.#write(reader, seq, json);
-  }
-
-  #write(reader: Reader, seq: number, json: Buffer | string): void {
-    reader.position = seq;
-    this.#noteTakes(reader, reader.exchange.answer.write(formatEvent({ id: this.#idOf(seq), data: json })));
-  }
-
-  #noteTakes(reader: Reader, takes: boolean): void {
-    if (reader.isBlocked === !takes) return;
-    reader.isBlocked = !takes;
-    if (takes) this.#options.readers?.noteReads(this);
-    else this.#options.readers?.noteBlocked(this);
+    reader.write(seq, this.#idOf(seq), json);
   }
 
   /** As an event of its own: its id says that everything before what the ring holds has been dealt with. */
   #tellGap(): void {
     const reader = this.#reader;
     if (!reader) return;
-    reader.position = Math.max(reader.position, this.#firstSeq - 1);
-    reader.exchange.answer.write(formatEvent({ id: this.#idOf(reader.position), data: GAP }));
+    reader.position = Math.max(reader.position, this.firstSeq - 1);
+    reader.writeBeside(this.#idOf(reader.position), GAP);
   }
 
   #trim(): void {
     const { maxBytes = MAX_BYTES, maxEvents = MAX_EVENTS, budget } = this.#options;
     // Nothing follows the end: what its reader has yet to take is as much as it will ever be.
     const unread = this.#isFinished && this.#reader ? this.#reader.position + 1 : Number.POSITIVE_INFINITY;
-    const isOver = () =>
-      budget.isExceeded || (this.#firstSeq < unread && (this.#bytes > maxBytes || this.#events.length > maxEvents));
-    while (this.#events.length > 1 && isOver()) {
-      const first = this.#events.shift() as Buffer | string;
-      this.#firstSeq++;
-      this.#marksBefore = this.#marksOf.shift() as string;
-      this.#count(-first.length - this.#marksBefore.length);
-    }
+    const isOver = () => budget.isExceeded || (this.firstSeq < unread && this.exceeds(maxBytes, maxEvents));
+    while (isOver() && this.dropFirst());
     const reader = this.#reader;
     // A reader that is blocked would notice only when it drains, perhaps never.
-    if (reader && reader.position + 1 < this.#firstSeq) this.end('slow');
+    if (reader && !this.holdsAfter(reader.position)) this.end('slow');
   }
 
   #setAwaited(isAwaited: boolean): void {
@@ -391,10 +273,7 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
     const reader = this.#reader;
     if (!reader) return;
     this.#reader = undefined;
-    const { readers } = this.#options;
-    if (reader.isBlocked) readers?.noteReads(this);
-    readers?.ended(reader.facts, how, reader.openedMs);
-    reader.onEnd?.(how);
+    reader.left(how);
     // Nobody holds it up any more.
     if (reader.isBlocked) this.onDrain?.();
   }
@@ -402,14 +281,8 @@ export class ResumableStream implements KeptAlive, Forgettable, Stallable {
   #idOf(seq: number): string {
     const { session, name: stream, epoch } = this.#options;
     const isFinal = this.#isFinished && seq === this.lastSeq;
-    const before = this.#firstSeq - 1;
     // Of one that has been forgotten it is not known how far it was; behind the last one nothing will be asked for.
-    const marks = isFinal || seq < before ? '' : seq === before ? this.#marksBefore : (this.#marksOf[seq - before - 1] ?? '');
+    const marks = isFinal ? '' : this.marksAt(seq);
     return encodeEventId({ session, stream, epoch, seq, isFinal, marks } satisfies EventId);
-  }
-
-  #count(bytes: number): void {
-    this.#bytes += bytes;
-    this.#options.budget.add(bytes);
   }
 }

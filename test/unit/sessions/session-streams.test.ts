@@ -2,7 +2,8 @@
 import { SessionStreams } from '../../../src/sessions/session-streams.js';
 import { EventBudget } from '../../../src/streams/event-budget.js';
 import type { Exchange } from '../../../src/streams/exchange.js';
-import type { NewReader, ResumableStream } from '../../../src/streams/resumable-stream.js';
+import type { ResumableStream } from '../../../src/streams/resumable-stream.js';
+import type { NewReader } from '../../../src/streams/stream-reader.js';
 import { RecordingAnswer } from '../streams/recording-answer.js';
 
 const MINUTE_MS = 60_000;

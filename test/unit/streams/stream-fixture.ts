@@ -2,7 +2,8 @@
 import { EventBudget } from '../../../src/streams/event-budget.js';
 import { decodeEventId } from '../../../src/streams/event-id.js';
 import type { Exchange } from '../../../src/streams/exchange.js';
-import { type NewReader, ResumableStream, type ResumableStreamOptions } from '../../../src/streams/resumable-stream.js';
+import { ResumableStream, type ResumableStreamOptions } from '../../../src/streams/resumable-stream.js';
+import type { NewReader } from '../../../src/streams/stream-reader.js';
 import { eventsOf } from '../../support/raw-request.js';
 import { RecordingAnswer } from './recording-answer.js';
 
