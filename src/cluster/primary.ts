@@ -2,26 +2,19 @@
 // reverse order. It serves no session and is on no request's path.
 import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
-import { makeAdminApp } from '../admin/admin-app.js';
-import { listenForAdmin } from '../admin/admin-server.js';
-import { readDashboard } from '../admin/dashboard-files.js';
 import { addressOf, formatAddress } from '../config/address.js';
 import { listEndpointUrls } from '../config/endpoints.js';
 import { readEnvironment } from '../config/environment.js';
 import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { loadOrCreateSecret } from '../config/secret.js';
-import { VERSION } from '../config/version.js';
 import { resolveWorkers } from '../config/workers.js';
-import { RedisDirectory } from '../directory/redis-directory.js';
+import type { RedisDirectory } from '../directory/redis-directory.js';
 import { EXIT, StartError } from '../errors/start-error.js';
 import { systemClock } from '../lifecycle/clock.js';
 import { inheritedEnvironment } from '../lifecycle/inherited-environment.js';
 import { type Logger, makeLogger } from '../observability/log.js';
-import { openOwnershipConnection } from '../redis/connect.js';
-import { closeConnection, waitForRedis, whenUp } from '../redis/ready.js';
-import { checkServers } from '../redis/server-checks.js';
-import { checkVersion } from '../redis/version.js';
+import { waitForRedis } from '../redis/ready.js';
 import { WorkerAsker } from './ask-worker.js';
 import { checkHosts } from './check-hosts.js';
 import { MetricsCollector } from './collect-metrics.js';
@@ -33,7 +26,10 @@ import { readHostId } from './host-id.js';
 import type { ToWorker } from './messages.js';
 import { readPodStatus } from './pod-status.js';
 import { PrimaryConfig } from './primary-config.js';
+import { openPrimaryDirectory } from './primary-directory.js';
 import { probeListen } from './probe-listen.js';
+import { serveAdmin } from './serve-admin.js';
+import { Stages } from './stages.js';
 import { makeSocketDir, sweepSocketDirs } from './socket-dir.js';
 import { StopRequests } from './stop-requests.js';
 import { WorkerSupervisor } from './worker-supervisor.js';
@@ -88,10 +84,7 @@ class Primary {
   readonly #log: Logger;
   readonly #stop: StopRequests;
   readonly #clock = systemClock;
-  readonly #interrupted: Promise<never>;
-  #interrupt: (reason: Error) => void = () => undefined;
-  /** What has been started, each with its end. */
-  readonly #stages: Array<{ readonly name: string; end(): void | Promise<void> }> = [];
+  readonly #stages: Stages;
   readonly #host = readHostId();
   readonly #rescue = new ConnectionRescue();
   readonly #pod = randomBytes(6).toString('hex');
@@ -116,23 +109,21 @@ class Primary {
       log,
       workers: () => this.#supervisor?.lives ?? [],
     });
-    this.#interrupted = new Promise((_, reject) => {
-      this.#interrupt = reject;
-    });
-    this.#interrupted.catch(() => undefined);
-    void stop.first.then((signal) => this.#interrupt(new Interrupted(signal)));
+    this.#stages = new Stages(log);
+    void stop.first.then((signal) => this.#stages.interrupt(new Interrupted(signal)));
   }
 
   async run(): Promise<number> {
     let failure: unknown;
     try {
       await this.#start();
-      await this.#interrupted;
+      await this.#stages.interrupted;
     } catch (error) {
       if (error instanceof Interrupted) this.#log.info({ signal: error.message }, 'stopping');
       else failure = error;
     }
-    await this.#end();
+    this.#isStopping = true;
+    await this.#stages.end();
     if (failure !== undefined) throw failure;
     this.#log.info(this.#stop.isForced ? 'stopped by force' : 'stopped');
     return this.#stop.isForced ? EXIT.forced : EXIT.ok;
@@ -145,13 +136,20 @@ class Primary {
     if (addressOf(config.admin.listen).port !== 0) await probeListen('admin.listen', addressOf(config.admin.listen));
 
     const socketDir = makeSocketDir();
-    this.#stages.push({ name: 'sockets', end: socketDir.remove });
+    this.#stages.add('sockets', socketDir.remove);
     const redis = config.redis.url === '' ? await this.#startRedis(socketDir.path) : undefined;
     const swept = sweepSocketDirs();
     if (swept > 0) this.#log.warn({ groups: swept }, 'processes of backends had outlived a killed gateway: ended');
     const redisUrl = redis?.url ?? config.redis.url;
-    if (!redis) await this.#unlessInterrupted(waitForRedis(redisUrl, startTimeout));
-    const directory = await this.#openDirectory(redisUrl);
+    if (!redis) await this.#stages.unlessInterrupted(waitForRedis(redisUrl, startTimeout));
+    const directory = await openPrimaryDirectory({
+      config,
+      url: redisUrl,
+      stages: this.#stages,
+      log: this.#log,
+      isStopping: () => this.#isStopping,
+    });
+    await this.#stages.unlessInterrupted(this.#checkHosts(directory));
 
     const secret = config.internal.secret || loadOrCreateSecret(config.dataDir);
     const secrets = [secret, config.internal.oldSecret].filter((text) => text !== '');
@@ -169,10 +167,10 @@ class Primary {
       guardedProcesses: redis?.group ? [redis.group] : [],
     }));
     await this.#serveAdmin(supervisor, collector, asker);
-    this.#stages.push({ name: 'workers', end: () => this.#endWorkers(supervisor) });
+    this.#stages.add('workers', () => this.#endWorkers(supervisor));
     this.#supervisor = supervisor;
     supervisor.start();
-    this.#stages.push({ name: 'watch of the configuration', end: await this.#live.watch() });
+    this.#stages.add('watch of the configuration', await this.#live.watch());
   }
 
   /** SIGHUP. */
@@ -183,8 +181,8 @@ class Primary {
 
   async #startRedis(socketDir: string): Promise<EmbeddedRedis> {
     const { dataDir, redis } = this.#config;
-    const guard = await this.#unlessInterrupted(takeDataDir(dataDir));
-    this.#stages.push({ name: 'data directory', end: guard.release });
+    const guard = await this.#stages.unlessInterrupted(takeDataDir(dataDir));
+    this.#stages.add('data directory', guard.release);
     const embedded = new EmbeddedRedis({
       dataDir,
       socketDir,
@@ -195,33 +193,9 @@ class Primary {
       startTimeoutMs: redis.startTimeout,
       onRestarted: (group) => this.#supervisor?.send({ kind: 'guarded', guardedProcesses: [group] }),
     });
-    this.#stages.push({ name: 'redis', end: () => embedded.stop(this.#stop.isForced) });
-    await this.#unlessInterrupted(embedded.start());
+    this.#stages.add('redis', () => embedded.stop(this.#stop.isForced));
+    await this.#stages.unlessInterrupted(embedded.start());
     return embedded;
-  }
-
-  async #openDirectory(url: string): Promise<RedisDirectory> {
-    const { redis, internal, sessions } = this.#config;
-    const connection = openOwnershipConnection(url, {
-      leaseMs: internal.lease,
-      name: 'berth-primary',
-      onUp: () => this.#log.debug('redis is up'),
-      onDown: () => {
-        if (!this.#isStopping) this.#log.warn('redis is away');
-      },
-      onError: (error) => this.#log.debug({ error: error.message }, 'redis connection'),
-    });
-    this.#stages.push({ name: 'directory', end: () => closeConnection(connection) });
-    await this.#unlessInterrupted(whenUp(connection, redis.startTimeout));
-    const directory = new RedisDirectory({ connection, prefix: redis.prefix, idleTimeoutMs: sessions.idleTimeout });
-    if (redis.url === '') {
-      await this.#unlessInterrupted(checkVersion(connection));
-      return directory;
-    }
-    const warnings = await this.#unlessInterrupted(checkServers(connection, url, redis.waitReplicas));
-    for (const warning of warnings) this.#log.warn(warning);
-    await this.#unlessInterrupted(this.#checkHosts(directory));
-    return directory;
   }
 
   #superviseWorkers(count: number, directory: RedisDirectory, socketDir: string, startMessage: (index: number) => ToWorker) {
@@ -251,7 +225,7 @@ class Primary {
         asker.forget(life);
         collector.forget(life).catch((error) => this.#log.warn({ error: String(error) }, 'metrics of a dead worker are lost'));
       },
-      onFailed: ({ exitCode, message }) => this.#interrupt(new StartError(knownExitCode(exitCode), message)),
+      onFailed: ({ exitCode, message }) => this.#stages.interrupt(new StartError(knownExitCode(exitCode), message)),
       onAllReady: () => {
         this.#tellReady(count);
         // Two hosts that started at the same moment saw nothing of each other before.
@@ -279,36 +253,15 @@ class Primary {
   }
 
   #onHostCheck(error: unknown): void {
-    if (error instanceof StartError) this.#interrupt(error);
+    if (error instanceof StartError) this.#stages.interrupt(error);
     else this.#log.warn({ error: String(error) }, 'whether other hosts use this redis could not be checked');
   }
 
   async #serveAdmin(supervisor: WorkerSupervisor, collector: MetricsCollector, asker: WorkerAsker): Promise<void> {
-    const { admin } = this.#config;
-    // Who looked and who killed is told whatever log.level says.
-    const audit = this.#log.child({ audit: true }, { level: 'info' });
-    const live = this.#live;
     const status = () => readPodStatus(supervisor, this.#isStopping);
-    const app = makeAdminApp({
-      status,
-      scrape: () => collector.scrape(),
-      get metricsToken() {
-        return live.current.admin.metricsToken;
-      },
-      hostGuard: live.adminGuard,
-      api: {
-        get token() {
-          return live.current.admin.token;
-        },
-        ask: (request) => asker.ask(request),
-        pod: () => ({ version: VERSION, pid: process.pid, ...status() }),
-        audit: (entry) => audit.info(entry, 'admin API'),
-      },
-      dashboard: readDashboard(),
-      onError: (error) => this.#log.error({ err: error }, 'the admin listener failed to answer'),
-    });
-    const server = await listenForAdmin(addressOf(admin.listen), app);
-    this.#stages.push({ name: 'admin', end: () => server.close() });
+    const { listen } = this.#config.admin;
+    const server = await serveAdmin({ listen, live: this.#live, collector, asker, status, log: this.#log });
+    this.#stages.add('admin', () => server.close());
     this.#adminPort = server.port;
   }
 
@@ -324,22 +277,6 @@ class Primary {
     void this.#stop.second.then(() => supervisor.kill());
     await supervisor.stop(delay + timeout + DRAIN_RESERVE_MS);
     this.#rescue.close();
-  }
-
-  async #end(): Promise<void> {
-    this.#isStopping = true;
-    for (const { name, end } of this.#stages.reverse()) {
-      try {
-        await end();
-      } catch (error) {
-        this.#log.error({ stage: name, error: String(error) }, 'a stage could not be ended');
-      }
-    }
-  }
-
-  /** Goes on with the next step only if nobody has asked for the end meanwhile; the step itself is ended by its stage. */
-  #unlessInterrupted<T>(step: Promise<T>): Promise<T> {
-    return Promise.race([step, this.#interrupted]);
   }
 }
 
