@@ -8,6 +8,8 @@ const METHOD_NOT_FOUND = -32601;
 const INVALID_PARAMS = -32602;
 /** Of one reading: a list that changes faster than it can be paged is not read at all. */
 const MAX_RESTARTS = 2;
+/** Characters of a name, twice what the specification recommends: each is matched with every pattern of every filter. */
+const MAX_NAME = 256;
 
 /** Sends one request to the backend; resolves with its answer, error answers included; rejects if there is none. */
 export type ListRequest = (method: string, params: Record<string, unknown>) => Promise<Pick<JsonRpcResponse, 'result' | 'error'>>;
@@ -21,8 +23,9 @@ export interface PageLimits {
 
 /**
  * Walks `nextCursor` to the end. A backend without the method (-32601) offers an empty list. Entries without their identifying
- * string are dropped, of several with the same one the first stays; `warn` hears of both, at most once per list and cause. A
- * backend whose list changed between two pages may refuse its own cursor (-32602): the list is begun anew, twice at most.
+ * string or with a name above 256 characters are dropped, of several with the same one the first stays; `warn` hears of each, at
+ * most once per list and cause. A backend whose list changed between two pages may refuse its own cursor (-32602): the list is
+ * begun anew, twice at most.
  * @throws GatewayError BACKEND_UNAVAILABLE if the backend answers with another error or with something that is no list; whatever
  *   `request` rejects with
  */
@@ -93,6 +96,7 @@ class EntryCollector {
   readonly #maxEntries: number;
   readonly #keys = new Set<string>();
   #malformed = 0;
+  #tooLong = 0;
   #repeated = 0;
   #surplus = 0;
 
@@ -115,9 +119,12 @@ class EntryCollector {
   }
 
   #add(value: unknown): void {
-    const key = isObject(value) ? value[KIND_FACTS[this.#kind].keyField] : undefined;
+    const { keyField } = KIND_FACTS[this.#kind];
+    const key = isObject(value) ? value[keyField] : undefined;
     if (typeof key !== 'string' || key === '') {
       this.#malformed++;
+    } else if (keyField === 'name' && key.length > MAX_NAME) {
+      this.#tooLong++;
     } else if (this.#keys.has(key)) {
       this.#repeated++;
     } else if (this.isFull) {
@@ -132,6 +139,7 @@ class EntryCollector {
     const { keyField } = KIND_FACTS[this.#kind];
     const said: string[] = [];
     if (this.#malformed > 0) said.push(`${method}: ${this.#malformed} entries without a ${keyField} were dropped`);
+    if (this.#tooLong > 0) said.push(`${method}: ${this.#tooLong} entries with a name above ${MAX_NAME} characters were dropped`);
     if (this.#repeated > 0) said.push(`${method}: ${this.#repeated} entries with a repeated ${keyField} were dropped`);
     if (this.#surplus > 0) said.push(`${method} was cut: more than ${this.#maxEntries} entries`);
     return said;

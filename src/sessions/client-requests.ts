@@ -1,8 +1,6 @@
 // What backends ask the client (sampling, elicitation, roots): the request goes out on a stream of the session under an id of ours, and
-// the client's answer finds the backend from any worker, also at an owner that has never heard of the question.
-//
-// The id is sealed for the session: it holds backend and original id, so that no two backends collide, none can be answered for another,
-// and nobody can make one up.
+// the client's answer finds the backend from any worker, also at an owner that has never heard of the question (see
+// question-id.ts).
 //
 // A question that no stream can carry now is held for a while: a client that has just initialized opens its stream next, and one whose
 // stream was cut comes again within seconds.
@@ -11,15 +9,15 @@ import type { Clock } from '../lifecycle/clock.js';
 import { digestOf } from '../protocol/ids.js';
 import {
   errorText,
-  isRequestId,
   type JsonRpcErrorObject,
   type JsonRpcNotification,
   type JsonRpcResponse,
   type RequestId,
   textOf,
 } from '../protocol/json-rpc.js';
-import { type Keyring, seal, unseal } from '../secrets/keyring.js';
+import type { Keyring } from '../secrets/keyring.js';
 import type { Headers } from '../streams/exchange.js';
+import { openQuestionId, sealQuestionId } from './question-id.js';
 import { answerText, progressTokenOf, questionText, refuseUndeclared } from './question-text.js';
 import type { Session } from './session.js';
 import { type HeldTexts, type Question, SessionQuestions } from './session-questions.js';
@@ -117,9 +115,8 @@ export class ClientRequests {
       return isLong ? LONG_ID : BUSY;
     }
     const token = progressTokenOf(json);
-    const asked = [backend, id, generation, ...(token === undefined ? [] : [token])];
     // The same question keeps its id: the client may have seen it after all, and one answer counts.
-    const ours = known?.ours ?? seal(keyring, JSON.stringify(asked), contextOf(session));
+    const ours = known?.ours ?? sealQuestionId(keyring, session.facts.ref, { backend, id, generation, progressToken: token });
     const text = questionText(json, ours, token !== undefined);
     if (text === undefined) return { code: -32700, message: 'Parse error' };
     const entry: Question = known?.entry ?? {
@@ -180,11 +177,11 @@ export class ClientRequests {
     message: JsonRpcNotification,
   ): { backend: BackendSession; message: JsonRpcNotification } | undefined {
     const { progressToken: ours } = message.params ?? {};
-    const text = typeof ours === 'string' ? unseal(this.#parts.keyring, ours, contextOf(session)) : undefined;
-    if (text === undefined) return undefined;
-    const [name, , generation, progressToken] = JSON.parse(text) as unknown[];
-    const backend = session.backends.get(String(name));
-    if (!backend || !isRequestId(progressToken) || session.generationOf(String(name)) !== generation) return undefined;
+    const asked = typeof ours === 'string' ? openQuestionId(this.#parts.keyring, session.facts.ref, ours) : undefined;
+    if (asked?.progressToken === undefined) return undefined;
+    const { generation, progressToken } = asked;
+    const backend = session.backends.get(asked.backend);
+    if (!backend || session.generationOf(asked.backend) !== generation) return undefined;
     return { backend, message: { ...message, params: { ...message.params, progressToken } } };
   }
 
@@ -292,17 +289,11 @@ export class ClientRequests {
     const pending = session.questions?.pending.get(ours);
     // Closed by a reload that changed settings alone, its backend session goes on in another object.
     if (pending?.from.isOpen) return pending;
-    const text = unseal(this.#parts.keyring, ours, contextOf(session));
-    if (text === undefined) return undefined;
-    const [backend, id, generation] = JSON.parse(text) as unknown[];
-    if (typeof backend !== 'string' || !isRequestId(id)) return undefined;
+    const asked = openQuestionId(this.#parts.keyring, session.facts.ref, ours);
+    if (!asked) return undefined;
+    const { backend, id, generation } = asked;
     const from = session.backends.get(backend);
     // The backend's session of that time is gone, and with it what waits.
     return from && session.generationOf(backend) === generation ? { id, from } : 'over';
   }
-}
-
-/** No id of one session opens in another. */
-function contextOf({ facts }: Session): string {
-  return `ask/${facts.ref}`;
 }

@@ -18,10 +18,10 @@ import type { BackendRequest, CallSession, SessionCall } from './call-session.js
 import { Handshake } from './handshake.js';
 import { HttpCall } from './http-call.js';
 import { ListenStream, type ListeningSession } from './listen-stream.js';
-import { makeOpenState, type OpenState, type OpenWaiter } from './open-state.js';
+import type { OpenState, OpenWaiter } from './open-state.js';
 import { waitForOpen } from './open-wait.js';
 import { pingCall } from './ping.js';
-import { unsealBackendSession } from './sealed-session.js';
+import { restoreSession } from './restore-session.js';
 import { Telling } from './telling.js';
 import { outcomeUnknown, unavailable } from './transport-error.js';
 import type { HttpTransport } from './transport.js';
@@ -65,7 +65,7 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     this.#questions = new Questions(host, this);
     this.#record = record;
     this.#generation = record?.generation ?? 0;
-    const restored = record && this.#restore(record);
+    const restored = record && restoreSession(transport, host.sessionRef, record);
     if (restored && record.isConfirmed === false) this.#unconfirmed = { record, state: restored };
     else this.current = restored;
   }
@@ -220,17 +220,6 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
   }
 
   // --- inside ------------------------------------------------------------------------------------------------------------
-
-  #restore(record: BackendSessionRecord): OpenState | undefined {
-    const { transport, host } = this;
-    const sealed = unsealBackendSession(transport.keyring, host.sessionRef, this.backend, record.sealed);
-    if (!sealed) return undefined;
-    const info = { protocolVersion: record.protocolVersion, capabilities: record.capabilities };
-    transport.lastInfo ??= info;
-    // Configured headers may have changed since: the ones in force win over those that were sealed.
-    const headers = { ...sealed.headers, ...transport.plan.fixed };
-    return makeOpenState(record, sealed.id, headers, transport.plan.fixed, info);
-  }
 
   #begin(waiter: OpenWaiter, headers: Headers, isRecovery: boolean): void {
     const { transport, host } = this;

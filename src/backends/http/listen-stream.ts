@@ -7,6 +7,7 @@ import type { Headers } from '../../streams/exchange.js';
 import type { BackendSessionHost, ListenFrom } from '../backend.js';
 import type { BackendRequest } from './call-session.js';
 import type { OpenState } from './open-state.js';
+import { StreamDoubt } from './stream-doubt.js';
 import { type StreamOwner, StreamRequest } from './stream-request.js';
 import type { HttpTransport } from './transport.js';
 
@@ -16,8 +17,6 @@ const RECONNECT_MS = 1000;
 const MAX_BACK_OFF_MS = 60_000;
 /** How often a server that fails is asked to go on behind an event, before it is asked for what comes from now on. */
 const MAX_FAILED_RESUMES = 3;
-/** A stream that was resumed is looked into after so long, once: see #doubt. */
-const DOUBT_MS = 1000;
 /** How long a stream waits for a credential before it backs off. */
 const CREDENTIAL_MS = 30_000;
 
@@ -43,11 +42,8 @@ export class ListenStream implements StreamOwner {
   #failedResumes = 0;
   /** Where it begins is where an earlier owner was: nobody here has seen what came behind it. */
   #isTakenUp = false;
-  /** Asks whether the stream that was resumed is one. */
-  #probe: StreamRequest | undefined;
-  #probeTimer: Timer | undefined;
-  /** The generation whose backend was found to resume what it says it resumes. */
-  #trusted: number | undefined;
+  /** Made with the first stream that is resumed. */
+  #doubt: StreamDoubt<StreamRequest> | undefined;
   /** The generation that answered that it offers no stream. */
   #notOfferedBy: number | undefined;
   /** The generation the stream belongs to. */
@@ -122,7 +118,7 @@ export class ListenStream implements StreamOwner {
   #drop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#endProbe();
+    this.#doubt?.stop();
     this.#request?.stop();
     this.#request = undefined;
   }
@@ -175,39 +171,27 @@ export class ListenStream implements StreamOwner {
   }
 
   onStreamOpen(request: StreamRequest): void {
-    if (request === this.#probe) this.#disproved(request);
-    else if (request.goesOn && this.#trusted !== this.#generation) {
-      this.#probeTimer = this.#session.transport.clock.after(DOUBT_MS, () => this.#doubt(request));
+    if (this.#doubt?.isProbe(request)) this.#disproved(request);
+    else if (request.goesOn) {
+      this.#doubt ??= new StreamDoubt(this.#session.transport.clock, (resumed) => this.#makeAnother(resumed));
+      this.#doubt.resumed(request, this.#generation);
     }
   }
 
-  /**
-   * Servers that do not know an event (any more), or whose log cannot find it, answer with a stream that nothing ever comes on (the example
-   * store of the TypeScript SDK), others with one that brings what was missed and nothing new (server-everything). So what came says
-   * nothing. A session has one stream outside calls: where another one is refused, the resumed one is it.
-   */
-  #doubt(request: StreamRequest): void {
-    this.#probeTimer = undefined;
+  /** What tells whether the one that was resumed is alive (see StreamDoubt). */
+  #makeAnother(resumed: StreamRequest): StreamRequest | undefined {
     const { current, transport } = this.#session;
-    if (this.#request !== request || !current || current.generation !== this.#generation) return;
-    this.#probe = this.#makeRequest(current, transport.credentials.current(), undefined);
-    this.#probe.start();
+    if (this.#request !== resumed || !current || current.generation !== this.#generation) return undefined;
+    return this.#makeRequest(current, transport.credentials.current(), undefined);
   }
 
   /** The other one was opened: it is the stream from now on. */
-  #disproved(probe: StreamRequest): void {
+  #disproved(other: StreamRequest): void {
     const resumed = this.#request;
-    this.#probe = undefined;
-    this.#request = probe;
+    this.#doubt?.disproved();
+    this.#request = other;
     resumed?.stop();
     this.#session.host.onEventsLost?.();
-  }
-
-  #endProbe(): void {
-    this.#probeTimer?.cancel();
-    this.#probeTimer = undefined;
-    this.#probe?.stop();
-    this.#probe = undefined;
   }
 
   onStreamEventId(eventId: string | undefined): void {
@@ -240,13 +224,12 @@ export class ListenStream implements StreamOwner {
   }
 
   onStreamEnd(request: StreamRequest, status: number | undefined): void {
-    if (this.#probe === request) {
-      this.#probe = undefined;
-      if (status === 409) this.#trusted = this.#generation;
+    if (this.#doubt?.isProbe(request)) {
+      this.#doubt.ended(status, this.#generation);
       return;
     }
     if (this.#request !== request) return;
-    this.#endProbe();
+    this.#doubt?.stop();
     this.#request = undefined;
     if (!this.#wanted) return;
     this.#lastEventId = request.lastEventId;

@@ -35,12 +35,13 @@ describe('loadAllPages', () => {
   it('drops entries that cannot be named and repeated ones, and says so', async () => {
     const warnings: string[] = [];
     const { request } = backend({
-      tools: [null, 'x', [], {}, { name: 1 }, { name: '' }, { name: 'a', n: 1 }, { name: 'a', n: 2 }],
+      tools: [null, 'x', [], {}, { name: 1 }, { name: '' }, { name: 'a', n: 1 }, { name: 'a', n: 2 }, { name: 'l'.repeat(257) }],
     });
     const { entries } = await loadAllPages(request, 'tools', (message) => warnings.push(message));
     expect(entries).toEqual([{ name: 'a', n: 1 }]);
     expect(warnings).toEqual([
       'tools/list: 6 entries without a name were dropped',
+      'tools/list: 1 entries with a name above 256 characters were dropped',
       'tools/list: 1 entries with a repeated name were dropped',
     ]);
   });
