@@ -1,11 +1,12 @@
 // The internal listener of a worker over its life: the one that serves, and those that it replaced and that still answer what they took.
 import type { Lease } from '../directory/directory.js';
 import type { InternalListener } from '../forward/forward.js';
+import { MAX_TIMER_MS } from '../lifecycle/clock.js';
 
 /** Replaced listeners whose last requests are not answered yet; beyond that the oldest is cut off. */
 const MAX_RETIRED = 4;
-/** The longest time that a timer can wait: streams may last for days, and a replaced listener costs nothing. */
-const UNTIL_EMPTY_MS = 2 ** 31 - 1;
+/** Streams may last for days, and a replaced listener costs nothing. */
+const UNTIL_EMPTY_MS = MAX_TIMER_MS;
 
 /** As the lease holds them. */
 export type InternalAddresses = Pick<Lease, 'unixSocket' | 'tcp'>;

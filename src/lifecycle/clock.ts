@@ -1,5 +1,8 @@
 // The injected clock: anything with a lease tells time through it, so that tests can step it.
 
+/** Node runs a timer at once that is longer. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export interface Timer {
   cancel(): void;
 }

@@ -68,6 +68,11 @@ function differsInCase(object: Record<string, unknown>, exact: readonly string[]
   return false;
 }
 
+/** Under which whoever sends a request with these params wants to hear of its progress, as it came; undefined if it names none. */
+export function progressTokenOf(params: unknown): unknown {
+  return isObject(params) && isObject(params._meta) ? params._meta.progressToken : undefined;
+}
+
 /** Under which a notification tells progress; undefined for what is not JSON after all, or names none. */
 export function progressTokenIn(json: Buffer | string): RequestId | undefined {
   try {

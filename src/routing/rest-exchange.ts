@@ -4,6 +4,7 @@ import { isSessionId, referenceOf, type SessionId, type SessionRef } from '../pr
 import { SESSION_HEADER } from '../protocol/mcp.js';
 import { decodeEventId } from '../streams/event-id.js';
 import { type Exchange, requestIdOf } from '../streams/exchange.js';
+import { PartOfExchange } from '../streams/part-of-exchange.js';
 
 /**
  * Whether the caller has an id from which an owner can tell what is missing. One that no owner could read (that of a request whose own id is
@@ -23,34 +24,21 @@ export function lacksOnlyItsEnd(exchange: Exchange): boolean {
   return mayHaveRest(exchange) && new RestExchange(exchange, referenceOf(id as SessionId)).isWhole;
 }
 
-export class RestExchange implements Exchange {
+export class RestExchange extends PartOfExchange {
   readonly method = 'GET';
   readonly body = undefined;
   readonly hop = undefined;
   readonly isReattached = true;
-  readonly serverId: string;
-  readonly headers: Exchange['headers'];
-  readonly principal: Exchange['principal'];
-  readonly deadlineMs: number;
   readonly awaits: Exchange['awaits'];
-  readonly answer: Exchange['answer'];
-  readonly startedMs: number;
   readonly note: Exchange['note'];
   resumeAfter: Exchange['resumeAfter'];
-  readonly #exchange: Exchange;
   readonly #session: SessionRef;
 
   /** @param exchange a request whose answer has begun as a stream */
   constructor(exchange: Exchange, session: SessionRef) {
-    this.#exchange = exchange;
+    super(exchange);
     this.#session = session;
-    this.serverId = exchange.serverId;
-    this.headers = exchange.headers;
-    this.principal = exchange.principal;
-    this.deadlineMs = exchange.deadlineMs;
     this.awaits = requestIdOf(exchange);
-    this.answer = exchange.answer;
-    this.startedMs = exchange.startedMs;
     this.note = exchange.note;
     this.resumeAfter = exchange.resumeAfter;
   }
@@ -58,13 +46,5 @@ export class RestExchange implements Exchange {
   /** What ends the answer has been passed on: only the end of the stream is missing. */
   get isWhole(): boolean {
     return this.resumeAfter !== undefined && decodeEventId(this.resumeAfter, this.#session)?.isFinal === true;
-  }
-
-  get aborted(): boolean {
-    return this.#exchange.aborted;
-  }
-
-  onAbort(listener: () => void): void {
-    this.#exchange.onAbort(listener);
   }
 }

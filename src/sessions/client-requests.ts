@@ -5,7 +5,7 @@
 // A question that no stream can carry now is held for a while: a client that has just initialized opens its stream next, and one whose
 // stream was cut comes again within seconds.
 import type { BackendAsk, BackendSession, CallSink } from '../backends/backend.js';
-import type { Clock } from '../lifecycle/clock.js';
+import { type Clock, MAX_TIMER_MS } from '../lifecycle/clock.js';
 import { digestOf } from '../protocol/ids.js';
 import {
   errorText,
@@ -18,7 +18,7 @@ import {
 import type { Keyring } from '../secrets/keyring.js';
 import type { Headers } from '../streams/exchange.js';
 import { openQuestionId, sealQuestionId } from './question-id.js';
-import { answerText, progressTokenOf, questionText, refuseUndeclared } from './question-text.js';
+import { answerText, progressTokenOfQuestion, questionText, refuseUndeclared } from './question-text.js';
 import type { Session } from './session.js';
 import { type HeldTexts, type Question, SessionQuestions } from './session-questions.js';
 
@@ -32,7 +32,6 @@ const HOLD_MS = 20_000;
 const LOOK_MS = 250;
 /** How long the client has for an answer, at least: longer than a person thinks, shorter than for ever. */
 const MIN_ANSWER_MS = 10 * 60_000;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Of the digest of our id; base64url. */
 const MARK_LENGTH = 15;
 
@@ -114,7 +113,7 @@ export class ClientRequests {
       count('busy');
       return isLong ? LONG_ID : BUSY;
     }
-    const token = progressTokenOf(json);
+    const token = progressTokenOfQuestion(json);
     // The same question keeps its id: the client may have seen it after all, and one answer counts.
     const ours = known?.ours ?? sealQuestionId(keyring, session.facts.ref, { backend, id, generation, progressToken: token });
     const text = questionText(json, ours, token !== undefined);

@@ -1,5 +1,12 @@
 // What stands in a question to the client and in its answer: what may be asked, and how both are written anew on their way.
-import { isObject, isRequestId, type JsonRpcErrorObject, type JsonRpcResponse, type RequestId } from '../protocol/json-rpc.js';
+import {
+  isObject,
+  isRequestId,
+  progressTokenOf,
+  type JsonRpcErrorObject,
+  type JsonRpcResponse,
+  type RequestId,
+} from '../protocol/json-rpc.js';
 import { withId } from '../protocol/with-id.js';
 import { askableCapabilities } from './askable.js';
 
@@ -24,10 +31,10 @@ export function refuseUndeclared(client: unknown, method: string, json: Buffer):
 }
 
 /** The backend's progress token, if it asks for progress. */
-export function progressTokenOf(json: Buffer): RequestId | undefined {
+export function progressTokenOfQuestion(json: Buffer): RequestId | undefined {
   if (!json.includes('progressToken')) return undefined;
-  const meta = paramsOf(json)?._meta;
-  return isObject(meta) && isRequestId(meta.progressToken) ? meta.progressToken : undefined;
+  const token = progressTokenOf(paramsOf(json));
+  return isRequestId(token) ? token : undefined;
 }
 
 /**

@@ -1,11 +1,12 @@
 // A batch of 2025-03-26: each element goes the way that it would go alone, all of them at once, and they are answered together.
-import { readAccept } from '../eras/legacy/accept.js';
+import { acceptedTypes } from '../eras/legacy/accept.js';
 import { BatchAnswer } from '../eras/legacy/batch-answer.js';
 import { GatewayError, toGatewayError } from '../errors/gateway-error.js';
 import { BATCH_VERSION } from '../protocol/batch.js';
 import { errorText } from '../protocol/json-rpc.js';
 import { type BatchBody, type Exchange, type ExchangeNote, type MessageBody, newNote } from '../streams/exchange.js';
 import type { KeepAlive } from '../streams/keep-alive.js';
+import { PartOfExchange } from '../streams/part-of-exchange.js';
 import { type RequestServer, STREAM_AFTER_MS } from './serve-request.js';
 import type { ServeOutcome } from './serve-session.js';
 import type { Session } from './session.js';
@@ -33,7 +34,7 @@ export async function serveBatch(
       message: `this session negotiated ${protocolVersion}; send each message in a request of its own`,
     });
   }
-  const accepts = readAccept(exchange.headers.accept) ?? { json: true, events: true };
+  const accepts = acceptedTypes(exchange.headers.accept);
   const answer = new BatchAnswer(exchange, accepts, versionHeader(session));
   const errors: string[] = [];
   const running: Array<Promise<ServeOutcome>> = [];
@@ -97,38 +98,17 @@ function serveRequest(
 }
 
 /** The exchange of a batch as one request of it sees it. */
-class BatchedExchange implements Exchange {
+class BatchedExchange extends PartOfExchange {
   readonly method: Exchange['method'];
-  readonly serverId: string;
-  readonly headers: Exchange['headers'];
   readonly body: MessageBody;
-  readonly principal: Exchange['principal'];
-  readonly deadlineMs: number;
-  readonly startedMs: number;
   readonly hop: Exchange['hop'];
-  readonly answer: Exchange['answer'];
   readonly note: ExchangeNote;
-  readonly #whole: Exchange;
 
   constructor(whole: Exchange, body: MessageBody) {
-    this.#whole = whole;
+    super(whole);
     this.method = whole.method;
-    this.serverId = whole.serverId;
-    this.headers = whole.headers;
     this.body = body;
-    this.principal = whole.principal;
-    this.deadlineMs = whole.deadlineMs;
-    this.startedMs = whole.startedMs;
     this.hop = whole.hop;
-    this.answer = whole.answer;
     this.note = newNote(whole.method, body);
-  }
-
-  get aborted(): boolean {
-    return this.#whole.aborted;
-  }
-
-  onAbort(listener: () => void): void {
-    this.#whole.onAbort(listener);
   }
 }

@@ -1,7 +1,7 @@
 // Answers `initialize`: the gateway's own handshake with a client, from what is known of the backends. Backends are opened when they
 // are first needed, not here.
 import type { BackendInfo } from '../backends/backend.js';
-import { readAccept } from '../eras/legacy/accept.js';
+import { acceptedTypes } from '../eras/legacy/accept.js';
 import { LegacyCallAnswer } from '../eras/legacy/call-answer.js';
 import { GatewayError } from '../errors/gateway-error.js';
 import { resultText } from '../protocol/json-rpc.js';
@@ -64,7 +64,7 @@ export class InitializeServer {
       serverInfo: { name: 'berth', title: server.id === '' ? 'Berth' : `Berth: ${server.id}`, version },
       ...(instructions ? { instructions } : {}),
     };
-    const accepts = readAccept(exchange.headers.accept) ?? { json: true, events: true };
+    const accepts = acceptedTypes(exchange.headers.accept);
     const headers = { ...versionHeader(session), [SESSION_HEADER]: session.facts.id };
     const { id } = body.message;
     const streams = new CallStreams(session, exchange, id, headers);

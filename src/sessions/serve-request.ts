@@ -1,10 +1,10 @@
 // Serves one JSON-RPC request of an owned session: what the gateway answers itself, what comes from the merged catalogs, and what
 // goes to one backend. The hot path (tools/call with a known catalog) is synchronous up to the backend.
-import { type AcceptedTypes, readAccept } from '../eras/legacy/accept.js';
+import { type AcceptedTypes, acceptedTypes } from '../eras/legacy/accept.js';
 import { LegacyCallAnswer } from '../eras/legacy/call-answer.js';
 import { GatewayError, toGatewayError } from '../errors/gateway-error.js';
 import type { Clock } from '../lifecycle/clock.js';
-import { isObject, type JsonRpcRequest, resultText } from '../protocol/json-rpc.js';
+import { isObject, type JsonRpcRequest, progressTokenOf, resultText } from '../protocol/json-rpc.js';
 import { withoutServerId } from '../servers/inject-server-id.js';
 import { isUnfiltered } from '../servers/tool-filter.js';
 import type { Exchange } from '../streams/exchange.js';
@@ -66,7 +66,7 @@ export class RequestServer {
    */
   serve(session: Session, exchange: Exchange, body: RequestOf, shared?: SharedAnswer): Promise<ServeOutcome> {
     const { keepAlive, clock } = this.#parts;
-    const accepts = shared?.accepts ?? readAccept(exchange.headers.accept) ?? { json: true, events: true };
+    const accepts = shared?.accepts ?? acceptedTypes(exchange.headers.accept);
     session.inFlight++;
     return new Promise((resolve) => {
       const { id } = body.message;
@@ -205,7 +205,7 @@ export class RequestServer {
     const call: { -readonly [K in keyof CallInFlight]: CallInFlight[K] } = {
       id: message.id,
       backend: destination.backend,
-      progressToken: progressTokenOf(message),
+      progressToken: progressTokenOf(message.params),
       running: undefined,
       answer,
       exchange,
@@ -220,10 +220,6 @@ export class RequestServer {
 /** Params are changed only where the backend calls it otherwise: what need not be changed is relayed as it came. */
 function destinationOf(found: { readonly backend: string; readonly name: string }, calledAs: string): Destination {
   return found.name === calledAs ? { backend: found.backend } : { backend: found.backend, changed: { name: found.name } };
-}
-
-function progressTokenOf({ params }: JsonRpcRequest): unknown {
-  return isObject(params?._meta) ? params._meta.progressToken : undefined;
 }
 
 /** @throws GatewayError BAD_ARGUMENT for what can be read but not written: objects within objects, hundreds of thousands deep */

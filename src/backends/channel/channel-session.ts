@@ -2,7 +2,7 @@
 // state dies with the channel, or with this worker; `onStateLoss` says what becomes of the session then.
 import type { BackendSessionRecord } from '../../directory/directory.js';
 import { GatewayError, toGatewayError } from '../../errors/gateway-error.js';
-import type { Clock } from '../../lifecycle/clock.js';
+import { type Clock, MAX_TIMER_MS } from '../../lifecycle/clock.js';
 import type { JsonRpcNotification } from '../../protocol/json-rpc.js';
 import type { Implementation } from '../../protocol/mcp.js';
 import { type Keyring, seal } from '../../secrets/keyring.js';
@@ -161,7 +161,7 @@ export class ChannelSession implements BackendSession {
   #waitFor(opened: Promise<BackendInfo>, deadlineMs: number): Promise<BackendInfo> {
     const { clock } = this.#parts;
     return new Promise((resolve, reject) => {
-      const leftMs = Math.max(0, Math.min(deadlineMs - clock.monotonicMs(), 2 ** 31 - 1));
+      const leftMs = Math.max(0, Math.min(deadlineMs - clock.monotonicMs(), MAX_TIMER_MS));
       const timer = clock.after(leftMs, () => reject(timedOut(this.backend, { step: 'start' })));
       opened.then(resolve, reject).finally(() => timer.cancel());
     });

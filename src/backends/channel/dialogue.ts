@@ -6,7 +6,7 @@
 // After that moment he is on his own: falling behind the ring ends his stream in order (resumable-stream.ts), not his call. Each session
 // has a channel of its own: nobody else is slowed.
 import { GatewayError } from '../../errors/gateway-error.js';
-import type { Clock } from '../../lifecycle/clock.js';
+import { type Clock, MAX_TIMER_MS } from '../../lifecycle/clock.js';
 import { errorText, isObject, type JsonRpcNotification, type RequestId, textOf } from '../../protocol/json-rpc.js';
 import { isBatch, takeEach } from '../../protocol/batch.js';
 import { scanMessage } from '../../protocol/scan-json.js';
@@ -22,8 +22,6 @@ import { hasLineBreak, requestLine, RunningCalls, type TrackedCall } from './run
 const GIVEN_UP = { code: -32603, message: 'The client is not asked any more: the call that carried the request is over' };
 /** How long all calls of a channel wait for one caller, until he has taken everything. */
 const MAX_STALL_MS = 500;
-/** Node runs a timer at once that is longer. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface DialogueOptions {
   readonly backend: string;

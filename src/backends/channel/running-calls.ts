@@ -2,7 +2,7 @@
 // gateway's own requests may collide, and a late answer to an earlier call must not be taken for one to a later.
 import type { Timer } from '../../lifecycle/clock.js';
 import { GatewayError } from '../../errors/gateway-error.js';
-import { isObject, isRequestId, type RequestId } from '../../protocol/json-rpc.js';
+import { isRequestId, progressTokenOf, type RequestId } from '../../protocol/json-rpc.js';
 import type { BackendCall } from '../backend.js';
 import type { AskingCall } from '../questions.js';
 import { withId } from '../../protocol/with-id.js';
@@ -42,8 +42,8 @@ export class RunningCalls {
   /** Not among them until it is added: its line may yet prove impossible to write. */
   make(call: BackendCall, timeoutMs: number, onNotRun?: () => void): TrackedCall {
     const id = ++this.#lastId;
-    const meta = call.message.params?._meta;
-    const token = isObject(meta) && isRequestId(meta.progressToken) ? meta.progressToken : undefined;
+    const asked = progressTokenOf(call.message.params);
+    const token = isRequestId(asked) ? asked : undefined;
     const isTaken = token !== undefined && this.#byToken.has(keyOf(token));
     return {
       id,

@@ -1,7 +1,7 @@
 // What the messages of an answer are and who gets them: its caller, at the pace at which he reads; who else is concerned; or, where the
 // backend asks something, the client. See http-call.ts for what carries them.
 import { isBatch, takeEach } from '../../protocol/batch.js';
-import { isObject, progressTokenIn } from '../../protocol/json-rpc.js';
+import { progressTokenIn, progressTokenOf } from '../../protocol/json-rpc.js';
 import { scanMessage } from '../../protocol/scan-json.js';
 import { SseEventTooLarge } from '../../protocol/sse.js';
 import { CallLife } from './call-life.js';
@@ -113,8 +113,7 @@ export abstract class CallMessages extends CallLife implements PausedCall {
 
   /** Whether progress is told under the token of this call. Some servers answer to a number with its digits: nobody else is meant. */
   #isMine(json: Buffer): boolean {
-    const { params } = this.call.message;
-    const given = isObject(params?._meta) ? params._meta.progressToken : undefined;
+    const given = progressTokenOf(this.call.message.params);
     if (given === undefined) return false;
     const told = progressTokenIn(json);
     return told !== undefined && String(told) === String(given);

@@ -9,6 +9,11 @@ const BOTH: AcceptedTypes = { json: true, events: true };
 const JSON_ONLY: AcceptedTypes = { json: true, events: false };
 const EVENTS_ONLY: AcceptedTypes = { json: false, events: true };
 
+/** As `readAccept`; who can read neither is sent both: what is refused for that is refused at the edge. */
+export function acceptedTypes(accept: string | undefined): AcceptedTypes {
+  return readAccept(accept) ?? BOTH;
+}
+
 /** @returns undefined if the caller can read neither */
 export function readAccept(accept: string | undefined): AcceptedTypes | undefined {
   // What nearly every client sends, letter for letter.
