@@ -1,5 +1,5 @@
-// What operators and Kubernetes ask: metrics and probes of the pod, the admin API of the cluster, and its dashboard. Served by the primary, apart from
-// the MCP traffic, so that it answers also when a worker does not.
+// What operators and Kubernetes ask: metrics and probes of the pod, the admin API of the cluster, and its dashboard. Served by the primary,
+// apart from the MCP traffic, so that it answers also when a worker does not.
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { AdminError } from './admin-error.js';
 import { type ApiParts, makeApiRouter } from './api-router.js';

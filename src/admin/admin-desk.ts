@@ -90,8 +90,8 @@ export class AdminDesk {
 
   async #listServers() {
     const asked = await askWorkers(this.#parts);
-    const toolsOf = (id: string) =>
-      asked.map(({ status }) => status?.tools[id]).find((count): count is number => count !== undefined);
+    // A server may be called what every object has, such as "constructor".
+    const toolsOf = (id: string) => asked.find(({ status }) => status && Object.hasOwn(status.tools, id))?.status?.tools[id];
     const statuses = asked.flatMap(({ status }) => status ?? []);
     return {
       servers: this.#parts

@@ -92,9 +92,13 @@ export function makeExecution(
     warn,
   });
   let openExchanges = 0;
-  // Not a call-back for each: what is executed never rejects.
+  // Made once, not for each request.
   const oneLess = () => {
     openExchanges -= 1;
+  };
+  const oneLessAfter = (error: unknown) => {
+    oneLess();
+    throw error;
   };
   return {
     endedInPlace(ref: SessionRef): void {
@@ -109,7 +113,7 @@ export function makeExecution(
       // A stream of another worker's edge goes on elsewhere when its session is released: a drain does not wait for its end.
       if (exchange.method === 'GET') return execution.execute(exchange);
       openExchanges += 1;
-      return execution.execute(exchange).then(oneLess);
+      return execution.execute(exchange).then(oneLess, oneLessAfter);
     },
   };
 }

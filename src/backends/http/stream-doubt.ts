@@ -1,10 +1,11 @@
 // Whether a stream that was resumed is one. Servers that do not know an event (any more), or whose log cannot find it, answer with a
 // stream that nothing ever comes on (the example store of the TypeScript SDK), others with one that brings what was missed and nothing
 // new (server-everything). So what came says nothing. A session has one stream outside calls: where another one is refused, the resumed
-// one is it; where another one is opened, that is the stream from now on.
+// one is it, and that generation is trusted; where another one is opened, that is the stream from now on, each time anew: of a server that
+// allows several, nobody can tell whether the resumed one was alive.
 import type { Clock, Timer } from '../../lifecycle/clock.js';
 
-/** A stream that was resumed is looked into after so long, once. */
+/** A stream that was resumed is looked into after so long. */
 const DOUBT_MS = 1000;
 
 /** See StreamRequest. */

@@ -3,6 +3,7 @@ import { AdminDesk, type AdminDeskParts } from '../../../src/admin/admin-desk.js
 import type { WorkerStatus } from '../../../src/admin/worker-status.js';
 import { DirectoryUnavailable, type Lease, UnreadableRecord } from '../../../src/directory/directory.js';
 import type { SessionRef, WorkerId } from '../../../src/protocol/ids.js';
+import { ALL_TOOLS } from '../../../src/servers/tool-filter.js';
 import { TeardownQueueUnavailable } from '../../../src/teardown/bull-teardown-queue.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
@@ -57,6 +58,24 @@ function setUp(parts: Partial<AdminDeskParts> = {}) {
   };
   return { clock, desk, errors, codeOf };
 }
+
+test('a server that is called what every object has is counted like any other', async () => {
+  const served = { backends: [], tools: ALL_TOOLS, prefix: 'auto' } as const;
+  const servers = () => ['constructor', 'toString'].map((id) => ({ id, ...served }));
+  const ownStatus = () => status(0, { tools: { toString: 3 } as unknown as WorkerStatus['tools'] });
+  const overview = {
+    listSessions: async () => [],
+    readExpiry: async () => 1000,
+    listLeases: async () => [{ lease: lease('own'), leftMs: 1000 }],
+  };
+  const { body } = await setUp({ servers, ownStatus, overview }).desk.serve({ kind: 'servers' });
+  expect(body).toMatchObject({
+    servers: [
+      { id: 'constructor', tools: null },
+      { id: 'toString', tools: 3 },
+    ],
+  });
+});
 
 test.each([
   ['killed', 202, undefined],
