@@ -22,8 +22,9 @@ export class ListChanges {
 
   /** What a virtual server shows may be anything else from now on (a reload): its sessions hear of every kind. */
   tellAll(serverId: string): void {
+    const isArmed = this.#changed.size > 0;
     this.#changed.add(serverId);
-    if (this.#changed.size > 1) return;
+    if (isArmed) return;
     this.#clock.after(DEBOUNCE_MS, () => {
       const changed = new Set(this.#changed);
       this.#changed.clear();
