@@ -1,7 +1,7 @@
 // `auth.mode: keys`: which header decides, and what who may not come in is told.
 import { GatewayError } from '../errors/gateway-error.js';
 import type { KnownKeys } from './known-keys.js';
-import type { Authenticate } from './principals.js';
+import type { Authenticate, Caller } from './principals.js';
 
 const CHALLENGE = 'Bearer realm="berth"';
 const WRONG = `${CHALLENGE}, error="invalid_token"`;
@@ -13,27 +13,37 @@ const BEARER = /^bearer(?: +(.*))?$/i;
  * the two would choose who the caller is.
  */
 export function authenticateByKeys(keys: KnownKeys): Authenticate {
-  return ({ authorization, 'x-api-key': apiKey }) => {
-    const bearer = typeof authorization === 'string' ? BEARER.exec(authorization) : null;
-    if (bearer) {
-      const principal = keys.find(bearer[1] ?? '');
-      if (!principal) throw wrong('authorization');
-      // The same key may stand in both: it is meant for us there, too.
-      return typeof apiKey === 'string' && keys.find(apiKey)
-        ? { principal, consumed: ['authorization', 'x-api-key'] }
-        : { principal, consumed: ['authorization'] };
-    }
-    if (apiKey === undefined) {
-      throw new GatewayError('UNAUTHENTICATED', {
-        message: 'this gateway needs a key, as "Authorization: Bearer <key>" or "x-api-key: <key>"',
-        details: { reason: 'no_key' },
-        challenge: CHALLENGE,
-      });
-    }
-    const principal = typeof apiKey === 'string' ? keys.find(apiKey) : undefined;
-    if (!principal) throw wrong('x-api-key');
-    return { principal, consumed: ['x-api-key'] };
+  return (headers, connection) => {
+    const { authorization, 'x-api-key': apiKey } = headers;
+    const { shown } = connection;
+    if (shown && shown.known === keys.known && shown.authorization === authorization && shown.apiKey === apiKey)
+      return shown.caller;
+    const caller = judge(keys, headers);
+    connection.shown = { authorization: authorization as string | undefined, apiKey, known: keys.known, caller };
+    return caller;
   };
+}
+
+function judge(keys: KnownKeys, { authorization, 'x-api-key': apiKey }: Parameters<Authenticate>[0]): Caller {
+  const bearer = typeof authorization === 'string' ? BEARER.exec(authorization) : null;
+  if (bearer) {
+    const principal = keys.find(bearer[1] ?? '');
+    if (!principal) throw wrong('authorization');
+    // The same key may stand in both: it is meant for us there, too.
+    return typeof apiKey === 'string' && keys.find(apiKey)
+      ? { principal, consumed: ['authorization', 'x-api-key'] }
+      : { principal, consumed: ['authorization'] };
+  }
+  if (apiKey === undefined) {
+    throw new GatewayError('UNAUTHENTICATED', {
+      message: 'this gateway needs a key, as "Authorization: Bearer <key>" or "x-api-key: <key>"',
+      details: { reason: 'no_key' },
+      challenge: CHALLENGE,
+    });
+  }
+  const principal = typeof apiKey === 'string' ? keys.find(apiKey) : undefined;
+  if (!principal) throw wrong('x-api-key');
+  return { principal, consumed: ['x-api-key'] };
 }
 
 function wrong(header: string): GatewayError {

@@ -30,6 +30,11 @@ export class KnownKeys {
     this.#names = new Set([...byDigest.values()].map(({ name }) => name));
   }
 
+  /** Another one after each change. */
+  get known(): object {
+    return this.#byDigest;
+  }
+
   /**
    * Whose key this is. The comparison takes no constant time and need not: what is compared are digests, and how much of a digest
    * somebody has right tells nothing about a key that has it. Node reads headers as latin1, so that gives back the bytes as sent.

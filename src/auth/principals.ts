@@ -21,5 +21,25 @@ export interface Caller {
   readonly consumed: readonly string[];
 }
 
+/**
+ * What a connection has shown already, so that each further request with the very same headers need not be hashed. Only equal headers are
+ * believed: a balancer sends requests of many callers over one connection. Ends with the connection, and with any change of the keys.
+ */
+export interface Shown {
+  readonly authorization: string | undefined;
+  readonly apiKey: string | string[] | undefined;
+  /** All that was known when it was judged. */
+  readonly known: object;
+  readonly caller: Caller;
+}
+
+/** The connection of a request: its socket. */
+export interface ShowingConnection {
+  shown?: Shown;
+}
+
 /** Decides by the headers of a request who sent it. @throws GatewayError UNAUTHENTICATED, with a challenge */
-export type Authenticate = (headers: Readonly<Record<string, string | string[] | undefined>>) => Caller;
+export type Authenticate = (
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+  connection: ShowingConnection,
+) => Caller;

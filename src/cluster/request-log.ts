@@ -1,10 +1,11 @@
 // One line and one count a request, where the caller is; the owner's side of a hop tells the same at `debug`.
 import type { Clock } from '../lifecycle/clock.js';
-import type { Logger } from '../observability/log.js';
+import { type Logger, makePlainLines } from '../observability/log.js';
 import { type Metrics, methodLabel } from '../observability/metrics.js';
 import type { Exchange } from '../streams/exchange.js';
 
 export function makeRequestLog(log: Logger, metrics: Metrics, clock: Clock): (exchange: Exchange) => void {
+  const write = makePlainLines(log, 'request');
   return (exchange) => {
     const { note } = exchange;
     const durationMs = clock.monotonicMs() - exchange.startedMs;
@@ -27,6 +28,6 @@ export function makeRequestLog(log: Logger, metrics: Metrics, clock: Clock): (ex
     metrics.requests.inc(method, note.route, note.outcome);
     // A stream that was open for hours is no slow request.
     if (exchange.method !== 'GET') metrics.requestDuration.observe(durationMs / 1000);
-    log.info(line, 'request');
+    write(line);
   };
 }

@@ -3,6 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Answer, Exchange, ExchangeNote, Headers, Hop, Principal, RequestBody } from '../streams/exchange.js';
 import { newNote } from '../streams/exchange.js';
 
+/**
+ * A body up to this goes to node as latin1 text, one character for each byte, and comes out as the same bytes: text is joined to the head
+ * and leaves in one plain write. A Buffer beside a head of text makes node gather both (`writev`), for 5 us more a request.
+ */
+const ONE_WRITE_BYTES = 16 * 1024;
+
 export class HttpAnswer implements Answer {
   readonly #response: ServerResponse;
   readonly #extra: () => Headers | undefined;
@@ -33,7 +39,8 @@ export class HttpAnswer implements Answer {
     // Without a length node would send chunks: more bytes, more writes.
     if (status !== 204) all['content-length'] = String(body === undefined ? 0 : Buffer.byteLength(body));
     response.writeHead(status, all);
-    response.end(body);
+    if (typeof body === 'object' && body.length <= ONE_WRITE_BYTES) response.end(body.toString('latin1'), 'latin1');
+    else response.end(body);
   }
 
   start(status: number, headers: Headers): void {

@@ -1,6 +1,6 @@
 // POST, GET, DELETE and OPTIONS on /mcp and /servers/<id>/mcp: the checks of the contract in their order, then the one execution path.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Authenticate, Caller } from '../auth/principals.js';
+import type { Authenticate, Caller, ShowingConnection } from '../auth/principals.js';
 import { readAccept } from '../eras/legacy/accept.js';
 import { GatewayError, retryHeader, toGatewayError } from '../errors/gateway-error.js';
 import { Bag } from '../lifecycle/bag.js';
@@ -104,7 +104,7 @@ export class McpEndpoint {
       return undefined;
     }
     if (method !== 'POST' && method !== 'GET' && method !== 'DELETE') throw new GatewayError('METHOD_NOT_ALLOWED');
-    const caller = authenticate(headers);
+    const caller = authenticate(headers, request.socket as ShowingConnection);
     // After authentication: whether an id exists is nobody's business who may not come in.
     if (!hasServer(serverId)) throw new GatewayError('SERVER_NOT_FOUND');
     this.#checkHeaders(request, method);

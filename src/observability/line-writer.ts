@@ -93,7 +93,9 @@ export class LineWriter {
         return;
       }
       this.#rest = written < chunk.length ? chunk.subarray(written) : undefined;
-      this.#writeNext();
+      // What came while this was written is a few lines: as at first, they wait for others.
+      if (this.#rest || this.#bufferedBytes >= this.#maxWriteBytes) this.#writeNext();
+      else if (this.#bufferedBytes > 0 || this.#dropped > 0) this.#wait(GATHER_MS);
     });
   }
 

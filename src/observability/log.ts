@@ -1,6 +1,6 @@
 // The log: one JSON line per event on stdout, readable text in a terminal. Tokens, session ids and arguments never belong in it;
 // redaction here is the net for headers that somebody logs by mistake, not a licence to log them.
-import { type DestinationStream, type LoggerOptions, type Logger as PinoLogger, pino } from 'pino';
+import { type DestinationStream, type LoggerOptions, type Logger as PinoLogger, pino, symbols } from 'pino';
 import pretty from 'pino-pretty';
 import { LineWriter } from './line-writer.js';
 
@@ -62,6 +62,44 @@ export function makeLogger(settings: LogSettings): Logger {
   const log = pino(options, readable ? prettyStream(destination, settings.isTty) : destination);
   log.on('level-change', follow);
   return log;
+}
+
+/** What pino keeps of a logger, under its public symbols. */
+interface LoggerParts {
+  readonly [symbols.streamSym]: DestinationStream;
+  readonly [symbols.timeSym]: () => string;
+  /** Members of every line, serialized: `,"worker":1`. */
+  readonly [symbols.chindingsSym]: string;
+}
+
+/** Members of a line that hold nothing to redact. */
+export type PlainFields = Readonly<Record<string, string | number | undefined>>;
+
+/**
+ * Writes one kind of line at `info`, to the byte what `log.info(fields, message)` writes for plain fields, for a third of its cost: each
+ * request writes one, and pino looks for what could be redacted or serialized in every member of it.
+ */
+export function makePlainLines(log: Logger, message: string): (fields: PlainFields) => void {
+  const parts = log as unknown as LoggerParts;
+  const stream = parts[symbols.streamSym];
+  const time = parts[symbols.timeSym];
+  const bindings = parts[symbols.chindingsSym];
+  const end = `,"msg":${JSON.stringify(message)}}\n`;
+  return (fields) => {
+    if (!log.isLevelEnabled('info')) return;
+    let text = `{"level":"info"${time()}${bindings}`;
+    for (const name in fields) {
+      const value = fields[name];
+      if (value !== undefined) text += `,"${name}":${typeof value === 'string' ? quote(value) : value}`;
+    }
+    stream.write(text + end);
+  };
+}
+
+/** Nearly every text is as it has to be. */
+function quote(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to be escaped
+  return /["\\\u0000-\u001f\ud800-\udfff]/.test(text) ? JSON.stringify(text) : `"${text}"`;
 }
 
 /** The member that pino puts into each line. Lines of one millisecond share their text: to make it costs more than the rest of the line. */

@@ -16,7 +16,7 @@ const authenticate = authenticateByKeys(keys);
 
 function refused(headers: Record<string, string>): GatewayError {
   try {
-    authenticate(headers);
+    authenticate(headers, {});
   } catch (error) {
     if (error instanceof GatewayError) return error;
     throw error;
@@ -42,7 +42,7 @@ test.each<[string, Record<string, string>, string, string[]]>([
   ],
   ['x-api-key beside another scheme', { authorization: 'Basic eDp5', 'x-api-key': BOB_KEY }, 'key:bob', ['x-api-key']],
 ])('%s decides', (_what, headers, name, consumed) => {
-  const caller = authenticate(headers);
+  const caller = authenticate(headers, {});
   expect([caller.principal.name, caller.consumed]).toEqual([name, consumed]);
 });
 
@@ -75,7 +75,7 @@ it('takes the bytes of a key as they were sent', () => {
   const known = new KnownKeys([{ id: 'umlaut', sha256: [digest('schlüssel')] }]);
   // As node reads the header: one character a byte.
   const sent = Buffer.from('schlüssel').toString('latin1');
-  expect(authenticateByKeys(known)({ 'x-api-key': sent }).principal.name).toBe('key:umlaut');
+  expect(authenticateByKeys(known)({ 'x-api-key': sent }, {}).principal.name).toBe('key:umlaut');
 });
 
 it('knows at once what was added and no more what was taken out; both keys of one id are one principal', () => {
@@ -86,6 +86,26 @@ it('knows at once what was added and no more what was taken out; both keys of on
   changing.replace([{ id: 'bob', sha256: [digest('b')] }]);
   expect(changing.find('new')).toBeUndefined();
   expect([changing.knows(keyPrincipal('alice')), changing.knows(keyPrincipal('bob'))]).toEqual([false, true]);
+});
+
+it('believes of a connection what it has shown, as long as the very same is shown and still known', () => {
+  const changing = new KnownKeys([{ id: 'alice', sha256: [digest(ALICE_KEY)] }]);
+  changing.replace([{ id: 'bob', sha256: [digest(BOB_KEY)] }]);
+  const judge = authenticateByKeys(changing);
+  const connection = {};
+  const ask = (headers: Record<string, string>) => judge(headers, connection);
+  const [alice, bob] = [{ authorization: `Bearer ${ALICE_KEY}` }, { authorization: `Bearer ${BOB_KEY}` }];
+  const first = ask(bob);
+  expect(ask({ ...bob })).toBe(first);
+  // Callers that a balancer sends over one connection.
+  expect(ask(alice).principal.name).toBe('key:alice');
+  expect(ask({ 'x-api-key': BOB_KEY }).consumed).toEqual(['x-api-key']);
+  expect(ask({ ...alice, 'x-api-key': BOB_KEY }).consumed).toEqual(['authorization', 'x-api-key']);
+  expect(() => ask({})).toThrow(GatewayError);
+  expect(ask(bob).principal.name).toBe('key:bob');
+  changing.replace([]);
+  expect(() => ask(bob)).toThrow(GatewayError);
+  expect(ask(alice).principal.name).toBe('key:alice');
 });
 
 it('no id can be the anonymous principal', () => {

@@ -1,4 +1,4 @@
-import { makeLogger } from '../../../src/observability/log.js';
+import { makeLogger, makePlainLines } from '../../../src/observability/log.js';
 
 function collect() {
   const lines: string[] = [];
@@ -62,4 +62,40 @@ it('gives its children every later level', () => {
   log.level = 'warn';
   child.info('quiet');
   expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['after']);
+});
+
+describe('plain lines', () => {
+  const fields = {
+    method: 'tools/call',
+    server: '',
+    owner: 'a"b\\c\n\u2028\ud800 é',
+    epoch: 3,
+    backend: undefined,
+    durationMs: 0.1,
+  };
+  const withoutTime = (line: string | undefined) => line?.replace(/"time":"[^"]+"/, '"time":""');
+
+  it('are to the byte what pino writes, also of children', () => {
+    const { lines, destination } = collect();
+    const log = makeLogger({ ...json, worker: 3, destination });
+    for (const one of [log, log.child({ part: 'x' })]) {
+      one.info(fields, 'a "request"');
+      makePlainLines(one, 'a "request"')(fields);
+    }
+    expect(lines).toHaveLength(4);
+    expect(withoutTime(lines[1])).toBe(withoutTime(lines[0]));
+    expect(withoutTime(lines[3])).toBe(withoutTime(lines[2]));
+    expect(JSON.parse(lines[1] as string)).toMatchObject({ worker: 3, owner: fields.owner, epoch: 3 });
+  });
+
+  it('follow the level, and are readable in a terminal', () => {
+    const { lines, destination } = collect();
+    const log = makeLogger({ level: 'warn', format: 'pretty', isTty: true, worker: 1, destination });
+    const write = makePlainLines(log, 'request');
+    write(fields);
+    expect(lines).toEqual([]);
+    log.level = 'info';
+    write(fields);
+    expect(lines[0]).toContain('[1] request');
+  });
 });
