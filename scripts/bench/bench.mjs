@@ -20,6 +20,7 @@ const WARMUP_REQUESTS = { call: 10_000, open: 1500, events: 1000, big: 1000, lis
 const MAX_WARMUP_MS = 60_000;
 /** Of a turn: about a third of a second each on a quiet machine. */
 const TURN_REQUESTS = { call: 1500, open: 150, events: 100, big: 200, list: 1500 };
+const WATCHED = ['watched', 'watched-relay'];
 const requestsOf = (kind, connections) => Math.ceil(TURN_REQUESTS[kind] / (connections === 1 ? 5 : 1));
 const node = Number(process.versions.node.split('.', 1)[0]);
 const USAGE = `usage: npm run bench -- [--only 2,5] [--rounds N] [--turns N] [--warmup FACTOR] [--sessions N] [--growth N]
@@ -120,7 +121,7 @@ async function measureTurns() {
   const all = [...new Set([...groups.values()].flatMap(({ names }) => [...names]))];
   for (const name of all) await ask('open', { subject: ready.get(name), sessions: SESSIONS });
   for (const group of groups.values()) await warmUp(group);
-  if (ready.has('watched')) await longestStall(ready.get('watched'));
+  for (const name of WATCHED.filter((one) => ready.has(one))) await longestStall(ready.get(name));
   for (let round = 1; round <= rounds; round += 1) {
     for (const { kind, at, names, over } of groups.values()) {
       const reference = names.has('relay') ? 'relay' : over;
@@ -128,9 +129,10 @@ async function measureTurns() {
       const order = reference ? [...sorted.filter((name) => name !== 'relay'), `${reference}${AGAIN}`] : sorted;
       if (names.has('relay')) order.unshift('relay');
       const figures = await ask('measure', { names: order, kind, connections: at, turns, requests: requestsOf(kind, at) });
-      const stall = names.has('watched') ? { stallMs: await longestStall(ready.get('watched')) } : {};
-      for (const subject of order)
-        rows.push({ round, subject, kind, at, ...figures[subject], ...(subject === 'watched' && stall) });
+      for (const subject of order) {
+        const stall = WATCHED.includes(subject) ? { stallMs: await longestStall(ready.get(subject)) } : {};
+        rows.push({ round, subject, kind, at, ...figures[subject], ...stall });
+      }
     }
     say(`round ${round} of ${rounds} done`);
   }
@@ -185,7 +187,9 @@ function ask(job, what) {
 
 /** Into the folder of this Node version, beside the budgets that other runs have measured there. */
 function keep(report, machine, method) {
-  const reasons = report.faults.length > 0 ? ['the run is void'] : [];
+  // What a control voids is void by itself: it takes the place of nothing that is valid.
+  const isWrong = report.summary.some(({ errors, crossed }) => errors + crossed > 0);
+  const reasons = isWrong ? ['an answer was wrong'] : [];
   if (rounds < LEAST_ROUNDS) reasons.push(`fewer than ${LEAST_ROUNDS} rounds`);
   if (warmup < 1) reasons.push('not warmed up');
   if (values.profile) reasons.push('profiling costs');

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { freePort, startPod } from './pod.mjs';
 import { childrenOf } from './proc.mjs';
@@ -18,6 +18,7 @@ const berth = (what, more) => ({ what, start: startBerth, pods: 1, workers: 1, .
 export const SUBJECTS = {
   direct: { what: 'the load straight to the backend', start: startDirect },
   relay: { what: 'bare relay: node:http and undici dispatch', start: startRelay },
+  'watched-relay': { what: 'as relay, with a look at the event loop each ms', start: startRelay, probe: { BENCH_STALLS: '1' } },
   nginx: { what: 'nginx, hash of Mcp-Session-Id', start: startBalancer },
   haproxy: { what: 'HAProxy, stick store-response on Mcp-Session-Id', start: startBalancer },
   naive: { what: 'SDK server transport in front of an SDK client, under Express', start: startNaive },
@@ -68,10 +69,14 @@ function startDirect({ backendPort }) {
   return { ...at(backendPort), gateway: [] };
 }
 
-async function startRelay({ processes, backendPort, core }) {
-  const relay = await processes.start('references/relay.mjs', [`http://127.0.0.1:${backendPort}`], core);
+async function startRelay({ processes, backendPort, core, dir, profileDir }, { probe }, name) {
+  const watching = probe ? ['--import', PROBE] : [];
+  const extra = { args: [...profilingArgs(profileDir, name), ...watching], env: { ...process.env, BENCH_PROBE: dir, ...probe } };
+  const relay = await processes.start('references/relay.mjs', [`http://127.0.0.1:${backendPort}`], core, extra);
   return { ...at(relay.port), gateway: [relay.pid] };
 }
+
+const profilingArgs = (profileDir, name) => (profileDir ? ['--cpu-prof', `--cpu-prof-dir=${join(profileDir, name)}`] : []);
 
 async function startHop({ processes, backendPort, core }) {
   const owner = await processes.start('references/relay.mjs', [`http://127.0.0.1:${backendPort}`], core);
@@ -108,10 +113,7 @@ async function startBerth({ processes, backendPort, core, otherCore, dir, main, 
   const redisUrl = await startRedis(processes, dir, otherCore);
   const secret = randomBytes(32).toString('hex');
   const { config, probe, path = '/servers/bench/mcp', backends = 1, backendPath = '/mcp' } = subject;
-  const nodeArgs = [
-    ...(profileDir ? ['--cpu-prof', `--cpu-prof-dir=${join(profileDir, dir.split('/').at(-1))}`] : []),
-    ...(probe ? ['--import', PROBE] : []),
-  ];
+  const nodeArgs = [...profilingArgs(profileDir, basename(dir)), ...(probe ? ['--import', PROBE] : [])];
   const names = Array.from({ length: backends }, (_, index) => (index === 0 ? 'bench' : `bench${index}`));
   const url = `http://127.0.0.1:${backendPort}${backendPath}`;
   const start = (_, i) => {

@@ -55,3 +55,5 @@ const server = createServer({ keepAliveTimeout: 3_600_000 }, (incoming, outgoing
 });
 server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));
 process.on('disconnect', () => process.exit(0));
+// A profile is written by a process that exits, not by one that is killed.
+process.on('SIGTERM', () => process.exit(0));
