@@ -5,14 +5,20 @@ import { newNote } from '../streams/exchange.js';
 
 /**
  * A body up to this goes to node as latin1 text, one character for each byte, and comes out as the same bytes: text is joined to the head
- * and leaves in one plain write. A Buffer beside a head of text makes node gather both (`writev`), for 5 us more a request.
+ * and leaves in one plain write. A Buffer beside a head of text makes node gather both (`writev`), for a sixth more CPU a request.
  */
 const ONE_WRITE_BYTES = 16 * 1024;
+
+/** The end of a chunked body without trailers (RFC 9112 7.1). */
+const LAST_CHUNK = '0\r\n\r\n';
 
 export class HttpAnswer implements Answer {
   readonly #response: ServerResponse;
   readonly #extra: () => Headers | undefined;
   #startedAsEvents = false;
+  /** The chunks of the transfer encoding are framed here. */
+  #isFraming = false;
+  #hasWritten = false;
 
   /** @param extra headers of the edge itself (CORS, `connection: close`), asked when the answer begins: a drain may have begun */
   constructor(response: ServerResponse, extra: () => Headers | undefined) {
@@ -39,8 +45,18 @@ export class HttpAnswer implements Answer {
     // Without a length node would send chunks: more bytes, more writes.
     if (status !== 204) all['content-length'] = String(body === undefined ? 0 : Buffer.byteLength(body));
     response.writeHead(status, all);
-    if (typeof body === 'object' && body.length <= ONE_WRITE_BYTES) response.end(body.toString('latin1'), 'latin1');
-    else response.end(body);
+    const { socket } = response;
+    // No socket yet: a pipelined request whose turn has not come.
+    if (!socket || body === undefined || body.length > ONE_WRITE_BYTES) {
+      response.end(body);
+      return;
+    }
+    // `end` with a body hands the socket a second, empty piece, and two pieces are gathered by `writev`.
+    socket.cork();
+    if (typeof body === 'string') response.write(body);
+    else response.write(body.toString('latin1'), 'latin1');
+    socket.uncork();
+    response.end();
   }
 
   start(status: number, headers: Headers): void {
@@ -49,16 +65,36 @@ export class HttpAnswer implements Answer {
     this.#startedAsEvents = headers['content-type'] === 'text/event-stream';
     const extra = this.#extra();
     response.writeHead(status, extra ? { ...headers, ...extra } : (headers as Record<string, string>));
-    // A stream may be silent for long: its reader must know at once that it is open.
-    if (this.#startedAsEvents) response.flushHeaders();
+    if (!this.#startedAsEvents) return;
+    if (response.chunkedEncoding) {
+      this.#isFraming = true;
+      response.chunkedEncoding = false;
+    }
+    // Nearly always something is written at once, and the head leaves with it; if not, its reader must know all the same that it is open.
+    process.nextTick(() => {
+      if (!this.#hasWritten && !this.finished) response.flushHeaders();
+    });
   }
 
   write(chunk: Buffer | string): boolean {
-    return this.finished ? true : this.#response.write(chunk);
+    if (this.finished) return true;
+    this.#hasWritten = true;
+    const response = this.#response;
+    if (!this.#isFraming) return response.write(chunk);
+    if (chunk.length === 0) return !response.writableNeedDrain;
+    // Node writes length, line end, chunk and line end in four pieces, gathered by `writev`: twice the cost of one text.
+    if (typeof chunk === 'string') return response.write(`${Buffer.byteLength(chunk).toString(16)}\r\n${chunk}\r\n`);
+    const size = `${chunk.length.toString(16)}\r\n`;
+    if (chunk.length <= ONE_WRITE_BYTES) return response.write(`${size}${chunk.toString('latin1')}\r\n`, 'latin1');
+    response.write(size, 'latin1');
+    response.write(chunk);
+    return response.write('\r\n', 'latin1');
   }
 
   end(): void {
-    if (!this.finished) this.#response.end();
+    if (this.finished) return;
+    if (this.#isFraming) this.#response.end(LAST_CHUNK, 'latin1');
+    else this.#response.end();
   }
 
   destroy(): void {

@@ -14,8 +14,8 @@ const MAX_WRITE_BYTES = 32 * 1024;
 /** Of a pipe, one turn of the event loop writes no more than it can hold when it is empty. */
 const MAX_TURN_BYTES = 64 * 1024;
 const MAX_TAKEN_LINES = 1024;
-/** Lines wait so long for others, ms. */
-const GATHER_MS = 10;
+/** Lines wait so long for others, ms. A write costs as much as a dozen lines: one for each of 200 requests a second is felt. */
+const GATHER_MS = 50;
 /** Bytes that wait for a reader who has stopped reading; beyond them lines are dropped rather than memory filled. */
 const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
 /** A full pipe that does not block is tried again after, ms. */

@@ -73,17 +73,6 @@ export function progressTokenOf(params: unknown): unknown {
   return isObject(params) && isObject(params._meta) ? params._meta.progressToken : undefined;
 }
 
-/** Under which a notification tells progress; undefined for what is not JSON after all, or names none. */
-export function progressTokenIn(json: Buffer | string): RequestId | undefined {
-  try {
-    const message: unknown = JSON.parse(json.toString());
-    const token = isObject(message) && isObject(message.params) ? message.params.progressToken : undefined;
-    return isRequestId(token) ? token : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /** The id of a request that was read, even where the rest of it is not usable; undefined if there is none to echo. */
 export function readRequestId(value: unknown): RequestId | undefined {
   return isObject(value) && isRequestId(value.id) ? value.id : undefined;

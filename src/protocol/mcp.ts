@@ -27,6 +27,8 @@ export const REFUSED_HEADER = 'x-berth-refused';
 export const REFUSED_FOR_NOW = 'later';
 
 /** Methods a client may send, for the metric label; anything else is `other`. */
+export const PROGRESS = 'notifications/progress';
+
 export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   'initialize',
   'ping',
@@ -43,7 +45,7 @@ export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   'logging/setLevel',
   'notifications/initialized',
   'notifications/cancelled',
-  'notifications/progress',
+  PROGRESS,
   'notifications/roots/list_changed',
 ]);
 

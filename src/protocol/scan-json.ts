@@ -1,10 +1,16 @@
 // Tells what a JSON-RPC message is and which id it has, without parsing the big values in it (a 256 KiB result costs 2 ms to
 // parse). Text that is not JSON may be taken for a message where it is large: whoever needs certainty parses.
 import { classifyMessage, isObject, isRequestId, type RequestId } from './json-rpc.js';
+import { PROGRESS } from './mcp.js';
 
 export type ScannedMessage =
   | { readonly kind: 'request'; readonly id: RequestId; readonly method: string }
-  | { readonly kind: 'notification'; readonly method: string }
+  | {
+      readonly kind: 'notification';
+      readonly method: string;
+      /** Under which it tells progress, if it does. */
+      readonly progressToken?: RequestId | undefined;
+    }
   | { readonly kind: 'response'; readonly id: RequestId }
   | { readonly kind: 'invalid' };
 
@@ -21,6 +27,11 @@ export function scanMessage(json: Buffer | string): ScannedMessage {
   return scanLarge(typeof json === 'string' ? Buffer.from(json) : json);
 }
 
+/** Small messages as text, which is parsed, kept and written without another copy; large ones stay bytes. */
+export function textOrBytes(json: Buffer): Buffer | string {
+  return json.length <= PARSE_BYTES ? json.toString('utf8') : json;
+}
+
 function parseMessage(json: Buffer | string): ScannedMessage {
   let value: unknown;
   try {
@@ -32,7 +43,13 @@ function parseMessage(json: Buffer | string): ScannedMessage {
   if (kind === 'invalid' || !isObject(value)) return INVALID;
   if (kind === 'response') return { kind, id: value.id as RequestId };
   const method = value.method as string;
-  return kind === 'request' ? { kind, id: value.id as RequestId, method } : { kind, method };
+  if (kind === 'request') return { kind, id: value.id as RequestId, method };
+  return method === PROGRESS ? { kind, method, progressToken: tokenOf(value) } : { kind, method };
+}
+
+function tokenOf(message: unknown): RequestId | undefined {
+  const token = isObject(message) && isObject(message.params) ? message.params.progressToken : undefined;
+  return isRequestId(token) ? token : undefined;
 }
 
 /** `,"id":7}` or `,"id":"x"}` as the last member: in valid JSON these bytes can only be a member of the outermost object. */
@@ -106,7 +123,9 @@ function walk(json: Buffer): ScannedMessage {
     if (json[pos] === COMMA) pos = skipBlank(json, pos + 1);
   }
   if (pos >= json.length) return INVALID;
-  return typeof method === 'string' && !hasAnswer ? { kind: 'notification', method } : INVALID;
+  if (typeof method !== 'string' || hasAnswer) return INVALID;
+  if (method !== PROGRESS) return { kind: 'notification', method };
+  return { kind: 'notification', method, progressToken: tokenOf(readToken(json.toString('utf8'))) };
 }
 
 /** @returns the position of the first byte from there on that is no white space, or the length or beyond */

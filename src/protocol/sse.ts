@@ -157,12 +157,11 @@ export class SseScanner {
   }
 
   #field(line: Buffer): void {
-    const colon = line.indexOf(COLON);
-    if (colon === 0) return;
-    const nameEnd = colon === -1 ? line.length : colon;
-    let valueStart = colon === -1 ? line.length : colon + 1;
+    const name = fieldOf(line);
+    if (name === undefined) return;
+    let valueStart = Math.min(name.length + 1, line.length);
     if (line[valueStart] === SPACE) valueStart++;
-    switch (line.toString('latin1', 0, Math.min(nameEnd, 6))) {
+    switch (name) {
       case 'data':
         this.#count(line.length - valueStart + (this.#data.length > 0 ? LINE_BYTES : 0));
         this.#data.push(line.subarray(valueStart));
@@ -182,6 +181,20 @@ export class SseScanner {
       }
     }
   }
+}
+
+const FIELDS = ['data', 'event', 'id', 'retry'] as const;
+
+/** Byte by byte: to make a text of each name costs more than everything else here. @returns undefined for any other, and for comments */
+function fieldOf(line: Buffer): (typeof FIELDS)[number] | undefined {
+  for (const name of FIELDS) {
+    if (line[0] !== name.charCodeAt(0)) continue;
+    const { length } = name;
+    if (line.length > length && line[length] !== COLON) return undefined;
+    for (let index = 1; index < length; index++) if (line[index] !== name.charCodeAt(index)) return undefined;
+    return name;
+  }
+  return undefined;
 }
 
 function joinLines(lines: readonly Buffer[]): Buffer {

@@ -27,8 +27,9 @@ const MAX_HEAD_LENGTH = 1024;
 export const MAX_EVENT_ID_LENGTH = MAX_HEAD_LENGTH + MAX_MARKS_LENGTH;
 
 export function encodeEventId({ session, stream, epoch, seq, isFinal, marks = '' }: EventId): string {
-  const name = stream.kind === 'standalone' ? [] : [stream.id];
-  const head = JSON.stringify([session.slice(0, SESSION_CHARS), epoch, seq, isFinal ? 1 : 0, ...name]);
+  // An array in JSON, put together by hand: each event of each stream has one.
+  const name = stream.kind === 'standalone' ? '' : `,${typeof stream.id === 'number' ? stream.id : JSON.stringify(stream.id)}`;
+  const head = `["${session.slice(0, SESSION_CHARS)}",${epoch},${seq},${isFinal ? 1 : 0}${name}]`;
   return Buffer.from(head).toString('base64url') + marks;
 }
 

@@ -1,8 +1,9 @@
 // What the messages of an answer are and who gets them: its caller, at the pace at which he reads; who else is concerned; or, where the
 // backend asks something, the client. See http-call.ts for what carries them.
 import { isBatch, takeEach } from '../../protocol/batch.js';
-import { progressTokenIn, progressTokenOf } from '../../protocol/json-rpc.js';
-import { scanMessage } from '../../protocol/scan-json.js';
+import { progressTokenOf, type RequestId } from '../../protocol/json-rpc.js';
+import { PROGRESS } from '../../protocol/mcp.js';
+import { scanMessage, textOrBytes } from '../../protocol/scan-json.js';
 import { SseEventTooLarge } from '../../protocol/sse.js';
 import { CallLife } from './call-life.js';
 import type { EventReader } from './event-reader.js';
@@ -11,7 +12,6 @@ import { outcomeUnknown } from './transport-error.js';
 
 /** How long the rest of an answer may take whose caller needs no more of it. */
 const LINGER_MS = 5000;
-const PROGRESS = 'notifications/progress';
 const LIST_CHANGED = '/list_changed';
 
 export abstract class CallMessages extends CallLife implements PausedCall {
@@ -65,19 +65,22 @@ export abstract class CallMessages extends CallLife implements PausedCall {
 
   /** @param isLast nothing more of the same event follows */
   protected take(json: Buffer, isLast = true): void {
-    const message = scanMessage(json);
+    const text = textOrBytes(json);
+    const message = scanMessage(text);
     const { sink } = this.call;
     if (message.kind === 'notification' || message.kind === 'request') this.#mark(isLast);
     switch (message.kind) {
-      case 'notification':
+      case 'notification': {
         // What concerns others as well is theirs before this caller hears of it: whoever is told of a new list gets a new list.
         if (message.method.endsWith(LIST_CHANGED)) this.session.host.onNotification(json);
-        else if (message.method === PROGRESS && !this.call.resume && !this.#isMine(json)) {
+        else if (message.method === PROGRESS && !this.call.resume && !this.#isMine(message.progressToken)) {
           this.session.host.onNotification(json);
           return;
         }
-        if (!sink.message(this.session.translate(json), false)) this.pauseReading();
+        const told = this.session.translate(json);
+        if (!sink.message(told === json ? text : told, false)) this.pauseReading();
         return;
+      }
       case 'request':
         if (this.state) this.session.asked(this.state, { ...message, json }, this.call.headers, this);
         return;
@@ -88,7 +91,7 @@ export abstract class CallMessages extends CallLife implements PausedCall {
         this.responded();
         // It stays among the deadlines: a stream that never ends behind its response would keep the connection.
         this.deadlineMs = Math.min(this.deadlineMs, this.session.transport.clock.monotonicMs() + LINGER_MS);
-        sink.message(json, true);
+        sink.message(text, true);
         return;
       case 'invalid':
         // A server of 2025-03-26 may send several at once.
@@ -112,11 +115,9 @@ export abstract class CallMessages extends CallLife implements PausedCall {
   }
 
   /** Whether progress is told under the token of this call. Some servers answer to a number with its digits: nobody else is meant. */
-  #isMine(json: Buffer): boolean {
+  #isMine(told: RequestId | undefined): boolean {
     const given = progressTokenOf(this.call.message.params);
-    if (given === undefined) return false;
-    const told = progressTokenIn(json);
-    return told !== undefined && String(told) === String(given);
+    return given !== undefined && told !== undefined && String(told) === String(given);
   }
 
   protected pauseReading(): void {

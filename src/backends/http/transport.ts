@@ -140,9 +140,9 @@ export class HttpTransport {
       // Streams are quiet for as long as they like; calls have deadlines of their own.
       headersTimeout: 0,
       bodyTimeout: 0,
-      // Idle connections are closed by us before the backend does it under a request: its hint less 1 s, at most 4 s.
+      // Idle connections are closed by us before the backend does it under a request: its hint less 1 s, or 4 s if it gives none.
       keepAliveTimeout: 4000,
-      keepAliveMaxTimeout: 4000,
+      keepAliveMaxTimeout: 60_000,
       keepAliveTimeoutThreshold: 1000,
     });
   }
