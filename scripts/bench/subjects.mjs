@@ -85,11 +85,16 @@ async function startHop({ processes, backendPort, core }) {
 }
 
 async function startPubsub({ processes, backendPort, core, otherCore, dir }) {
-  const redisUrl = await startRedis(processes, dir, otherCore);
+  const { url: redisUrl, pid } = await startRedis(processes, dir, otherCore);
   const args = (role) => [`http://127.0.0.1:${backendPort}`, redisUrl, role];
   const owner = await processes.start('references/pubsub-hop.mjs', args('owner'), core);
   const edge = await processes.start('references/pubsub-hop.mjs', args('edge'), core);
-  return { ...at(edge.port), gateway: [edge.pid, owner.pid], redisUrl };
+  return {
+    ...at(edge.port),
+    // Redis is what carries a request there: without it the hop would look cheaper than it is.
+    gateway: [edge.pid, owner.pid, pid],
+    redisUrl,
+  };
 }
 
 async function startNaive({ processes, backendPort, core, dir }, { probe }) {
@@ -110,7 +115,7 @@ async function startBalancer({ processes, backendPort, core, dir }, _subject, pr
 
 async function startBerth({ processes, backendPort, core, otherCore, dir, main, profileDir }, subject) {
   // A Redis of its own: what the idle pods of other subjects do there must not be counted.
-  const redisUrl = await startRedis(processes, dir, otherCore);
+  const { url: redisUrl } = await startRedis(processes, dir, otherCore);
   const secret = randomBytes(32).toString('hex');
   const { config, probe, path = '/servers/bench/mcp', backends = 1, backendPath = '/mcp' } = subject;
   const nodeArgs = [...profilingArgs(profileDir, basename(dir)), ...(probe ? ['--import', PROBE] : [])];
@@ -155,9 +160,9 @@ async function startRedis(processes, dir, core) {
   mkdirSync(dir, { recursive: true });
   const port = await freePort('127.0.0.1');
   const args = ['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--save', '', '--appendonly', 'no'];
-  processes.spawn('redis-server', args, { stdio: 'ignore' }, core);
+  const { pid } = processes.spawn('redis-server', args, { stdio: 'ignore' }, core);
   await untilListens(port);
-  return `redis://127.0.0.1:${port}`;
+  return { url: `redis://127.0.0.1:${port}`, pid };
 }
 
 async function untilListens(port) {

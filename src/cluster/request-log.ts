@@ -7,6 +7,7 @@ import type { Exchange } from '../streams/exchange.js';
 export function makeRequestLog(log: Logger, metrics: Metrics, clock: Clock): (exchange: Exchange) => void {
   const write = makePlainLines(log, 'request');
   return (exchange) => {
+    if (exchange.hop && !log.isLevelEnabled('debug')) return;
     const { note } = exchange;
     const durationMs = clock.monotonicMs() - exchange.startedMs;
     const method = methodLabel(note.method);
