@@ -1,7 +1,9 @@
-// Makes docs/configuration.md, docs/errors.md and docs/metrics.md from the built sources; `--check` fails if they differ from what is committed.
+// Makes docs/configuration.md, docs/errors.md and docs/metrics.md from the built sources, and the tables of docs/benchmarks.md from the
+// figures beside it; `--check` fails if they differ from what is committed.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fillIn } from './bench/benchmarks-page.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const load = (name) =>
@@ -178,7 +180,14 @@ ${rows.join('\n')}
 `;
 }
 
-const pages = { 'configuration.md': configurationPage(), 'errors.md': errorsPage(), 'metrics.md': metricsPage() };
+const benchmarksPage = () => fillIn(readFileSync(join(root, 'docs/benchmarks.md'), 'utf8'), join(root, 'docs/benchmarks'));
+
+const pages = {
+  'configuration.md': configurationPage(),
+  'errors.md': errorsPage(),
+  'metrics.md': metricsPage(),
+  'benchmarks.md': benchmarksPage(),
+};
 const check = process.argv.includes('--check');
 for (const [name, text] of Object.entries(pages)) {
   const file = join(root, 'docs', name);

@@ -1,13 +1,13 @@
 // npm run bench: what a request costs, as ratios taken side by side in one interleaved run. See README.md in this folder.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve as resolvePath } from 'node:path';
 import { parseArgs } from 'node:util';
-import { AGAIN, againstOf, BUDGETS, groupOf, subjectsOf } from './budgets.mjs';
-import { plotBudgets, plotGrowth } from './plot.mjs';
+import { AGAIN, againstOf, BUDGET_IDS, budgetsOf, groupOf, subjectsOf } from './budgets.mjs';
 import { coreOf, Processes } from './processes.mjs';
 import { makeReport } from './report.mjs';
+import { commandOf, folderOf, LEAST_ROUNDS, makeRun, merge, readResults, writeResults } from './results.mjs';
 import { longestStall, measureGrowth, measureMemory } from './special.mjs';
 import { startSubject, SUBJECTS } from './subjects.mjs';
 
@@ -21,14 +21,14 @@ const MAX_WARMUP_MS = 60_000;
 /** Of a turn: about a third of a second each on a quiet machine. */
 const TURN_REQUESTS = { call: 1500, open: 150, events: 100, big: 200, list: 1500 };
 const requestsOf = (kind, connections) => Math.ceil(TURN_REQUESTS[kind] / (connections === 1 ? 5 : 1));
-const ids = [...new Set(BUDGETS.map(({ id }) => id))];
+const node = Number(process.versions.node.split('.', 1)[0]);
 const USAGE = `usage: npm run bench -- [--only 2,5] [--rounds N] [--turns N] [--warmup FACTOR] [--sessions N] [--growth N]
-                        [--against DIR] [--profile DIR] [--out DIR]
-budgets: ${ids.join(', ')}`;
+                        [--against DIR] [--profile DIR] [--out DIR [--force]]
+budgets: ${BUDGET_IDS.join(', ')}`;
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: ids.join(',') },
+    only: { type: 'string', default: BUDGET_IDS.join(',') },
     rounds: { type: 'string', default: '5' },
     turns: { type: 'string', default: '4' },
     warmup: { type: 'string', default: '1' },
@@ -37,6 +37,7 @@ const { values } = parseArgs({
     against: { type: 'string' },
     profile: { type: 'string' },
     out: { type: 'string' },
+    force: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -47,13 +48,15 @@ const [rounds, turns, idleSessions, growth, warmup] = ['rounds', 'turns', 'sessi
 if (
   values.help ||
   ![rounds, turns, idleSessions, growth, warmup].every((value) => value > 0) ||
-  !only.every((id) => ids.includes(id))
+  !only.every((id) => BUDGET_IDS.includes(id))
 ) {
   process.stderr.write(`${USAGE}\n`);
   process.exit(values.help ? 0 : 64);
 }
 const isBerth = (name) => SUBJECTS[name].pods !== undefined;
-const chosen = BUDGETS.filter(({ id }) => only.includes(id)).map((one) => (one.kind === 'growth' ? { ...one, at: growth } : one));
+const chosen = budgetsOf(node)
+  .filter(({ id }) => only.includes(id))
+  .map((one) => (one.kind === 'growth' ? { ...one, at: growth } : one));
 const budgets = values.against ? [...chosen, ...againstOf(chosen, isBerth)] : chosen;
 
 const pinned = canPin();
@@ -85,7 +88,7 @@ async function main() {
   const machine = `Node ${process.version}, ${availableParallelism()} cores, ${pinned ? 'gateway on core 0, the rest on core 1' : 'not pinned'}`;
   const method = `${rounds} rounds, in each ${turns} turns a subject, ${SESSIONS} sessions, medians`;
   process.stdout.write(`${machine}\n${method}\n\n${report.text}\n`);
-  if (values.out) write(values.out, { machine, method, ...report, rows }, report);
+  if (values.out) keep(report, machine, method);
   return report.faults.length > 0 ? 1 : 0;
 }
 
@@ -180,12 +183,24 @@ function ask(job, what) {
   });
 }
 
-function write(out, json, { text, ratios, summary }) {
-  mkdirSync(out, { recursive: true });
-  writeFileSync(join(out, 'result.json'), `${JSON.stringify(json, undefined, 1)}\n`);
-  writeFileSync(join(out, 'result.txt'), `${json.machine}\n${json.method}\n\n${text}\n`);
-  writeFileSync(join(out, 'budgets.svg'), plotBudgets(ratios));
-  if (summary.some(({ kind }) => kind === 'growth')) writeFileSync(join(out, 'growth.svg'), plotGrowth(summary));
+/** Into the folder of this Node version, beside the budgets that other runs have measured there. */
+function keep(report, machine, method) {
+  const reasons = report.faults.length > 0 ? ['the run is void'] : [];
+  if (rounds < LEAST_ROUNDS) reasons.push(`fewer than ${LEAST_ROUNDS} rounds`);
+  if (warmup < 1) reasons.push('not warmed up');
+  if (values.profile) reasons.push('profiling costs');
+  if (reasons.length > 0 && !values.force) {
+    say(`nothing is written to ${folderOf(values.out, node)}: ${reasons.join(', ')} (--force writes it all the same)`);
+    return;
+  }
+  const told = {
+    command: commandOf(process.argv.slice(2)),
+    date: new Date().toISOString().slice(0, 10),
+    machine,
+    method,
+    rounds,
+  };
+  writeResults(values.out, merge(readResults(values.out, node), makeRun(report, told)));
 }
 
 function canPin() {

@@ -1,6 +1,6 @@
 // Turns rounds into ratios. A ratio is taken inside each round, where both sides took turns on the same machine, and then the median
 // over the rounds: absolute figures drift by tens of per cent within an hour.
-import { AGAIN, CONTROL_TOLERANCE, groupOf } from './budgets.mjs';
+import { AGAIN, CONTROL_TOLERANCE, groupOf, verdictOf } from './budgets.mjs';
 
 /**
  * @param rows one per measurement: { round, subject, kind, at, …figures }
@@ -40,20 +40,9 @@ function controlsOf(rows, budgets) {
 }
 
 function judge(budget, rows, controls) {
-  const isVoid = controls.some((one) => one.isOff && groupOf(one) === groupOf(budget) && one.figure === budget.figure);
-  const { value, ...range } = figureOf(budget, rows);
-  const meets = (bound) => (budget.isLeast ? value >= bound : value <= bound);
-  const { must, aim } = budget;
-  const verdict = isVoid
-    ? 'void'
-    : must === undefined
-      ? ''
-      : aim !== undefined && meets(aim)
-        ? 'aim'
-        : meets(must)
-          ? 'met'
-          : 'MISSED';
-  return { ...budget, value, ...range, verdict };
+  const control = controls.find((one) => groupOf(one) === groupOf(budget) && one.figure === budget.figure);
+  const figures = figureOf(budget, rows);
+  return { ...budget, ...figures, control, verdict: control?.isOff ? 'void' : verdictOf(budget, figures.value) };
 }
 
 function figureOf({ of, over, kind, at, figure }, rows) {
@@ -65,7 +54,7 @@ function figureOf({ of, over, kind, at, figure }, rows) {
   const values = [...new Set(group.map(({ round }) => round))]
     .map((round) => pick(round, of) / (over === undefined ? 1 : pick(round, over)))
     .filter(Number.isFinite);
-  return { value: median(values), low: Math.min(...values), high: Math.max(...values) };
+  return { value: median(values), low: Math.min(...values), high: Math.max(...values), perRound: values };
 }
 
 const FIGURES = [
@@ -97,7 +86,8 @@ function summarize(rows) {
   });
 }
 
-function table(summary) {
+/** Of measurements, as text. */
+export function table(summary) {
   const columns = [
     ['subject', ({ subject }) => subject],
     ['load', groupOf],
@@ -120,7 +110,8 @@ function table(summary) {
   return grid([keep(columns.map(([head]) => head)), ...lines.map(keep)]);
 }
 
-function ratioTable(ratios) {
+/** Of ratios and their budgets, as text. */
+export function ratioTable(ratios) {
   const lines = ratios.map(({ id, label, value, low, high, must, aim, isLeast, isOff, verdict = isOff ? 'OFF' : '' }) => [
     `${id || ''}`.padStart(2),
     label,
