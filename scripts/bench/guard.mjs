@@ -16,9 +16,9 @@ const CONNECTIONS = 64;
 const SESSIONS = 32;
 /** Names in the verdict, and what each needs: subject, requests before the first round and in each, of which the naive one serves few. */
 const SIDES = {
-  owner: { subject: 'owner', warmup: 3000, requests: 600 },
-  forwarded: { subject: 'sibling', warmup: 3000, requests: 600 },
-  naive: { subject: 'naive', warmup: 400, requests: 100 },
+  owner: { subject: 'owner', warmup: 2500, requests: 600 },
+  forwarded: { subject: 'sibling', warmup: 2500, requests: 600 },
+  naive: { subject: 'naive', warmup: 300, requests: 60 },
 };
 const MOST_ROUNDS = 40;
 /** Of one subject's idle time: shorter ones say little of what comes every second. */
@@ -41,7 +41,6 @@ try {
 
 async function main() {
   const { port } = await processes.start('backend.mjs', [], otherCore);
-  const ask = startLoad(processes, otherCore);
   const against = values.build && resolvePath(values.build);
   const bench = { processes, backendPort: port, core, otherCore, dir, against };
   const started = await Promise.all(
@@ -51,6 +50,8 @@ async function main() {
     }),
   );
   const subjects = new Map(started);
+  // Last, so that it ends first: without its connections the others have nothing to wait for at their end.
+  const ask = startLoad(processes, otherCore);
   const measure = async (side, requests) => {
     const { name } = subjects.get(side);
     const figures = await ask('measure', { names: [name], kind: 'call', connections: CONNECTIONS, turns: 1, requests });

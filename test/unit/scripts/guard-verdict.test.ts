@@ -52,6 +52,11 @@ test('two disturbed rounds of five, or a slow beginning, break nothing', () => {
   expect(judge([...times(10, slow), ...times(5, usual())])).toMatchObject({ isMet: true });
 });
 
+test('each bound is judged by itself: what was kept once stays kept', () => {
+  const rounds = [...times(5, changed('forwarded', { cpu: 200 })), ...times(5, changed('naive', { cpu: 550 }))];
+  expect(judge(rounds)).toMatchObject({ isDone: true, isMet: true });
+});
+
 test('commands that come with time count for nobody, however long a turn takes', () => {
   // A crowded machine: 60 requests a second, and 6 commands a second of leases among them.
   expect(judge(times(5, changed('owner', { perSecond: 60, redis: 0.1 })))).toMatchObject({ isMet: true });
