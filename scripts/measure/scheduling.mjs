@@ -20,12 +20,13 @@ import { reusePortObstacle } from '../../dist/config/reuse-port.js';
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
+    turns: { type: 'string', default: '4' },
     leaves: { type: 'string', default: '10' },
     warmup: { type: 'string', default: '1' },
     out: { type: 'string' },
   },
 });
-const [rounds, leaves, warmup] = ['rounds', 'leaves', 'warmup'].map((name) => Number(values[name]));
+const [rounds, turns, leaves, warmup] = ['rounds', 'turns', 'leaves', 'warmup'].map((name) => Number(values[name]));
 const LEAVE = pathToFileURL(join(import.meta.dirname, 'leave-alone.mjs')).href;
 /** Subjects of the bench, by policy. */
 const POLICIES = { 'round-robin': 'random', os: 'os', 'reuse-port': 'reuse-port' };
@@ -36,7 +37,6 @@ const LOADS = [
   { kind: 'kept', connections: 64, isFresh: false, requests: 1500, warmup: 10_000 },
   { kind: 'new', connections: 16, isFresh: true, requests: 800, warmup: 4000 },
 ];
-const TURNS = 4;
 /** Connections whose worker is looked up. */
 const SAMPLE = 200;
 /** Of the load while workers leave: it is asked for more until they have. */
@@ -88,17 +88,17 @@ async function main() {
 /** As the bench does it: rows of rounds, and each policy over round-robin. */
 async function measureCosts() {
   const names = policies.map((policy) => POLICIES[policy]);
-  const measure = async ({ connections, isFresh, requests }, of, turns) =>
-    ask('measure', { names: of, kind: 'call', connections, turns, requests, isFresh });
+  const measure = ({ connections, isFresh, requests }, of, times) =>
+    ask('measure', { names: of, kind: 'call', connections, turns: times, requests, isFresh });
   for (const load of LOADS) {
-    const turns = Math.ceil((warmup * load.warmup) / load.requests);
-    for (const name of names) await measure(load, [name], turns);
+    const times = Math.ceil((warmup * load.warmup) / load.requests);
+    for (const name of names) await measure(load, [name], times);
     say(`warm: ${load.kind} connections`);
   }
   const rows = [];
   for (let round = 1; round <= rounds; round += 1) {
     for (const load of LOADS) {
-      const figures = await measure(load, [...names, `${REFERENCE}${AGAIN}`], TURNS);
+      const figures = await measure(load, [...names, `${REFERENCE}${AGAIN}`], turns);
       for (const [subject, one] of Object.entries(figures)) {
         rows.push({ round, subject, kind: load.kind, at: load.connections, ...one });
       }
@@ -213,7 +213,7 @@ function tell(costs, shares, losses) {
   const percent = (part) => `${(100 * part).toFixed(0)} %`;
   const lines = [
     machine,
-    `${rounds} rounds of ${TURNS} turns, 2 workers, ${SESSIONS} sessions at random; round-robin is "${REFERENCE}"`,
+    `${rounds} rounds of ${turns} turns, 2 workers, ${SESSIONS} sessions at random; round-robin is "${REFERENCE}"`,
     ...(obstacle ? [`without reuse-port: ${obstacle}`] : []),
     '',
     costs.text,
