@@ -1,11 +1,11 @@
 // npm run bench: what a request costs, as ratios taken side by side in one interleaved run. See README.md in this folder.
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve as resolvePath } from 'node:path';
 import { parseArgs } from 'node:util';
 import { AGAIN, againstOf, BUDGET_IDS, budgetsOf, groupOf, subjectsOf } from './budgets.mjs';
-import { coreOf, Processes } from './processes.mjs';
+import { startLoad } from './load-client.mjs';
+import { canPin, coreOf, Processes } from './processes.mjs';
 import { makeReport } from './report.mjs';
 import { commandOf, folderOf, LEAST_ROUNDS, makeRun, merge, readResults, writeResults } from './results.mjs';
 import { longestStall, measureGrowth, measureMemory } from './special.mjs';
@@ -67,7 +67,8 @@ const processes = new Processes();
 const dir = mkdtempSync(join(tmpdir(), 'berth-bench-'));
 /** Subject by name. */
 const ready = new Map();
-let load;
+/** One job of the load. */
+let ask;
 let cleaning;
 const say = (text) => process.stderr.write(`${text}\n`);
 
@@ -82,7 +83,7 @@ try {
 
 async function main() {
   const backend = await processes.start('backend.mjs', [], otherCore);
-  load = processes.fork('load-process.mjs', [], otherCore);
+  ask = startLoad(processes, otherCore);
   await startAll(backend.port);
   const rows = [...(await measureSpecial('memory')), ...(await measureTurns()), ...(await measureSpecial('growth'))];
   const report = makeReport(rows, budgets);
@@ -175,16 +176,6 @@ async function measureSpecial(kind) {
   return rows;
 }
 
-/** One job of the load. */
-function ask(job, what) {
-  return new Promise((resolve, reject) => {
-    load.removeAllListeners();
-    load.on('exit', () => reject(new Error('the load ended')));
-    load.on('message', ({ result, error }) => (error ? reject(new Error(`${job}: ${error}`)) : resolve(result)));
-    load.send({ job, ...what });
-  });
-}
-
 /** Into the folder of this Node version, beside the budgets that other runs have measured there. */
 function keep(report, machine, method) {
   // What a control voids is void by itself: it takes the place of nothing that is valid.
@@ -205,16 +196,6 @@ function keep(report, machine, method) {
     rounds,
   };
   writeResults(values.out, merge(readResults(values.out, node), makeRun(report, told)));
-}
-
-function canPin() {
-  if (availableParallelism() < 2) return false;
-  try {
-    execFileSync('taskset', ['-c', '0,1', 'true'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Once: a signal during the end must not begin a second one. */

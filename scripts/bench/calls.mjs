@@ -42,6 +42,8 @@ export function verify({ status, body }, { kind, id, nonce, tag }) {
   if (body === JSON.stringify({ jsonrpc: '2.0', id, result: wanted })) return 'good';
   const messages = messagesOf(body);
   if (!messages) return fault('errors', `unreadable: ${body}`);
+  // An error of ours to our own question is nobody else's answer.
+  if (messages.at(-1)?.error && messages.at(-1).id === id) return fault('errors', `error ${body}`);
   const progress = Array.from({ length: events }, (_, index) => progressFor(tag, nonce, index));
   if (isDeepStrictEqual(messages, [...progress, { jsonrpc: '2.0', id, result: wanted }])) return 'good';
   const words = String(messages.at(-1)?.result?.content?.[0]?.text).split(' ', 2);

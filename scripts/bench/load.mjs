@@ -40,7 +40,8 @@ export class Load {
 
   /** Sessions of a subject; may be called again for more. @param {Subject} subject */
   async open({ subject, sessions, streams = false }) {
-    const state = this.#states.get(subject.name) ?? { subject, connections: [], sessions: [], streams: [], seen: new Set() };
+    const fresh = { subject, connections: [], passing: new Set(), sessions: [], streams: [], seen: new Set() };
+    const state = this.#states.get(subject.name) ?? fresh;
     this.#states.set(subject.name, state);
     // At the end its Redis may go before the load does.
     if (subject.redisUrl) state.redis ??= new Redis(subject.redisUrl).on('error', () => undefined);
@@ -76,12 +77,12 @@ export class Load {
     state.redis?.disconnect();
   }
 
-  /** @returns figures by name, over `turns` turns of so many requests each */
-  async measure({ names, kind, connections, turns, requests }) {
+  /** @param isFresh a connection for each request @returns figures by name, over `turns` turns of so many requests each */
+  async measure({ names, kind, connections, turns, requests, isFresh = false }) {
     const sums = new Map(names.map((name) => [name, newSums()]));
     for (let turn = 0; turn < turns; turn += 1) {
       for (const name of names) {
-        await this.#turn(this.#states.get(name.replace(AGAIN, '')), sums.get(name), { kind, connections, requests });
+        await this.#turn(this.#states.get(name.replace(AGAIN, '')), sums.get(name), { kind, connections, requests, isFresh });
       }
     }
     return Object.fromEntries(names.map((name) => [name, figuresOf(sums.get(name))]));
@@ -95,11 +96,11 @@ export class Load {
    * A number of requests, not a time: on a crowded machine much of a short time goes to requests that begin in it and end behind it, and
    * what they cost would be charged to the few that end in it.
    */
-  async #turn(state, sums, { kind, connections, requests }) {
+  async #turn(state, sums, { kind, connections, requests, isFresh }) {
     const { subject, redis } = state;
-    await this.#connect(state, connections);
+    if (!isFresh) await this.#connect(state, connections);
     const turn = { left: requests, opened: [] };
-    const used = state.connections.slice(0, connections);
+    const used = isFresh ? Array(connections).fill({ share: state.sessions }) : state.connections.slice(0, connections);
     const [commandsBefore, verifiedBefore] = [await countCommands(redis), sums.verified];
     const cpuBefore = cpuMicros(subject.gateway);
     const startedAt = performance.now();
@@ -110,7 +111,7 @@ export class Load {
     sums.turns.push(micros / (sums.verified - verifiedBefore));
     sums.redis += (await countCommands(redis)) - commandsBefore;
     await this.#end(state, turn.opened);
-    for (const { http } of used) if (http.failure) note(sums, { kind: 'errors', text: String(http.failure) });
+    for (const { http } of used) if (http?.failure) note(sums, { kind: 'errors', text: String(http.failure) });
   }
 
   async #loop(state, http, share, kind, turn, sums) {
@@ -119,7 +120,8 @@ export class Load {
       const startedAt = performance.now();
       let verdict;
       try {
-        verdict = kind === 'open' ? await this.#tryOpen(state, http, turn) : await this.#call(state, http, share, kind);
+        if (!http) verdict = await this.#callOnce(state, share, kind);
+        else verdict = kind === 'open' ? await this.#tryOpen(state, http, turn) : await this.#call(state, http, share, kind);
       } catch (error) {
         // A connection that has failed cannot go on; one error voids the run anyway.
         note(sums, { kind: 'errors', text: String(error) });
@@ -138,6 +140,22 @@ export class Load {
     const nonce = `n${id}`;
     const answer = await http.send('POST', subject.path, session.headers, CALLS[kind].body(id, nonce));
     return verify(answer, { kind, id, nonce, tag: session.tag });
+  }
+
+  /** A call over a connection of its own. What becomes of that one concerns no other call. */
+  async #callOnce(state, share, kind) {
+    const { host, port } = state.subject.callAt;
+    const http = new HttpConnection(host, port);
+    state.passing.add(http);
+    try {
+      await http.opened();
+      return await this.#call(state, http, share, kind);
+    } catch (error) {
+      return { kind: 'errors', text: String(error), isLost: true };
+    } finally {
+      state.passing.delete(http);
+      http.close();
+    }
   }
 
   async #tryOpen(state, http, turn) {
@@ -186,7 +204,9 @@ export class Load {
   }
 
   #expire() {
-    for (const { connections } of this.#states.values()) for (const { http } of connections) http.expire(this.#lostAfterMs);
+    for (const { connections, passing } of this.#states.values()) {
+      for (const http of [...connections.map((one) => one.http), ...passing]) http.expire(this.#lostAfterMs);
+    }
   }
 }
 
@@ -215,7 +235,7 @@ async function openStream({ callAt, path }, { headers }) {
 }
 
 /** Commands that a Redis has served so far, without these questions themselves. */
-async function countCommands(redis) {
+export async function countCommands(redis) {
   if (!redis) return Number.NaN;
   const stats = await redis.info('commandstats');
   return [...stats.matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)]
@@ -223,19 +243,30 @@ async function countCommands(redis) {
     .reduce((sum, [, , calls]) => sum + Number(calls), 0);
 }
 
-const newSums = () => ({ verified: 0, errors: 0, crossed: 0, elapsedMs: 0, cpuMicros: 0, redis: 0, latencies: [], turns: [] });
+const newSums = () => ({
+  verified: 0,
+  errors: 0,
+  crossed: 0,
+  lost: 0,
+  elapsedMs: 0,
+  cpuMicros: 0,
+  redis: 0,
+  latencies: [],
+  turns: [],
+});
 
-function note(sums, { kind, text }) {
+function note(sums, { kind, text, isLost = false }) {
   sums[kind] += 1;
+  if (isLost) sums.lost += 1;
   sums.firstError ??= text;
 }
 
-function figuresOf({ verified, errors, crossed, firstError, elapsedMs, cpuMicros, redis, latencies, turns }) {
+function figuresOf({ verified, errors, crossed, lost, firstError, elapsedMs, cpuMicros, redis, latencies, turns }) {
   const sorted = Float64Array.from(latencies).sort();
   turns.sort((a, b) => a - b);
   const quantile = (q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
   return {
-    ...{ verified, errors, crossed, firstError },
+    ...{ verified, errors, crossed, lost, firstError },
     perSecond: (verified / elapsedMs) * 1000,
     cpu: cpuMicros / verified,
     // What disturbs only adds: the quiet turns of two builds differ by the builds alone.

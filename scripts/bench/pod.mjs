@@ -72,10 +72,13 @@ export async function startPod({
     admin,
     exited: new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal }))),
     /** Pids of the live workers. */
-    workers: () => childrenOf(child.pid).filter((pid) => commandOf(pid).includes('main.js')),
+    workers: () => workersOf(child.pid),
     ready: () => untilReady(`${admin}/readyz`, child),
   };
 }
+
+/** Of a primary: pids of the live ones. */
+export const workersOf = (primary) => childrenOf(primary).filter((pid) => commandOf(pid).includes('main.js'));
 
 async function untilReady(url, child) {
   const deadline = performance.now() + READY_WITHIN_MS;

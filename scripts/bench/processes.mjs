@@ -1,5 +1,6 @@
 // The processes that the bench (or another program of scripts/) started, each bound to a core where that is possible, and all of them ended by their pids.
-import { fork, spawn } from 'node:child_process';
+import { execFileSync, fork, spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { resolve as resolvePath } from 'node:path';
 
 const here = import.meta.dirname;
@@ -62,4 +63,15 @@ export function coreOf(pin) {
   return pin === undefined
     ? { pin, command: process.execPath, args: [] }
     : { pin, command: 'taskset', args: ['-c', pin, process.execPath] };
+}
+
+/** Whether there are two cores and a taskset: one core for what is measured, another one for what measures. */
+export function canPin() {
+  if (availableParallelism() < 2) return false;
+  try {
+    execFileSync('taskset', ['-c', '0,1', 'true'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -27,6 +27,8 @@ export const SUBJECTS = {
   owner: berth('Berth, 1 worker: every request on its owner'),
   plain: berth('the same without authentication and log', { config: { auth: { mode: 'none' }, log: { level: 'error' } } }),
   random: berth('Berth, 2 workers, sessions at random', { workers: 2 }),
+  os: berth('the same, scheduling: os', { workers: 2, config: { scheduling: 'os' } }),
+  'reuse-port': berth('the same, scheduling: reuse-port', { workers: 2, config: { scheduling: 'reuse-port' } }),
   sibling: berth('Berth, 2 workers, every request forwarded (Unix socket)', { workers: 2, elsewhere: true }),
   tls: berth('Berth, 2 pods of 1 worker, every request forwarded (TLS-PSK)', { pods: 2 }),
   watched: berth('as owner, with a look at the event loop each ms', { probe: { BENCH_STALLS: '1' } }),
@@ -42,7 +44,8 @@ export const SUBJECTS = {
 
 /**
  * Starts a subject.
- * @param bench `{ processes, backendPort, core, otherCore, dir, against, profileDir }`
+ * @param bench `{ processes, backendPort, core, otherCore, dir, against, profileDir, imports }`; `imports`: modules that the gateway's
+ *   processes load first
  * @returns what a load job needs to know of it, or `{ missing }` where a program it needs is not there
  */
 export async function startSubject(name, bench) {
@@ -113,12 +116,15 @@ async function startBalancer({ processes, backendPort, core, dir }, _subject, pr
   return { ...at(port), gateway: [child.pid, ...childrenOf(child.pid)] };
 }
 
-async function startBerth({ processes, backendPort, core, otherCore, dir, main, profileDir }, subject) {
+async function startBerth({ processes, backendPort, core, otherCore, dir, main, profileDir, imports = [] }, subject) {
   // A Redis of its own: what the idle pods of other subjects do there must not be counted.
   const { url: redisUrl } = await startRedis(processes, dir, otherCore);
   const secret = randomBytes(32).toString('hex');
   const { config, probe, path = '/servers/bench/mcp', backends = 1, backendPath = '/mcp' } = subject;
-  const nodeArgs = [...profilingArgs(profileDir, basename(dir)), ...(probe ? ['--import', PROBE] : [])];
+  const nodeArgs = [
+    ...profilingArgs(profileDir, basename(dir)),
+    ...[...(probe ? [PROBE] : []), ...imports].flatMap((module) => ['--import', module]),
+  ];
   const names = Array.from({ length: backends }, (_, index) => (index === 0 ? 'bench' : `bench${index}`));
   const url = `http://127.0.0.1:${backendPort}${backendPath}`;
   const start = (_, i) => {
@@ -152,7 +158,7 @@ async function startBerth({ processes, backendPort, core, otherCore, dir, main, 
     workers,
     gateway: [...pods.map((pod) => pod.pid), ...workers],
     redisUrl,
-    metrics: pods.map((pod) => `${pod.admin}/metrics`),
+    admins: pods.map((pod) => pod.admin),
   };
 }
 

@@ -39,8 +39,9 @@ export class LastWord {
     this.#server.once('close', () => {
       this.#mayCome = false;
     });
-    // Not http's own close, which ends idle connections as well.
-    NetServer.prototype.close.call(this.#server);
+    // Right after the loop has taken what waits: where each worker has a listener of its own, the rest is reset with it. Not http's own
+    // close, which ends idle connections as well.
+    setImmediate(() => NetServer.prototype.close.call(this.#server));
   }
 
   /** Whether requests can still come over open connections. To be asked often: it closes the idle ones when it is time. */

@@ -18,6 +18,8 @@ export type ToWorker =
       readonly workers: number;
       readonly pod: string;
       readonly host: string;
+      /** Of the public listener: as in `listen`, or found by the primary where each worker listens by itself and any port will do. */
+      readonly publicPort: number;
       readonly redisUrl: string;
       readonly secrets: readonly string[];
       readonly socketDir: string;

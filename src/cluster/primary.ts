@@ -135,7 +135,7 @@ class Primary {
   async #start(): Promise<void> {
     const config = this.#config;
     const { startTimeout } = config.redis;
-    if (addressOf(config.listen).port !== 0) await probeListen('listen', addressOf(config.listen));
+    const publicPort = await this.#findPublicPort();
     if (addressOf(config.admin.listen).port !== 0) await probeListen('admin.listen', addressOf(config.admin.listen));
 
     const socketDir = makeSocketDir();
@@ -164,6 +164,7 @@ class Primary {
       workers,
       pod: this.#pod,
       host: this.#host,
+      publicPort,
       redisUrl,
       secrets,
       socketDir: socketDir.path,
@@ -174,6 +175,16 @@ class Primary {
     this.#supervisor = supervisor;
     supervisor.start();
     this.#stages.add('watch of the configuration', await this.#live.watch());
+  }
+
+  /** @returns the port for the workers: 0 where they share a listener whose port the system chooses */
+  async #findPublicPort(): Promise<number> {
+    const { listen, scheduling } = this.#config;
+    const address = addressOf(listen);
+    // Workers that listen by themselves say nothing of it here, and for 0 each would get a port of its own.
+    if (scheduling === 'reuse-port') this.#port = await probeListen('listen', address);
+    else if (address.port !== 0) await probeListen('listen', address);
+    return this.#port || address.port;
   }
 
   /** SIGHUP. */
@@ -202,8 +213,8 @@ class Primary {
   }
 
   #superviseWorkers(count: number, directory: RedisDirectory, socketDir: string, startMessage: (index: number) => ToWorker) {
-    // Round robin, also where the environment says otherwise: with the other policy one worker gets nearly all connections.
-    cluster.schedulingPolicy = cluster.SCHED_RR;
+    // The configuration alone decides, not NODE_CLUSTER_SCHED_POLICY. Workers that listen by themselves ask for nothing here.
+    cluster.schedulingPolicy = this.#config.scheduling === 'os' ? cluster.SCHED_NONE : cluster.SCHED_RR;
     cluster.setupPrimary({ exec: this.#options.exec ?? (process.argv[1] as string), args: [], silent: false });
     const supervisor: WorkerSupervisor = new WorkerSupervisor({
       count,

@@ -120,7 +120,7 @@ export async function startWorker(
   probe.start();
   const authentication = await makeAuthentication(base);
   const { server, endpoint, readiness } = makePublic(base, keeper, execute, authentication);
-  await listenPublicly(server, config.listen);
+  await listenPublicly(server, { config, publicPort: start.publicPort });
   channel.reportReady(true, []);
   const readyTicker = clock.every(leaseMs / 6, () => {
     const { ready, reasons } = readiness.read();

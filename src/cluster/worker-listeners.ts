@@ -56,14 +56,19 @@ export function listenForWorkers(parts: InternalParts, turn = 0): Promise<Intern
   });
 }
 
-/** @throws StartError 69 when the address is in use */
-export function listenPublicly(server: Server, listen: string): Promise<void> {
-  const { host, port } = addressOf(listen);
+/**
+ * At the listener that all workers share, or at one of its own beside theirs (`scheduling: reuse-port`).
+ * @throws StartError 69 when the address is in use
+ */
+export function listenPublicly(server: Server, { config, publicPort }: { config: Config; publicPort: number }): Promise<void> {
+  const { listen, scheduling } = config;
+  const { host } = addressOf(listen);
+  const own = scheduling === 'reuse-port' ? { exclusive: true, reusePort: true } : {};
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const message = `listen: ${listen} cannot be used (${error.code}): end what uses it, or choose another`;
       reject(new StartError(EXIT.unavailable, message));
     });
-    server.listen({ host, port }, () => resolve());
+    server.listen({ host, port: publicPort, ...own }, () => resolve());
   });
 }

@@ -86,6 +86,11 @@ export const configSchema = z.strictObject({
       reason: '1 or 2 in small pods; a number where the quota cannot be read.',
     },
   ),
+  scheduling: doc(z.enum(['round-robin', 'os', 'reuse-port']).default('round-robin'), {
+    text: 'Who gives a new connection to a worker. `round-robin`: the primary, to each in turn; what a dying worker had not taken goes to another. `os`: all workers wait at one socket, and whoever is first takes it: uneven. `reuse-port`: each worker has a socket of its own, among which the kernel divides: what waits at a worker that ends alone is reset. Needs Linux, FreeBSD, Solaris or AIX, and Node 22.12, 23.1 or later.',
+    reason:
+      'Many short connections: each is work for the primary too. With kept connections there is little to win (docs/operations.md).',
+  }),
   dataDir: doc(z.string().min(1).default('.berth'), {
     text: 'Directory of the embedded Redis and the generated secret, relative to the configuration file. Nothing else is written outside the temporary directory.',
     reason: 'A volume, so that sessions outlive the container.',

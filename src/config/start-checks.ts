@@ -4,6 +4,7 @@ import { parseRedisUrl } from '../redis/address.js';
 import { addressOf, isLoopback, isWildcard } from './address.js';
 import { checkCredentials } from './check-credentials.js';
 import type { Problem } from './problems.js';
+import { reusePortObstacle } from './reuse-port.js';
 import type { Config } from './schema.js';
 import { formatDuration } from './units.js';
 
@@ -15,6 +16,8 @@ const SECRET_MIN = 16;
 export interface StartFacts {
   /** How many workers will run, `auto` resolved. */
   readonly workers: number;
+  /** Why `scheduling: reuse-port` cannot be had; default: as found here. */
+  readonly reusePort?: string | undefined;
 }
 
 /** Everything that forbids the start (exit code 78), each with its remedy; empty: go on. */
@@ -25,6 +28,7 @@ export function checkStartable(config: Config, facts: StartFacts): Problem[] {
     ...checkSecrets(config),
     ...checkHold(config),
     ...checkPorts(config, facts),
+    ...checkScheduling(config, facts),
     ...checkCredentials(config),
   ];
 }
@@ -117,4 +121,11 @@ function* checkPorts({ listen, admin, internal }: Config, { workers }: StartFact
       yield { where: 'internal.port', message, remedy: 'Choose a range of its own.' };
     }
   }
+}
+
+function* checkScheduling({ scheduling }: Config, facts: StartFacts): Generator<Problem> {
+  if (scheduling !== 'reuse-port') return;
+  const message = 'reusePort' in facts ? facts.reusePort : reusePortObstacle();
+  if (message)
+    yield { where: 'scheduling', message, remedy: 'Set it to round-robin or os, or run a Node and a system that can.' };
 }

@@ -51,6 +51,8 @@ export const NOT_HERE: ReadonlyArray<{ readonly begins: string; readonly why: st
   { begins: 'npm run bench', why: 'minutes of measuring' },
   { begins: 'npm run build', why: 'npm test begins with it' },
   { begins: 'npx -p node@24 ', why: 'another version of Node, and minutes of measuring' },
+  { begins: 'npm run guard', why: 'the cluster lane has a test of it' },
+  { begins: 'npm run measure:scheduling', why: 'minutes of measuring' },
   { begins: 'npm run chaos', why: 'minutes of faults' },
   { begins: 'npm run demo:chaos', why: 'half a minute of faults' },
   { begins: 'ssh ', why: 'needs a host elsewhere' },

@@ -1,4 +1,5 @@
 // What is refused at start, each with its remedy; and what is not.
+import { reusePortObstacle } from '../../../src/config/reuse-port.js';
 import { configSchema } from '../../../src/config/schema.js';
 import { checkStartable } from '../../../src/config/start-checks.js';
 import { loadText, refusal } from './load-text.js';
@@ -73,4 +74,25 @@ describe('the start is allowed', () => {
     expect(checkStartable(config, { workers: 18 })).toEqual([]);
     expect(checkStartable(config, { workers: 19 })).toHaveLength(1);
   });
+
+  test('with reuse-port where Node and the system have it', () => {
+    const config = configSchema.parse({ scheduling: 'reuse-port' });
+    expect(checkStartable(config, { workers: 2, reusePort: undefined })).toEqual([]);
+    expect(checkStartable(config, { workers: 2, reusePort: 'it cannot' })).toEqual([
+      { where: 'scheduling', message: 'it cannot', remedy: expect.stringContaining('round-robin or os') },
+    ]);
+  });
+});
+
+test.each([
+  ['20.20.2', 'linux', false],
+  ['22.11.0', 'linux', false],
+  ['22.12.0', 'linux', true],
+  ['23.0.0', 'linux', false],
+  ['23.1.0', 'freebsd', true],
+  ['24.4.1', 'linux', true],
+  ['24.4.1', 'darwin', false],
+  ['24.4.1', 'win32', false],
+] as const)('a port can be shared between listeners with Node %s on %s: %s', (version, platform, can) => {
+  expect(reusePortObstacle(version, platform) === undefined).toBe(can);
 });

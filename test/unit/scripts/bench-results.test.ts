@@ -18,6 +18,7 @@ interface Kept {
   };
   readonly judged: readonly Judged[];
   readonly page?: string;
+  readonly command: string;
 }
 
 const program = join(__dirname, 'fixtures/keep-runs.mjs');
@@ -42,8 +43,8 @@ const run = (only: number[], cpu: Record<string, number>, command = `only ${only
   return { only, told: told(command), rows: rowsOf(cpu, more) };
 };
 
-function keep(runs: object[], node = 20, page?: string): Kept {
-  const argument = JSON.stringify({ folder, node, runs, page });
+function keep(runs: object[], node = 20, page?: string, args: string[] = []): Kept {
+  const argument = JSON.stringify({ folder, node, runs, page, args });
   return JSON.parse(execFileSync(process.execPath, [program, argument], { encoding: 'utf8' })) as Kept;
 }
 const find = ({ judged }: Kept, label: string) => judged.find((one) => one.label === label) as Judged;
@@ -102,4 +103,13 @@ test('the page shows every budget of both versions, and of each run the command,
   expect(page).toContain('![Node 20: share of each bound that is used](benchmarks/node-20/budgets.svg)');
   expect(page).toContain('Node 24: no run yet.');
   expect(page).toMatch(/\n\| 16 .*\n\| 17 .*\n\| 18 /);
+});
+
+test.each([
+  [[], 'npm run bench'],
+  [['--out', '/home/me/out', '--force'], 'npm run bench'],
+  [['--only=2', '--out=/home/me/out', '--rounds', '7'], 'npm run bench -- --only=2 --rounds 7'],
+  [['--against', '/home/me/before', '--only', '2,5'], 'npm run bench -- --against DIR --only 2,5'],
+])('the command of a run names no folder of a machine: %j', (args, command) => {
+  expect(keep([], 20, undefined, args).command).toBe(command);
 });
