@@ -1,12 +1,11 @@
 // npm run bench: what a request costs, as ratios taken side by side in one interleaved run. See README.md in this folder.
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve as resolvePath } from 'node:path';
 import { parseArgs } from 'node:util';
 import { AGAIN, againstOf, BUDGETS, groupOf, subjectsOf } from './budgets.mjs';
 import { plotBudgets, plotGrowth } from './plot.mjs';
-import { coreOf, Processes } from './processes.mjs';
+import { askLoad, canPin, coreOf, Processes } from './processes.mjs';
 import { makeReport } from './report.mjs';
 import { longestStall, measureGrowth, measureMemory } from './special.mjs';
 import { startSubject, SUBJECTS } from './subjects.mjs';
@@ -170,15 +169,7 @@ async function measureSpecial(kind) {
   return rows;
 }
 
-/** One job of the load. */
-function ask(job, what) {
-  return new Promise((resolve, reject) => {
-    load.removeAllListeners();
-    load.on('exit', () => reject(new Error('the load ended')));
-    load.on('message', ({ result, error }) => (error ? reject(new Error(`${job}: ${error}`)) : resolve(result)));
-    load.send({ job, ...what });
-  });
-}
+const ask = (job, what) => askLoad(load, job, what);
 
 function write(out, json, { text, ratios, summary }) {
   mkdirSync(out, { recursive: true });
@@ -186,16 +177,6 @@ function write(out, json, { text, ratios, summary }) {
   writeFileSync(join(out, 'result.txt'), `${json.machine}\n${json.method}\n\n${text}\n`);
   writeFileSync(join(out, 'budgets.svg'), plotBudgets(ratios));
   if (summary.some(({ kind }) => kind === 'growth')) writeFileSync(join(out, 'growth.svg'), plotGrowth(summary));
-}
-
-function canPin() {
-  if (availableParallelism() < 2) return false;
-  try {
-    execFileSync('taskset', ['-c', '0,1', 'true'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Once: a signal during the end must not begin a second one. */

@@ -1,5 +1,6 @@
 // The processes that the bench (or another program of scripts/) started, each bound to a core where that is possible, and all of them ended by their pids.
-import { fork, spawn } from 'node:child_process';
+import { execFileSync, fork, spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { resolve as resolvePath } from 'node:path';
 
 const here = import.meta.dirname;
@@ -54,6 +55,35 @@ export class Processes {
       await ended;
       clearTimeout(force);
     }
+  }
+}
+
+/** One job of a load (`load-process.mjs`). @param onTold hears what it tells meanwhile */
+export function askLoad(load, job, what, onTold = () => undefined) {
+  return new Promise((resolve, reject) => {
+    const onExit = () => settle(() => reject(new Error('the load ended')));
+    const onMessage = (message) => {
+      if (message.error) settle(() => reject(new Error(`${job}: ${message.error}`)));
+      else if (message.step !== undefined) onTold(message);
+      else settle(() => resolve(message.result));
+    };
+    const settle = (how) => {
+      load.off('exit', onExit).off('message', onMessage);
+      how();
+    };
+    load.on('exit', onExit).on('message', onMessage);
+    load.send({ job, ...what });
+  });
+}
+
+/** Whether there are two cores, and a way to bind processes to them. */
+export function canPin() {
+  if (availableParallelism() < 2) return false;
+  try {
+    execFileSync('taskset', ['-c', '0,1', 'true'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
   }
 }
 
