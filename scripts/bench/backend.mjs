@@ -5,6 +5,8 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { BIG_BYTES, EVENTS, progressFor, RESULT_BYTES, textFor } from './calls.mjs';
 
+/** Of each call, ms: a slow tool. */
+const delayMs = Number(process.argv[2] ?? 0);
 const tags = new Map();
 
 const json = { 'content-type': 'application/json' };
@@ -60,7 +62,9 @@ function answer(incoming, outgoing, text) {
   } else if (method === 'tools/call' && params.name === 'events') {
     stream(outgoing, id, params, tag);
   } else if (results[method]) {
-    reply(outgoing, 200, json, { jsonrpc: '2.0', id, result: results[method](params, tag) });
+    const send = () => reply(outgoing, 200, json, { jsonrpc: '2.0', id, result: results[method](params, tag) });
+    if (delayMs > 0 && method === 'tools/call') setTimeout(send, delayMs);
+    else send();
   } else {
     reply(outgoing, 200, json, { jsonrpc: '2.0', id, error: { code: -32601, message: 'Method not found' } });
   }

@@ -34,7 +34,7 @@ export class HttpConnection {
     return new Promise((resolve, reject) => this.#socket.once('connect', resolve).once('error', reject));
   }
 
-  /** @returns {Promise<{status: number, sessionId: string | undefined, body: string}>} */
+  /** @returns {Promise<{status: number, sessionId: string | undefined, retryAfter: string | undefined, body: string}>} */
   send(method, path, headers, body = '') {
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
@@ -69,7 +69,7 @@ export class HttpConnection {
     this.#head ??= readHead(received);
     const body = this.#head && bodyOf(received, this.#head);
     if (body === undefined) return;
-    const { status, sessionId } = this.#head;
+    const { status, sessionId, retryAfter } = this.#head;
     const { resolve } = this.#pending;
     const rest = received.length > body.end ? received.subarray(body.end) : undefined;
     this.#chunks = [];
@@ -77,7 +77,7 @@ export class HttpConnection {
     this.#head = undefined;
     this.#pending = undefined;
     if (rest) this.#take(rest);
-    resolve({ status, sessionId, body: body.text });
+    resolve({ status, sessionId, retryAfter, body: body.text });
   }
 
   #fail(error) {
@@ -97,6 +97,8 @@ function readHead(received) {
   return {
     status: Number(text.slice(9, 12)),
     sessionId: /\r\nmcp-session-id: *(\S+)/i.exec(text)?.[1],
+    // Nearly every answer is one of success: no search in those.
+    retryAfter: text.startsWith('2', 9) ? undefined : /\r\nretry-after: *(\d+)/i.exec(text)?.[1],
     start: end + HEAD_END.length,
     length: length === undefined ? undefined : Number(length),
     isChunked: /\r\ntransfer-encoding: *chunked/i.test(text),

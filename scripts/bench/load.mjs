@@ -5,6 +5,7 @@ import { Redis } from 'ioredis';
 import { AGAIN } from './budgets.mjs';
 import { CALLS, message, tagIn, VERSION, verify } from './calls.mjs';
 import { HttpConnection } from './http-connection.mjs';
+import { OpenLoop, quantile } from './open-loop.mjs';
 import { cpuMicros, holderOf } from './proc.mjs';
 
 const BASE_HEADERS = `content-type: application/json\r\naccept: application/json, text/event-stream\r\n`;
@@ -86,6 +87,21 @@ export class Load {
       }
     }
     return Object.fromEntries(names.map((name) => [name, figuresOf(sums.get(name))]));
+  }
+
+  /**
+   * The open loop (see open-loop.mjs). Tells its parent when a step begins. @returns figures by step
+   * @param {{ name: string, connections: number, steps: import('./open-loop.mjs').Step[] }} what
+   */
+  async arrive({ name, connections, steps }) {
+    const state = this.#states.get(name);
+    await this.#connect(state, connections);
+    const { sessions, subject } = state;
+    const free = state.connections.slice(0, connections).map(({ http }) => http);
+    const loop = new OpenLoop({ connections: free, sessions, path: subject.path, steps, firstId: this.#nextId });
+    const figures = await loop.run((step) => process.send?.({ step }));
+    this.#nextId = loop.nextId;
+    return figures;
   }
 
   stop() {
@@ -262,9 +278,8 @@ function note(sums, { kind, text, isLost = false }) {
 }
 
 function figuresOf({ verified, errors, crossed, lost, firstError, elapsedMs, cpuMicros, redis, latencies, turns }) {
-  const sorted = Float64Array.from(latencies).sort();
   turns.sort((a, b) => a - b);
-  const quantile = (q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+  const sorted = Float64Array.from(latencies).sort();
   return {
     ...{ verified, errors, crossed, lost, firstError },
     perSecond: (verified / elapsedMs) * 1000,
@@ -273,6 +288,6 @@ function figuresOf({ verified, errors, crossed, lost, firstError, elapsedMs, cpu
     cpuQuiet: turns[turns.length >> 2],
     busy: cpuMicros / 1000 / elapsedMs,
     redis: redis / verified,
-    ...{ p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99) },
+    ...{ p50: quantile(sorted, 0.5), p95: quantile(sorted, 0.95), p99: quantile(sorted, 0.99) },
   };
 }

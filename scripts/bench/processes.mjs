@@ -58,14 +58,7 @@ export class Processes {
   }
 }
 
-/** How a process is bound to a core, where taskset exists. */
-export function coreOf(pin) {
-  return pin === undefined
-    ? { pin, command: process.execPath, args: [] }
-    : { pin, command: 'taskset', args: ['-c', pin, process.execPath] };
-}
-
-/** Whether there are two cores and a taskset: one core for what is measured, another one for what measures. */
+/** Whether there are two cores, and a way to bind processes to them. */
 export function canPin() {
   if (availableParallelism() < 2) return false;
   try {
@@ -74,4 +67,11 @@ export function canPin() {
   } catch {
     return false;
   }
+}
+
+/** How a process is bound to a core, where taskset exists. */
+export function coreOf(pin) {
+  return pin === undefined
+    ? { pin, command: process.execPath, args: [] }
+    : { pin, command: 'taskset', args: ['-c', pin, process.execPath] };
 }

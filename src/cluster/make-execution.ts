@@ -3,10 +3,12 @@ import { VERSION } from '../config/version.js';
 import type { GatewayError } from '../errors/gateway-error.js';
 import { serveStatus } from '../forward/status-call.js';
 import type { SessionRef } from '../protocol/ids.js';
+import { Admission } from '../routing/admission.js';
 import { Execution } from '../routing/execute.js';
 import { HoldRoom } from '../routing/hold-room.js';
 import { OwnerCache } from '../routing/owner-cache.js';
 import { makeProbe } from '../routing/probe.js';
+import { QueueWatch } from '../routing/queue-watch.js';
 import { SharedReads } from '../routing/shared-reads.js';
 import { serveEnd } from '../sessions/end-over-hop.js';
 import { CallResumer } from '../sessions/resume-call.js';
@@ -29,6 +31,7 @@ export function makeExecution(
   { directory }: Storage,
   sessions: Sessions,
   { keeper, takeOver, forwarder, endHere, teller, opener }: Ownership,
+  onRefused: (error: GatewayError) => void,
 ) {
   const { table, backends, ender, ownRequests, sessionBackends, catalogs, standing, clientRequests } = sessions;
   const keepAlive = new KeepAlive(clock);
@@ -91,15 +94,23 @@ export function makeExecution(
     audit,
     warn,
   });
-  let openExchanges = 0;
-  // Made once, not for each request.
-  const oneLess = () => {
-    openExchanges -= 1;
-  };
-  const oneLessAfter = (error: unknown) => {
-    oneLess();
-    throw error;
-  };
+  const watch = new QueueWatch({
+    clock,
+    boundMs: () => live.config.limits.queueDelay,
+    busyShare: makeBusyShare(),
+    afterTurn: (run) => void setImmediate(run),
+  });
+  // Without authentication all callers are one: a bound meant for one of many would be a bound for all.
+  const areToldApart = (config.auth?.mode ?? 'none') !== 'none';
+  const admission = new Admission({
+    watch,
+    maxRequests: () => live.config.limits.requests,
+    maxPerPrincipal: () => (areToldApart ? live.config.limits.requestsPerPrincipal : undefined),
+    execute: (exchange) => execution.execute(exchange),
+    onRefused,
+  });
+  metrics.overloaded.measure(() => (watch.isOverloaded ? 1 : 0));
+  metrics.openRequests.measure(() => admission.open);
   return {
     endedInPlace(ref: SessionRef): void {
       execution.endedInPlace(ref);
@@ -108,12 +119,18 @@ export function makeExecution(
       teller.tell(ref, 'closing').catch((error: unknown) => warn('ending failed', { session: ref, error: String(error) }));
     },
     /** Requests under way; the streams of edges are not counted. */
-    openExchanges: () => openExchanges,
-    execute(exchange: Exchange): Promise<void> {
-      // A stream of another worker's edge goes on elsewhere when its session is released: a drain does not wait for its end.
-      if (exchange.method === 'GET') return execution.execute(exchange);
-      openExchanges += 1;
-      return execution.execute(exchange).then(oneLess, oneLessAfter);
-    },
+    openExchanges: () => admission.open,
+    execute: (exchange: Exchange) => admission.execute(exchange),
+    stopWatching: () => watch.stop(),
+  };
+}
+
+function makeBusyShare(): () => number {
+  let before = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    return utilization;
   };
 }

@@ -1,8 +1,11 @@
 // The public listener of a worker: MCP endpoints and its own probes.
 import type { Server } from 'node:http';
+import { BodyRoom } from '../edge/body-room.js';
+import { Connections, TOO_MANY_CONNECTIONS } from '../edge/connections.js';
 import { McpEndpoint } from '../edge/mcp-endpoint.js';
 import { makePublicServer } from '../edge/public-server.js';
 import { UnreadBytes } from '../edge/unread-bytes.js';
+import type { GatewayError } from '../errors/gateway-error.js';
 import type { LeaseKeeper } from '../sessions/lease-keeper.js';
 import type { Exchange } from '../streams/exchange.js';
 import type { Authentication } from './make-authentication.js';
@@ -24,9 +27,18 @@ export function makePublic(
   keeper: LeaseKeeper,
   execute: (exchange: Exchange) => Promise<void>,
   authentication: Authentication,
+  onRefused: (error: GatewayError) => void,
 ): Public {
   const readiness = new Readiness(keeper, clock, config.internal.lease);
   const { hostGuard } = live;
+  const connections = new Connections(
+    () => live.config.limits.connections,
+    () => {
+      metrics.connectionsCut.inc('excess');
+      onRefused(TOO_MANY_CONNECTIONS);
+    },
+  );
+  metrics.connections.measure(() => connections.open);
   const endpoint = new McpEndpoint({
     hostGuard,
     hasServer: (id) => live.servers.find(id) !== undefined,
@@ -41,9 +53,11 @@ export function makePublic(
       },
     },
     clock,
+    bodyRoom: new BodyRoom(config.limits.body),
+    connections,
     execute,
     isDraining: () => keeper.isDraining,
-    onRefused: (error) => metrics.refused.inc(String(error.status), error.code),
+    onRefused,
   });
   const server = makePublicServer({
     endpoint,
@@ -53,6 +67,7 @@ export function makePublic(
       authentication.isOpen ? live.servers.servers.map(({ id }) => (id === '' ? '/mcp' : `/servers/${id}/mcp`)) : CLOSED_PATHS,
     isReady: () => readiness.read(),
     keepAliveTimeoutMs: config.limits.keepAliveTimeout,
+    connections,
     unreadBytes: new UnreadBytes({
       clock,
       maxStallMs: () => STALLS * live.config.limits.slowReader,

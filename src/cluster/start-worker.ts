@@ -1,6 +1,7 @@
 // The composition root of a worker: makes its parts, begins them in the order in which they may, and stops them in reverse. Each
 // stage that a stop waits for has a budget of its own.
 import type { AdminDesk } from '../admin/admin-desk.js';
+import type { GatewayError } from '../errors/gateway-error.js';
 import { EXIT } from '../errors/start-error.js';
 import { DEFAULT_HOP_LIMITS } from '../forward/limits.js';
 import { pause } from '../lifecycle/clock.js';
@@ -20,6 +21,7 @@ import { makePublic } from './make-public.js';
 import { makeSessions } from './make-sessions.js';
 import { makeStorage } from './make-storage.js';
 import type { StdioGroup } from './messages.js';
+import { RefusalLog } from './refusal-log.js';
 import { SelfProbe } from './self-probe.js';
 import { makeWorkerBase } from './worker-base.js';
 import type { StartMessage, WorkerChannel } from './worker-channel.js';
@@ -75,7 +77,9 @@ export async function startWorker(
     endedInPlace: (ref) => endedInPlace(ref),
   });
   const { keeper, listener, reconnection, forwarder } = ownership;
-  const execution = makeExecution(base, storage, sessions, ownership);
+  const refusals = new RefusalLog(clock, log, metrics);
+  const onRefused = (error: GatewayError) => refusals.note(error);
+  const execution = makeExecution(base, storage, sessions, ownership, onRefused);
   const { execute, openExchanges } = execution;
   handle = (exchange) => void execute(exchange);
   endedInPlace = execution.endedInPlace;
@@ -119,7 +123,7 @@ export async function startWorker(
   });
   probe.start();
   const authentication = await makeAuthentication(base);
-  const { server, endpoint, readiness } = makePublic(base, keeper, execute, authentication);
+  const { server, endpoint, readiness } = makePublic(base, keeper, execute, authentication, onRefused);
   await listenPublicly(server, { config, publicPort: start.publicPort });
   channel.reportReady(true, []);
   const readyTicker = clock.every(leaseMs / 6, () => {
@@ -154,6 +158,7 @@ export async function startWorker(
       health.close();
       await teardown.close(STEP_BUDGET_MS);
       probe.stop();
+      execution.stopWatching();
       await Promise.all([listener.close(STEP_BUDGET_MS), forwarder.close(STEP_BUDGET_MS)]);
       await keeper.stop();
       reload.stop();

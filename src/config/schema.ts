@@ -5,7 +5,8 @@ import { isAddressRange, parseAddress } from './address.js';
 import { doc } from './doc.js';
 import { auth } from './schema-auth.js';
 import { backends, virtualServers } from './schema-backends.js';
-import { duration, size } from './units.js';
+import { limits } from './schema-limits.js';
+import { duration } from './units.js';
 
 export { duration, size } from './units.js';
 
@@ -171,49 +172,7 @@ export const configSchema = z.strictObject({
       }),
     })
     .prefault({}),
-  limits: z
-    .strictObject({
-      body: doc(size('4MiB', { min: '1KiB', max: '256MiB' }), {
-        text: 'Largest request body; beyond it 413.',
-        reason: 'Tools that take files.',
-      }),
-      requestTimeout: doc(duration('5m', { min: '100ms' }), {
-        text: 'How long one request of a client may take in all.',
-        reload: 'live',
-        reason: 'Above the longest `timeout` of a backend.',
-      }),
-      connectTimeout: doc(duration('5s', { min: '10ms' }), {
-        text: 'How long connecting to an HTTP backend may take.',
-        reload: 'live',
-        reason: 'Backends far away.',
-      }),
-      startTimeout: doc(duration('60s', { min: '10ms' }), {
-        text: 'How long a backend may take from its start to the end of its initialize.',
-        reload: 'live',
-        reason: 'Commands that install themselves first (npx, uvx).',
-      }),
-      reinitializeTimeout: doc(duration('10s', { min: '10ms' }), {
-        text: 'How long a new backend session may take when the old one was lost, while a request waits for it.',
-        reload: 'live',
-        reason: 'Backends that start slowly.',
-      }),
-      hold: doc(duration('10s', { min: '100ms' }), {
-        text: 'How long a request may wait for a session owner or for Redis to come back; then 503. At least `internal.lease` + 2 s.',
-        reload: 'live',
-        reason: 'Raise it together with the lease.',
-      }),
-      slowReader: doc(duration('30s', { min: '500ms' }), {
-        text: 'How long a client may take nothing of what waits for it before its stream ends in order; its connection is closed after twice that. Calls run on, and their answers can be fetched (docs/streams.md).',
-        reload: 'live',
-        reason: 'Shorter: slow clients hold connections to backends for less time. Longer: clients that sleep.',
-      }),
-      keepAliveTimeout: doc(duration('75s', { min: '1s' }), {
-        text: 'How long an idle connection of a client stays open.',
-        reload: 'live',
-        reason: "Above the load balancer's idle time: 60 s with nginx and ALB, 600 s with Google (then `620s`).",
-      }),
-    })
-    .prefault({}),
+  limits,
   drain: z
     .strictObject({
       delay: doc(duration('0s'), {

@@ -1,6 +1,7 @@
 // An exchange and its answer over one node:http request: the public edge's side of the one execution path.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Answer, Exchange, ExchangeNote, Headers, Hop, Principal, RequestBody } from '../streams/exchange.js';
+import type { BodyPlace } from './body-room.js';
 import { newNote } from '../streams/exchange.js';
 
 /**
@@ -178,8 +179,15 @@ export class HttpExchange implements Exchange {
   }
 }
 
-/** The whole body, at most `limitBytes`; undefined when it is larger (the rest is not read). Rejects when the caller leaves. */
-export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer | undefined> {
+/**
+ * The whole body, at most `limitBytes`; undefined when it is larger (the rest is not read).
+ * Rejects when the caller leaves, and when there is no room for more of it in `place`.
+ */
+export function readBody(
+  request: IncomingMessage,
+  limitBytes: number,
+  place: BodyPlace | undefined,
+): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
     let first: Buffer | undefined;
     let rest: Buffer[] | undefined;
@@ -190,6 +198,11 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
         request.pause();
         request.removeAllListeners('data');
         resolve(undefined);
+        return;
+      }
+      if (place && !fits(place, total, reject)) {
+        request.pause();
+        request.removeAllListeners('data');
         return;
       }
       // Nearly every request comes in one chunk: no array, no copy.
@@ -203,4 +216,14 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
       if (!request.complete) reject(new Error('the caller left before its body was whole'));
     });
   });
+}
+
+function fits(place: BodyPlace, totalBytes: number, reject: (error: unknown) => void): boolean {
+  try {
+    place.cover(totalBytes);
+    return true;
+  } catch (error) {
+    reject(error);
+    return false;
+  }
 }

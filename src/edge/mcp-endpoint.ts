@@ -15,7 +15,9 @@ import {
   SESSION_HEADER,
   VERSION_HEADER,
 } from '../protocol/mcp.js';
-import type { Exchange, Headers, Principal, RequestBody } from '../streams/exchange.js';
+import { awaitsAnswer, type Exchange, type Headers, type Principal, type RequestBody } from '../streams/exchange.js';
+import type { BodyPlace, BodyRoom } from './body-room.js';
+import { type Connections, TOO_MANY_CONNECTIONS } from './connections.js';
 import { corsHeaders, preflightHeaders } from './cors.js';
 import type { HostGuard } from './host-guard.js';
 import { HttpAnswer, HttpExchange, type HttpExchangeFacts, readBody } from './http-exchange.js';
@@ -30,6 +32,8 @@ export interface McpEndpointParts {
   readonly forwardHeaders: ReadonlySet<string>;
   readonly limits: { readonly bodyBytes: number; readonly requestTimeoutMs: number };
   readonly clock: Clock;
+  readonly bodyRoom: BodyRoom;
+  readonly connections: Pick<Connections, 'isExcess'>;
   readonly execute: (exchange: Exchange) => Promise<void>;
   readonly isDraining: () => boolean;
   readonly onRefused: (error: GatewayError) => void;
@@ -57,11 +61,14 @@ export class McpEndpoint {
     const startedMs = this.#parts.clock.monotonicMs();
     const answer = new HttpAnswer(response, () => this.#extraHeaders(request));
     let exchange: HttpExchange | undefined;
+    let place: BodyPlace | undefined;
     try {
       const caller = this.#admit(request, answer, serverId);
       if (!caller) return;
+      if (request.method === 'POST') place = this.#placeFor(request);
       // One wait for the body and one for the answer: each further one is paid by every request.
-      const body = request.method === 'POST' ? this.#message(await this.#bytes(request), serverId as string) : undefined;
+      const body = request.method === 'POST' ? this.#message(await this.#bytes(request, place), serverId as string) : undefined;
+      if (this.#parts.connections.isExcess(request.socket)) refuseIfRequest(request, body);
       exchange = new HttpExchange(this.#facts(request, serverId as string, caller, body, startedMs), response, answer);
       this.#open.add(exchange);
       await this.#parts.execute(exchange);
@@ -72,6 +79,7 @@ export class McpEndpoint {
       this.#refuse(request, answer, known, id);
     } finally {
       if (exchange) this.#open.delete(exchange);
+      place?.leave();
     }
   }
 
@@ -146,11 +154,19 @@ export class McpEndpoint {
     }
   }
 
+  /** Before a byte of it is read. Undefined: it is small, or too large to be read at all. */
+  #placeFor({ headers }: IncomingMessage): BodyPlace | undefined {
+    const length = headers['content-length'];
+    const declared = length === undefined ? undefined : Number(length);
+    if (declared !== undefined && declared > this.#parts.limits.bodyBytes) return undefined;
+    return this.#parts.bodyRoom.enter(declared);
+  }
+
   /** Undefined: there are too many. */
-  #bytes(request: IncomingMessage): Promise<Buffer | undefined> | undefined {
+  #bytes(request: IncomingMessage, place: BodyPlace | undefined): Promise<Buffer | undefined> | undefined {
     const { bodyBytes } = this.#parts.limits;
     const declared = Number(request.headers['content-length'] ?? 0);
-    return declared > bodyBytes ? undefined : readBody(request, bodyBytes);
+    return declared > bodyBytes ? undefined : readBody(request, bodyBytes, place);
   }
 
   #message(bytes: Buffer | undefined, serverId: string): RequestBody {
@@ -185,7 +201,8 @@ export class McpEndpoint {
   #extraHeaders(request: IncomingMessage): Headers | undefined {
     const { origin } = request.headers;
     const cors = origin !== undefined && this.#parts.hostGuard.isOriginAllowed(origin) ? corsHeaders(origin) : undefined;
-    return this.#parts.isDraining() ? { ...cors, connection: 'close' } : cors;
+    const closes = this.#parts.isDraining() || this.#parts.connections.isExcess(request.socket);
+    return closes ? { ...cors, connection: 'close' } : cors;
   }
 
   #refuse(request: IncomingMessage, answer: HttpAnswer, error: GatewayError, id: RequestId | undefined): void {
@@ -197,4 +214,10 @@ export class McpEndpoint {
     if (!request.complete) headers.connection = 'close';
     answer.send(error.status, headers, errorText(id, error.toJsonRpc()));
   }
+}
+
+/** What came over a connection too many: as under any overload, what only goes on or frees something is served. */
+function refuseIfRequest({ method }: IncomingMessage, body: RequestBody | undefined): void {
+  if (body ? !awaitsAnswer(body) : method === 'DELETE') return;
+  throw new UnusableMessage(TOO_MANY_CONNECTIONS, body?.kind === 'request' ? body.message.id : undefined);
 }

@@ -6,6 +6,7 @@ import { errorText } from '../protocol/json-rpc.js';
 import type { HostGuard } from './host-guard.js';
 import { matchPath } from './match-path.js';
 import type { McpEndpoint } from './mcp-endpoint.js';
+import type { Connections } from './connections.js';
 import type { UnreadBytes, WatchedSocket } from './unread-bytes.js';
 
 export interface PublicServerParts {
@@ -17,6 +18,7 @@ export interface PublicServerParts {
   readonly isReady: () => { readonly ready: boolean; readonly reasons: readonly string[] };
   /** `limits.keepAliveTimeout`, ms: above the balancer's idle time. */
   readonly keepAliveTimeoutMs: number;
+  readonly connections: Connections;
   /** Closes connections whose clients do not read. */
   readonly unreadBytes: UnreadBytes;
 }
@@ -40,7 +42,9 @@ export function makePublicServer(parts: PublicServerParts): Server {
       else void parts.endpoint.handle(request, response, match.kind === 'mcp' ? match.serverId : undefined);
     },
   );
-  server.on('connection', (socket: WatchedSocket) => parts.unreadBytes.watch(socket));
+  server.on('connection', (socket: WatchedSocket) => {
+    if (parts.connections.count(socket)) parts.unreadBytes.watch(socket);
+  });
   return server;
 }
 

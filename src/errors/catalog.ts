@@ -109,6 +109,22 @@ const entries = {
     'End sessions with DELETE, or raise sessions.maxPerPrincipal.',
   ],
   SESSION_CAP: [503, -32000, 'gateway', 'after', 'Too many sessions', 'Try again later, or raise sessions.max.'],
+  OVERLOADED: [
+    503,
+    -32000,
+    'gateway',
+    'after',
+    'The gateway is overloaded',
+    'Try again; nothing was executed. Which limit was reached: data.reason, docs/limits.md#overload.',
+  ],
+  PRINCIPAL_BUSY: [
+    429,
+    -32000,
+    'client',
+    'after',
+    'Too many requests of this caller at the same time',
+    'Wait for answers before you send more, or raise limits.requestsPerPrincipal; nothing was executed.',
+  ],
   HELD_TOO_LONG: [
     503,
     -32000,

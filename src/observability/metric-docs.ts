@@ -47,10 +47,19 @@ const families = {
     'reason',
   ),
   connections_cut_total: counter(
-    'Connections closed because their clients did not read, by reason: stalled, memory (too much waited in all together).',
+    'Connections closed by us, by reason: stalled, memory (their clients did not read, alone or all together), excess (there were too many).',
     'reason',
   ),
   refused_total: counter('Requests refused before anything was executed, by HTTP status and reason.', 'status', 'reason'),
+  shed_total: counter(
+    'Requests refused for want of room, by reason: queue (they would have waited too long), requests, principal, bodies, connections. Each of them is in refused_total of the same worker, too.',
+    'reason',
+  ),
+  overloaded: byWorker('1 while the worker refuses requests because others wait for it too long, else 0.'),
+  open_requests: byWorker(
+    'Requests under way in the worker, those that others forwarded to it included; streams of GET not counted.',
+  ),
+  connections: byWorker('Connections of clients that the worker holds.'),
   internal_refused_total: counter('Connections and requests that the internal listener refused.'),
   teardown_jobs: gauge(
     'max',

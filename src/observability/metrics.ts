@@ -41,6 +41,7 @@ export class Metrics {
   readonly backendErrors = new CounterFamily<[backend: string, reason: string]>(metricDoc('backend_errors_total'));
   readonly backendUp = new GaugeFamily<[backend: string]>(metricDoc('backend_up'), {});
   readonly refused = new CounterFamily<[status: string, reason: string]>(metricDoc('refused_total'));
+  readonly shed = new CounterFamily<[reason: string]>(metricDoc('shed_total'));
   readonly streamEnds = new CounterFamily<[reason: string]>(metricDoc('stream_ends_total'));
   readonly connectionsCut = new CounterFamily<[reason: string]>(metricDoc('connections_cut_total'));
   readonly internalRefused = new CounterFamily(metricDoc('internal_refused_total'));
@@ -50,6 +51,9 @@ export class Metrics {
   readonly sessions: GaugeFamily;
   readonly backendSessions: GaugeFamily;
   readonly streams: GaugeFamily;
+  readonly overloaded: GaugeFamily;
+  readonly openRequests: GaugeFamily;
+  readonly connections: GaugeFamily;
   readonly redisUp: GaugeFamily;
   readonly leaseRemaining: GaugeFamily;
   readonly #eventLoopLag: GaugeFamily;
@@ -61,6 +65,9 @@ export class Metrics {
     this.sessions = new GaugeFamily(metricDoc('sessions'), worker);
     this.backendSessions = new GaugeFamily(metricDoc('backend_sessions'), worker);
     this.streams = new GaugeFamily(metricDoc('streams'), worker);
+    this.overloaded = new GaugeFamily(metricDoc('overloaded'), worker);
+    this.openRequests = new GaugeFamily(metricDoc('open_requests'), worker);
+    this.connections = new GaugeFamily(metricDoc('connections'), worker);
     this.redisUp = new GaugeFamily(metricDoc('redis_up'), worker);
     this.leaseRemaining = new GaugeFamily(metricDoc('lease_remaining_seconds'), worker);
     this.#eventLoopLag = new GaugeFamily(metricDoc('event_loop_lag_seconds'), worker);
@@ -90,6 +97,10 @@ export class Metrics {
       this.streamEnds,
       this.connectionsCut,
       this.refused,
+      this.shed,
+      this.overloaded,
+      this.openRequests,
+      this.connections,
       this.internalRefused,
       this.teardownJobs,
       this.teardowns,

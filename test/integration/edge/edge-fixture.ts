@@ -2,6 +2,8 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Authenticate } from '../../../src/auth/principals.js';
+import { BodyRoom } from '../../../src/edge/body-room.js';
+import { Connections } from '../../../src/edge/connections.js';
 import { makeHostGuard } from '../../../src/edge/host-guard.js';
 import { McpEndpoint } from '../../../src/edge/mcp-endpoint.js';
 import { makePublicServer } from '../../../src/edge/public-server.js';
@@ -19,6 +21,11 @@ export interface EdgeOptions {
   /** What backends want besides the usual. */
   readonly forwardHeaders?: readonly string[];
   readonly unread?: Partial<UnreadBytesOptions>;
+  /** Default BODY_LIMIT. */
+  readonly bodyBytes?: number;
+  /** What all large bodies together may hold. */
+  readonly roomBytes?: number;
+  readonly maxConnections?: number;
 }
 
 export class Edge {
@@ -34,7 +41,15 @@ export class Edge {
   readonly endpoint: McpEndpoint;
   readonly #server: Server;
 
-  constructor({ authenticate, forwardHeaders = [], unread }: EdgeOptions = {}) {
+  readonly bodyRoom: BodyRoom;
+
+  constructor(options: EdgeOptions = {}) {
+    const { authenticate, forwardHeaders = [], unread, bodyBytes = BODY_LIMIT, maxConnections = 1000 } = options;
+    const connections = new Connections(
+      () => maxConnections,
+      () => this.cut.push('excess'),
+    );
+    this.bodyRoom = new BodyRoom(bodyBytes, options.roomBytes);
     this.endpoint = new McpEndpoint({
       hostGuard: this.guard,
       hasServer: (id) => id === '' || id === 'support',
@@ -45,7 +60,9 @@ export class Edge {
           return { principal: { name: 'anonymous', digest: digestOf('anonymous') }, consumed: [] };
         }),
       forwardHeaders: new Set(['x-tenant', 'x-berth-owner', 'x-forwarded-internally', ...forwardHeaders]),
-      limits: { bodyBytes: BODY_LIMIT, requestTimeoutMs: 300_000 },
+      limits: { bodyBytes, requestTimeoutMs: 300_000 },
+      bodyRoom: this.bodyRoom,
+      connections,
       clock: systemClock,
       execute: (exchange) => {
         this.seen.push(exchange);
@@ -60,6 +77,7 @@ export class Edge {
       endpointPaths: () => ['/mcp', '/servers/support/mcp'],
       isReady: () => ({ ready: !this.draining, reasons: this.draining ? ['draining'] : [] }),
       keepAliveTimeoutMs: 5000,
+      connections,
       unreadBytes: new UnreadBytes({
         clock: systemClock,
         maxStallMs: () => 60_000,

@@ -1,0 +1,160 @@
+// When a worker counts as overloaded, and what is refused then: turns of the event loop on a clock that stands still.
+import { PATIENCE_MS, QueueWatch } from '../../../src/routing/queue-watch.js';
+import { FakeClock } from '../../support/fake-clock.js';
+
+const BOUND_MS = 20;
+/** What a turn of an overloaded worker accepts at least: a thirty-second part of the bound. */
+const WINDOW_MS = 0.625;
+
+const STEP_MS = 0.25;
+const FIRST_REFUSED_MS = Math.ceil(WINDOW_MS / STEP_MS) * STEP_MS;
+
+class Loop {
+  readonly clock = new FakeClock();
+  bound = BOUND_MS;
+  busy = 1;
+  timed = 0;
+  #ends: Array<() => void> = [];
+  readonly watch = new QueueWatch({
+    clock: this.clock,
+    boundMs: () => this.bound,
+    busyShare: () => this.busy,
+    afterTurn: (run) => {
+      this.timed += 1;
+      this.#ends.push(run);
+    },
+  });
+
+  /** One turn of so long, with a request every quarter of a millisecond. @returns how old the turn was at each that was refused */
+  turn(lengthMs: number, opens = false): number[] {
+    const refused: number[] = [];
+    for (let ageMs = 0; ageMs < lengthMs; ageMs += STEP_MS) {
+      if (this.watch.mustRefuse(opens)) refused.push(ageMs);
+      this.clock.advance(STEP_MS);
+    }
+    for (const end of this.#ends.splice(0)) end();
+    return refused;
+  }
+
+  /** Turns of that length, one after the other. @returns what was refused */
+  turns(lengthMs: number, forMs: number): number {
+    let refused = 0;
+    for (let spentMs = 0; spentMs < forMs; spentMs += lengthMs) refused += this.turn(lengthMs).length;
+    return refused;
+  }
+}
+
+const overloaded = () => {
+  const loop = new Loop();
+  loop.turns(BOUND_MS + 5, PATIENCE_MS + 300);
+  expect(loop.watch.isOverloaded).toBe(true);
+  return loop;
+};
+
+test('a burst is absorbed: nothing is refused before a queue has stood for a second', () => {
+  const loop = new Loop();
+  expect(loop.turns(200, PATIENCE_MS - 200)).toBe(0);
+  // Worked off.
+  expect(loop.turns(BOUND_MS / 2, 100)).toBe(0);
+  expect(loop.turns(200, PATIENCE_MS - 200)).toBe(0);
+  expect(loop.watch.isOverloaded).toBe(false);
+});
+
+test('one long stall is no queue', () => {
+  const loop = new Loop();
+  loop.turns(5, 200);
+  expect(loop.turn(2 * PATIENCE_MS)).toEqual([]);
+  expect(loop.turns(5, 200)).toBe(0);
+  expect(loop.watch.isOverloaded).toBe(false);
+});
+
+test('a worker that is full, and that nobody waits for longer than the bound, refuses nothing for ever', () => {
+  const loop = new Loop();
+  expect(loop.turns(BOUND_MS - 5, 20 * PATIENCE_MS)).toBe(0);
+});
+
+test('a loop with time to spare is not overloaded, however long a few of its turns are', () => {
+  const loop = new Loop();
+  loop.busy = 0.9;
+  expect(loop.turns(BOUND_MS + 10, 3 * PATIENCE_MS)).toBe(0);
+});
+
+test('below half of the load turns are not timed at all', () => {
+  const loop = new Loop();
+  loop.busy = 0.4;
+  loop.turns(30, 1000);
+  expect(loop.timed).toBe(0);
+});
+
+test('under a standing queue a turn accepts until it has used a thirty-second part of the bound, and refuses the rest', () => {
+  const loop = overloaded();
+  loop.turn(1);
+  const refused = loop.turn(BOUND_MS);
+  expect(refused[0]).toBe(FIRST_REFUSED_MS);
+  expect(refused.at(-1)).toBe(BOUND_MS - STEP_MS);
+});
+
+test('what opens a session is refused in the second half of that already', () => {
+  const loop = overloaded();
+  loop.turn(1);
+  expect(loop.turn(BOUND_MS, true)[0]).toBe(0.5);
+});
+
+test('where turns are long all the same an eighth of them is for what is accepted', () => {
+  const loop = overloaded();
+  loop.turn(100);
+  expect(loop.turn(100)[0]).toBe(12.5 + STEP_MS);
+});
+
+test('it ends with the first look at which the loop had time to spare', () => {
+  const loop = overloaded();
+  loop.busy = 0.97;
+  loop.clock.advance(100);
+  expect(loop.watch.isOverloaded).toBe(false);
+  expect(loop.turn(BOUND_MS)).toEqual([]);
+});
+
+test('it ends at once when nobody asks any more', () => {
+  const loop = overloaded();
+  loop.clock.advance(200);
+  expect(loop.watch.isOverloaded).toBe(false);
+});
+
+test('it goes on while the queue stands, also when refusing keeps turns short', () => {
+  const loop = overloaded();
+  expect(loop.turns(WINDOW_MS * 4, 29_000)).toBeGreaterThan(0);
+  expect(loop.watch.isOverloaded).toBe(true);
+});
+
+test('now and then it looks whether all would fit below the bound, and ends if they do', () => {
+  const loop = overloaded();
+  // Clients that wait for their answers: the loop is never idle, but a turn is never longer than this.
+  loop.turns(BOUND_MS - 8, 31_000);
+  expect(loop.watch.isOverloaded).toBe(false);
+});
+
+test('where they do not fit, the look ends with the first turn that gets too old', () => {
+  const loop = overloaded();
+  loop.turns(BOUND_MS / 2, 29_500);
+  let looked = 0;
+  for (let n = 0; n < 100 && looked === 0; n++) if (loop.turn(BOUND_MS / 2).length === 0) looked = loop.clock.monotonicMs();
+  expect(looked).toBeGreaterThan(0);
+  expect(loop.turn(BOUND_MS + 2)[0]).toBe(BOUND_MS + STEP_MS);
+  loop.turn(1);
+  expect(loop.turn(BOUND_MS)[0]).toBe(FIRST_REFUSED_MS);
+  expect(loop.watch.isOverloaded).toBe(true);
+});
+
+test('a bound of 0 refuses nothing, also from one moment to the next', () => {
+  const loop = overloaded();
+  loop.bound = 0;
+  loop.clock.advance(100);
+  expect(loop.turns(100, 3000)).toBe(0);
+  expect(loop.watch.isOverloaded).toBe(false);
+});
+
+test('stop leaves no timer', () => {
+  const loop = new Loop();
+  loop.watch.stop();
+  expect(loop.clock.pendingTimers).toBe(0);
+});
