@@ -60,9 +60,9 @@ export class Liveness {
       if (used.length > 0) await directory.touchSessions(used);
       await this.#refreshRecords();
     } catch (error) {
+      if (!(error instanceof DirectoryUnavailable)) throw error;
       // Redis is away: the same sessions have to be told at the next tick.
-      if (error instanceof DirectoryUnavailable) this.#lastTickMs = Math.min(this.#lastTickMs, now - idleTimeoutMs / 10);
-      else throw error;
+      this.#lastTickMs = Math.min(this.#lastTickMs, now - idleTimeoutMs / 10);
     }
   }
 
@@ -70,9 +70,16 @@ export class Liveness {
   async #refreshRecords(): Promise<void> {
     const { clock, table, directory } = this.#parts;
     if (clock.monotonicMs() < this.#lastRefreshMs + RECORD_REFRESH_MS) return;
+    const before = this.#lastRefreshMs;
     this.#lastRefreshMs = clock.monotonicMs();
-    for (const session of table) {
-      if (session.mayAct()) await directory.extendRecord(session.facts.ref, session.token, session.savedBackends());
+    try {
+      for (const session of table) {
+        if (session.mayAct()) await directory.extendRecord(session.facts.ref, session.token, session.savedBackends());
+      }
+    } catch (error) {
+      // Those that are left would not outlive the day.
+      this.#lastRefreshMs = before;
+      throw error;
     }
   }
 }

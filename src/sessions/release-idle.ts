@@ -29,6 +29,8 @@ export class IdleRelease {
   #running = false;
   /** Who is alone looks for others less often. */
   #notBeforeMs = 0;
+  /** Until then somebody else is believed to serve: with many workers each look costs as many commands. */
+  #othersUntilMs = 0;
 
   constructor(parts: IdleReleaseParts) {
     this.#parts = parts;
@@ -64,9 +66,13 @@ export class IdleRelease {
   }
 
   async #somebodyElseServes(): Promise<boolean> {
-    const { directory, keeper } = this.#parts;
+    const { directory, keeper, clock, releaseAfterMs } = this.#parts;
+    if (clock.monotonicMs() < this.#othersUntilMs) return true;
     const workers = await directory.listWorkers().catch(() => []);
-    return workers.some((lease) => !lease.draining && lease.id !== keeper.id);
+    if (!workers.some((lease) => !lease.draining && lease.id !== keeper.id)) return false;
+    // Wrong by then, it costs the claims that bring back what was given up.
+    this.#othersUntilMs = clock.monotonicMs() + releaseAfterMs / 4;
+    return true;
   }
 
   #quiet(): Session[] {
