@@ -1,6 +1,5 @@
 // What happens to all sessions of a worker at once, or to all of the cluster: periodic work, a reconnect, a lost lease, a death, sweeps.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { INITIALIZE } from './records-member.mjs';
 
 const rest = (ms) => new Promise((wake) => setTimeout(wake, ms));
 const AT_ONCE = 64;
@@ -27,53 +26,69 @@ async function weighEvent({ members, cost, say }, what, sessions, work) {
   };
 }
 
-/** The loops over all sessions that a worker makes by the clock; the part that blocks it, and what they tell Redis. */
+/** The loops over all sessions that a worker makes by the clock. */
 export async function measurePeriodic({ members: [owner], cost, say }) {
-  const { table, directory, liveness, idleRelease } = owner;
+  const { table, liveness, idleRelease } = owner;
   const sessions = [...table];
-  const timed = (run) => {
-    const startedAt = performance.now();
-    run();
-    return performance.now() - startedAt;
-  };
   liveness.start();
   idleRelease.start();
-  owner.tick();
-  await rest(100);
-  const quietMs = timed(() => owner.tick());
+  await look(owner, cost);
+  // One is used, so that its telling says when the look is over.
+  sessions.at(-1).lastUsedMs = Date.now();
+  const quiet = await look(owner, cost);
   // As with an open stream each: all of them are in use.
   for (const session of sessions) session.standalone = session.streams.standalone;
-  const scanMs = timed(() => owner.lookForQuiet());
-  const before = { commands: owner.commands, micros: await cost.cpuMicros() };
-  const touched = new Promise((resolve, reject) => {
-    const touch = directory.touchSessions.bind(directory);
-    directory.touchSessions = (entries) => {
-      directory.touchSessions = touch;
-      return touch(entries).then(resolve, reject);
-    };
-  });
-  const startedAt = performance.now();
-  const usedMs = timed(() => owner.tick());
-  await touched;
-  const touchMs = performance.now() - startedAt;
-  const [commands, micros] = [owner.commands - before.commands, (await cost.cpuMicros()) - before.micros];
+  const used = await look(owner, cost);
+  const scannedAt = performance.now();
+  owner.lookForQuiet();
+  const scanMs = performance.now() - scannedAt;
   for (const session of sessions) session.standalone = undefined;
   liveness.stop();
   idleRelease.stop();
-  const atRest = owner.commands;
+  const commands = owner.commands;
+  const micros = await cost.cpuMicros();
   await rest(REST_MS);
   say('periodic work');
-  const figures = { quietMs, scanMs, usedMs, touchMs, touchCommands: commands, touchMicros: micros };
-  figures.commandsAtRest = ((owner.commands - atRest) / REST_MS) * 1000;
+  const atRest = ((owner.commands - commands) / REST_MS) * 1000;
+  const redisAtRest = (((await cost.cpuMicros()) - micros) / REST_MS) * 1000;
+  const text = ({ ms, cpuMs, stallMs }) =>
+    `${ms.toFixed(0)} ms, ${cpuMs.toFixed(0)} ms of processor, longest stall ${stallMs.toFixed(1)} ms`;
   return {
-    ...{ sessions: sessions.length, ...figures },
+    ...{ sessions: sessions.length, quiet, used, scanMs, commandsAtRest: atRest, redisMicrosAtRest: redisAtRest },
     rows: [
-      ['look at idle times, every 30 s: blocks its worker for', `${quietMs.toFixed(1)} ms`],
-      ['the same with a stream open in each', `${usedMs.toFixed(1)} ms`],
-      ['and tells Redis', `${commands} commands, ${(micros / 1000).toFixed(0)} ms of Redis, within ${touchMs.toFixed(0)} ms`],
-      ['look for sessions to give up, every second, none found', `${scanMs.toFixed(1)} ms`],
-      ['commands/s at rest (lease, queue)', figures.commandsAtRest.toFixed(1)],
+      ['look at idle times, every 30 s', text(quiet)],
+      ['the same with a stream open in each, and tell Redis', text(used)],
+      ['of it Redis', `${used.commands} commands, ${(used.redisMicros / 1000).toFixed(0)} ms`],
+      ['look for sessions to give up, every second, none found: stall', `${scanMs.toFixed(1)} ms`],
+      ['commands/s at rest (lease, queue)', atRest.toFixed(1)],
+      ['µs of Redis a second at rest, all workers of this run', redisAtRest.toFixed(0)],
     ],
+  };
+}
+
+/** One look of `liveness` at all sessions, until Redis knows of their uses. @returns `{ ms, cpuMs, stallMs, commands, redisMicros }` */
+async function look(owner, cost) {
+  const { directory } = owner;
+  const touch = directory.touchSessions.bind(directory);
+  const told = new Promise((resolve, reject) => {
+    directory.touchSessions = (entries) => {
+      delete directory.touchSessions;
+      return touch(entries).then(resolve, reject);
+    };
+  });
+  const delays = monitorEventLoopDelay({ resolution: 1 });
+  const before = { commands: owner.commands, micros: await cost.cpuMicros(), own: process.cpuUsage(), ms: performance.now() };
+  delays.enable();
+  owner.tick();
+  await told;
+  delays.disable();
+  const own = process.cpuUsage(before.own);
+  return {
+    ms: performance.now() - before.ms,
+    cpuMs: (own.user + own.system) / 1000,
+    stallMs: delays.max / 1e6,
+    commands: owner.commands - before.commands,
+    redisMicros: (await cost.cpuMicros()) - before.micros,
   };
 }
 
@@ -143,5 +158,5 @@ export async function measureSweeps(context, expired) {
   });
   const left = wanted - tornDown();
   if (left > 0) throw new Error(`${left} of ${refs.length} expired sessions were not ended within ${SWEPT_WITHIN_MS / 1000} s`);
-  return { idle, expired: result, client: INITIALIZE.params.clientInfo };
+  return { idle, expired: result };
 }
