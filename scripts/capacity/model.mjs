@@ -46,6 +46,8 @@ export function estimate(load, given) {
   const redisBytes = given.redisBaseBytes + sessions * given.redisBytesSession;
   return {
     ...{ requests, opens, claims, held, workers, pods, redisBytes, ...figures },
+    // One backend is asked to end only so many at a time.
+    deletes: (opens * given.deleteMs) / 1000,
     redisServers: Math.max(1, Math.ceil(figures.redisBusy / given.redisBusyMost)),
   };
 }

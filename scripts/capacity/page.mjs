@@ -24,6 +24,7 @@ export const ROWS = [
   ['memory of workers', ({ memory }) => bytes(memory)],
   ['workers', ({ workers }) => grouped(workers)],
   ['pods', ({ pods }) => grouped(pods)],
+  ['DELETEs to backends at a time', ({ deletes }) => rounded(deletes)],
   ['memory of Redis', ({ redisBytes }) => bytes(redisBytes)],
   ['commands of Redis/s', ({ redisCommands }) => rounded(redisCommands)],
   ['share of the one core of a Redis', ({ redisBusy }) => `${rounded(redisBusy * 100)} %`],
@@ -64,7 +65,8 @@ How many workers, pods and Redis servers so many live sessions need. **Measured*
 worker cost (the table of [coefficients](#coefficients) says by which command, or that it is only an estimate or a
 [budget](benchmarks.md#budgets) so far). **Computed** is everything in the tables of [profiles](#profiles): nobody has run a million live
 sessions; a million *records* in Redis and ten thousand open streams on one machine are measured. Absolute figures drift with the machine:
-measure on yours, put the results into the file, and \`npm run docs\` makes this page anew.
+on yours \`npm run measure:records\` and \`npm run measure:idle-streams\`, each with \`--json FILE\`, then \`scripts/capacity/fill.mjs\` with these
+files, and \`npm run docs\` make this page anew.
 
     npm run capacity -- --sessions 1000000 --rate 0.1 --streams 0.2 --lifetime 120
 
@@ -88,6 +90,7 @@ used, told/s      T = min(R, H / touchEvery)
 cores             = R × cpuRequest + F × cpuForward + O × (cpuOpen + cpuEnd) + C × cpuClaim + S × s × cpuStreamRest
 memory            = W × bytesWorker + S × s × bytesStream + (H - S × s) × bytesSession
 W                 = the larger of cores / busy and memory of sessions / workerGiB, 2 at least
+DELETEs at a time = O × deleteMs / 1000
 Redis, commands/s = O × (open + end) + C × claim + U × look-up + T / touchesAtOnce + W × worker
 Redis, its core   = the same with the µs of Redis of each, T × redisMicrosTouch
 Redis, memory     = redisBaseBytes + S × redisBytesSession
@@ -106,7 +109,9 @@ ${sections.join('\n')}
   the commands stays on one server.
 - **Connections**: a stream holds two sockets in its owner (client, backend), and two more where the balancer brought it to another worker.
   \`ulimit -n\` of a worker has to be above that.
-- **Backends**: a GET stream for each session that listens, a backend session for each that has called.
+- **Backends**: a GET stream for each session that listens, a backend session for each that has called. One backend is asked to end at most
+  four sessions at a time by the whole cluster ([teardown.md](teardown.md)): where the tables show more DELETEs at a time than four for each
+  backend, teardowns pile up in the queue.
 - **Bursts**: a pod that dies leaves its sessions to be claimed within seconds by those who ask for them (\`redisMicrosClaim\` each), and
   their streams to be opened again. Abandoned sessions of a dead worker, and those that were given up, are ended by the sweep: at most 500
   a second in the whole cluster.

@@ -23,8 +23,8 @@ const { values } = parseArgs({
   },
 });
 const [RECORDS, WORKERS, SAMPLES] = [values.records, values.workers, values.samples].map(Number);
-if (!(RECORDS >= 10_000 && WORKERS >= 2 && SAMPLES >= 100)) {
-  process.stderr.write('usage: npm run measure:records -- [--records 10000…] [--workers 2…] [--samples 100…] [--json FILE]\n');
+if (!(RECORDS >= 10_000 && WORKERS >= 4 && SAMPLES >= 100)) {
+  process.stderr.write('usage: npm run measure:records -- [--records 10000…] [--workers 4…] [--samples 100…] [--json FILE]\n');
   process.exit(64);
 }
 const FEW = 1000;
@@ -85,7 +85,17 @@ try {
   const sweeps = await measureSweeps(context, Math.min(10_000, known.at(-1).length - SAMPLES));
   const slow = await cost.slow();
   const real = await measureRealRecord({ redisUrl: server.url, dir, cost });
-  const result = { records: RECORDS, workers: WORKERS, node: process.version, machine: machine(), memory, filling, few, many };
+  const result = {
+    records: RECORDS,
+    workers: WORKERS,
+    node: process.version,
+    machine: machine(),
+    emptyBytes,
+    memory,
+    filling,
+    few,
+    many,
+  };
   Object.assign(result, { periodic, verify, lost, death, sweeps, slow, real, seconds: (performance.now() - began) / 1000 });
   report(result);
   if (values.json) writeFileSync(values.json, JSON.stringify(result, undefined, 2));
@@ -176,6 +186,7 @@ function report({ memory, filling, few, many, periodic, verify, lost, death, swe
   );
   print(`a sweep with nothing to do: ${sweeps.idle.commands} commands, ${ms(sweeps.idle.ms)} ms`);
   print(`after the lost lease: ${lost.kept} kept, ${lost.dropped} dropped`);
+  if (sweeps.left > 0) print(`of the expired sessions ${sweeps.left} were not ended in time`);
   const text = slow.map(({ command, count, maxMs }) => `${command} ${count} times, up to ${maxMs.toFixed(1)} ms`).join('; ');
   print(`commands that held Redis up for more than ${SLOW_MS} ms with ${RECORDS} records: ${text || 'none'}`);
 }

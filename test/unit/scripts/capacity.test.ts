@@ -59,6 +59,36 @@ test('each coefficient says what it is, where it comes from and by which command
   }
 });
 
+test('what the measurements write fills coefficients of the file', () => {
+  const program = `
+    import { readFileSync } from 'node:fs';
+    const { fill, fromRecords, fromStreams } = await import('./scripts/capacity/fill.mjs');
+    const { OPERATIONS } = await import('./scripts/measure/records-operations.mjs');
+    const step = { commands: 1, redisMicros: 10, workerMicros: 100 };
+    const many = Object.fromEntries(Object.keys(OPERATIONS).map((name) => [name, step]));
+    const periodic = { used: { redisMicros: 5000 }, sessions: 1000, redisMicrosAtRest: 400 };
+    const records = { many, periodic, memory: { total: 2000 }, workers: 4, emptyBytes: 1e6, records: 1000 };
+    const at = (rss) => ({ rss });
+    const rest = (cores, redisPerSecond) => ({ cores, redisPerSecond });
+    const readings = [at(2e8), at(2.1e8), at(2.2e8), at(2.4e8)];
+    const streams = { readings, empty: rest(0.01, 6), atRest: rest(0.02, 6), sessions: 1000, workers: 2 };
+    const capacity = JSON.parse(readFileSync('docs/capacity.json', 'utf8'));
+    const filled = fill(fill(capacity, fromRecords(records)), fromStreams(streams));
+    process.stdout.write(JSON.stringify(filled.coefficients));
+  `;
+  const coefficients = JSON.parse(
+    execFileSync(process.execPath, ['--input-type=module', '-e', program], { cwd: root, encoding: 'utf8' }),
+  );
+  const found = (name: string) => coefficients[name].value;
+  expect([found('redisCommandsOpen'), found('redisMicrosClaim'), found('cpuEnd'), found('redisMicrosTouch')]).toEqual([
+    2, 20, 100, 5,
+  ]);
+  expect([found('bytesWorker'), found('bytesSession'), found('bytesStream'), found('cpuStreamRest')]).toEqual([
+    1e8, 1e4, 4e4, 10,
+  ]);
+  expect(coefficients.cpuEnd.source).toBe('measured with 1000 records');
+});
+
 test.each([['--sessions', '0'], ['--streams', '2'], ['--set', 'nothing=1'], ['--set', 'busy=x'], ['--wrong'], []])(
   'bad usage is refused with what may be given: %s %s',
   (...options) => {
