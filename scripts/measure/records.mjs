@@ -1,7 +1,8 @@
 // What a million sessions cost in Redis: memory by kind of key, and what each step of a session's life takes with few records and with
 // many; what the sweep, a worker's death, a lost lease and a reconnect cost. The product's own code writes and reads everything
-// (records-member.mjs), in one process that stands for several workers, against a Redis of its own without persistence.
-// Run: npm run measure:records [-- --records 1000000 --workers 4 --samples 2000 --json FILE]
+// (records-member.mjs), in one process that stands for several workers, against a Redis of its own without persistence, set as
+// docs/redis.md says; with --plain-redis as it comes.
+// Run: npm run measure:records [-- --records 1000000 --workers 4 --samples 2000 --plain-redis --json FILE]
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,12 +20,15 @@ const { values } = parseArgs({
     records: { type: 'string', default: '1000000' },
     workers: { type: 'string', default: '4' },
     samples: { type: 'string', default: '2000' },
+    'plain-redis': { type: 'boolean', default: false },
     json: { type: 'string' },
   },
 });
 const [RECORDS, WORKERS, SAMPLES] = [values.records, values.workers, values.samples].map(Number);
 if (!(RECORDS >= 10_000 && WORKERS >= 4 && SAMPLES >= 100)) {
-  process.stderr.write('usage: npm run measure:records -- [--records 10000…] [--workers 4…] [--samples 100…] [--json FILE]\n');
+  process.stderr.write(
+    'usage: npm run measure:records -- [--records 10000…] [--workers 4…] [--samples 100…] [--plain-redis] [--json FILE]\n',
+  );
   process.exit(64);
 }
 const FEW = 1000;
@@ -51,7 +55,8 @@ let opened = 0;
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
 try {
-  await server.start(dir, obtainRedis(), ['--save', '', '--appendonly', 'no']);
+  const settings = values['plain-redis'] ? [] : ['--hash-max-ziplist-value', '1024'];
+  await server.start(dir, obtainRedis(), ['--save', '', '--appendonly', 'no', ...settings]);
   cost = new RedisCost(server.url);
   for (let i = 0; i < WORKERS; i++) {
     members.push(await Member.start({ url: server.url, prefix: PREFIX, name: `worker-${i + 1}`, perPrincipal: PER_PRINCIPAL }));
