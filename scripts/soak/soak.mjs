@@ -32,7 +32,7 @@ const SAMPLES = 60;
 const FASTEST_S = 3;
 /** Idle limit, sweep, teardown. */
 const EMPTY_WITHIN_MS = 120_000;
-const USAGE = 'usage: npm run soak [-- --minutes 10 --seed N --clients 16 --strays 8 --out DIR]\n';
+const USAGE = 'usage: npm run soak [-- --minutes 10 (2 at least) --seed N --clients 16 --strays 8 --out DIR]\n';
 
 const options = readOptions();
 const dir = mkdtempSync(join(tmpdir(), 'berth-soak-'));
@@ -198,7 +198,7 @@ function readOptions() {
     },
   });
   const [minutes, seed, clients, strays] = [values.minutes, values.seed, values.clients, values.strays].map(Number);
-  if (values.help || !(minutes >= 1 && seed >= 0 && clients > 0 && strays > 0)) {
+  if (values.help || !(minutes >= 2 && seed >= 0 && clients > 0 && strays > 0)) {
     process.stderr.write(USAGE);
     process.exit(values.help ? 0 : 64);
   }

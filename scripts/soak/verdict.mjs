@@ -6,10 +6,10 @@ export const LIMITS = {
   heap: { share: 0.05, least: 3 * MIB, unit: 'bytes' },
   rss: { share: 0.08, least: 12 * MIB, unit: 'bytes' },
   redis: { share: 0.1, least: MIB, unit: 'bytes' },
-  files: { share: 0.15, least: 12, unit: '' },
-  keys: { share: 0.15, least: 30, unit: '' },
+  files: { share: 0.15, least: 15, unit: '' },
+  keys: { share: 0.15, least: 40, unit: '' },
   clients: { share: 0, least: 1, unit: '' },
-  sessions: { share: 0.2, least: 15, unit: '' },
+  sessions: { share: 0.2, least: 30, unit: '' },
   connections: { share: 0.15, least: 15, unit: '' },
 };
 /** A slope of less than so many of its standard errors may be chance. */
