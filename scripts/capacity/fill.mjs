@@ -1,5 +1,5 @@
 // Puts measured coefficients into docs/capacity.json, each with where it comes from; `npm run docs` then makes docs/capacity.md anew.
-// node scripts/capacity/fill.mjs [--records FILE] [--streams FILE] [--bench docs/benchmarks/result.json]
+// node scripts/capacity/fill.mjs [--records FILE] [--streams FILE] [--bench docs/benchmarks/node-20/result.json]
 //   FILE: what `npm run measure:records -- --json FILE` and `npm run measure:idle-streams -- --json FILE` wrote, on a quiet machine
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -49,7 +49,8 @@ export function fromStreams({ readings, empty, atRest, sessions, workers }) {
 }
 
 /** From the result of the bench, as far as it has the rows. */
-export function fromBench({ summary }) {
+export function fromBench({ runs }) {
+  const summary = Object.values(runs).flatMap((run) => run.summary);
   const cpu = (name, kind) => summary.find(({ subject, kind: one, at }) => subject === name && one === kind && at !== 1)?.cpu;
   const [owner, forwarded, opened] = [cpu('owner', 'call'), cpu('sibling', 'call'), cpu('owner', 'open')];
   const values = {};
