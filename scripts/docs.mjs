@@ -1,9 +1,10 @@
 // Makes docs/configuration.md, docs/errors.md and docs/metrics.md from the built sources, and the tables of docs/benchmarks.md from the
-// figures beside it; `--check` fails if they differ from what is committed.
+// figures beside it, docs/capacity.md from docs/capacity.json; `--check` fails if they differ from what is committed.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { fillIn } from './bench/benchmarks-page.mjs';
+import { capacityPage } from './capacity/page.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const load = (name) =>
@@ -187,6 +188,7 @@ const pages = {
   'errors.md': errorsPage(),
   'metrics.md': metricsPage(),
   'benchmarks.md': benchmarksPage(),
+  'capacity.md': capacityPage(),
 };
 const check = process.argv.includes('--check');
 for (const [name, text] of Object.entries(pages)) {

@@ -5,8 +5,8 @@ const LEFT = 330;
 const ROW = 26;
 const COLOURS = { aim: '#2e7d32', met: '#1565c0', MISSED: '#c62828', void: '#9e9e9e' };
 const plain = (text) => String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-const text = (x, y, content, more = '') => `<text x="${x}" y="${y}" ${more}>${plain(content)}</text>`;
-const svg = (width, height, title, parts) =>
+export const text = (x, y, content, more = '') => `<text x="${x}" y="${y}" ${more}>${plain(content)}</text>`;
+export const svg = (width, height, title, parts) =>
   `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12">
 <title>${plain(title)}</title>
 <rect width="100%" height="100%" fill="white"/>

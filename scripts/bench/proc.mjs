@@ -3,6 +3,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** USER_HZ: 100 on every Linux that Node runs on. */
 const MICROS_PER_TICK = 10_000;
+/** As /proc/net/tcp has it. */
+const ESTABLISHED = '01';
 
 /** User and system time of these processes so far, all their threads, in µs. */
 export function cpuMicros(pids) {
@@ -79,6 +81,21 @@ export function holderOf(socket, pids) {
     return holders.length === 1 ? holders[0] : undefined;
   }
   return undefined;
+}
+
+/** Descriptors that a process has open. */
+export function openFiles(pid) {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** Connections of this machine to a port of its own, as their clients have them. */
+export function connectionsTo(port) {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const lines = readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1);
+  return lines.filter((line) => {
+    const [, , remote, state] = line.trim().split(/\s+/);
+    return remote?.endsWith(wanted) && state === ESTABLISHED;
+  }).length;
 }
 
 function holdsInode(pid, inode) {

@@ -54,18 +54,23 @@ async function commandsOf(redis) {
   return Number(/^total_commands_processed:(\d+)/m.exec(await redis.info('stats'))[1]);
 }
 
+/** What a process with probe.mjs says of itself, after it has collected its garbage. @returns `{ bytes, rss, stallMs }` */
+export async function probeProcess(pid, probeDir) {
+  const file = join(probeDir, String(pid));
+  rmSync(file, { force: true });
+  process.kill(pid, 'SIGUSR2');
+  for (let tries = 0; !existsSync(file); tries += 1) {
+    if (tries > 3000) throw new Error(`process ${pid} tells nothing of itself`);
+    await rest(10);
+  }
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
 /** Sums over the processes of the gateway; the stall is the longest of any. */
 async function probe({ gateway, probeDir }) {
   const sum = { bytes: 0, rss: 0, stallMs: 0 };
   for (const pid of gateway) {
-    const file = join(probeDir, String(pid));
-    rmSync(file, { force: true });
-    process.kill(pid, 'SIGUSR2');
-    for (let tries = 0; !existsSync(file); tries += 1) {
-      if (tries > 3000) throw new Error(`process ${pid} tells nothing of itself`);
-      await rest(10);
-    }
-    const { bytes, rss, stallMs } = JSON.parse(readFileSync(file, 'utf8'));
+    const { bytes, rss, stallMs } = await probeProcess(pid, probeDir);
     sum.bytes += bytes;
     sum.rss += rss;
     sum.stallMs = Math.max(sum.stallMs, stallMs);

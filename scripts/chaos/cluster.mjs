@@ -10,6 +10,8 @@ import { isGone, processesUnder } from '../bench/proc.mjs';
 import { coreOf } from '../bench/processes.mjs';
 
 const REDIS_READY_MS = 30_000;
+/** As in production. */
+const APPEND_ONLY = ['--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec'];
 const GONE_WITHIN_MS = 20_000;
 const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
@@ -20,12 +22,12 @@ export class RedisServer {
   #program;
   #args;
 
-  async start(dir, program = 'redis-server') {
+  /** @param persistence arguments of the program */
+  async start(dir, program = 'redis-server', persistence = APPEND_ONLY) {
     this.#program = program;
     mkdirSync(dir, { recursive: true });
     const port = await freePort('127.0.0.1');
     this.url = `redis://127.0.0.1:${port}`;
-    const persistence = ['--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec'];
     this.#args = ['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, ...persistence];
     await this.startAgain();
   }
@@ -88,7 +90,7 @@ export class PodPlace {
   #options;
   #pod;
 
-  /** @param options `{ processes, dir, host, config }` */
+  /** @param options `{ processes, dir, host, config, nodeArgs, env }`; the last two as startPod has them */
   constructor(name, options) {
     this.name = name;
     this.host = options.host;
@@ -109,11 +111,12 @@ export class PodPlace {
 
   /** @returns when it is ready */
   async start() {
-    const { processes, dir, host, config } = this.#options;
+    const { processes, dir, host, config, nodeArgs, env } = this.#options;
     const ports = this.#pod && { port: this.#pod.port, adminPort: this.#pod.adminPort };
     mkdirSync(dir, { recursive: true });
     const logFile = join(dir, 'log.jsonl');
-    this.#pod = await startPod({ processes, core: coreOf(undefined), dir, host, config, ports, logFile, follows: true });
+    const core = coreOf(undefined);
+    this.#pod = await startPod({ processes, core, dir, host, config, ports, logFile, nodeArgs, env, follows: true });
     this.port = this.#pod.port;
     this.readyUrl = `${this.#pod.admin}/readyz`;
     await this.#pod.ready();

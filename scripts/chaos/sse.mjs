@@ -4,7 +4,7 @@ export class EventReader {
   #rest = '';
   #onEvent;
 
-  /** @param onEvent called with `{ data, retry }` */
+  /** @param onEvent called with `{ data, retry, id }` */
   constructor(onEvent) {
     this.#onEvent = onEvent;
   }
@@ -16,7 +16,11 @@ export class EventReader {
       const fields = block.split('\n');
       const data = fields.filter((line) => line.startsWith('data:')).map((line) => line.slice(5).replace(/^ /, ''));
       const retry = fields.find((line) => line.startsWith('retry:'))?.slice(6);
-      this.#onEvent({ data: data.join('\n'), retry: retry === undefined ? undefined : Number(retry) });
+      const id = fields
+        .find((line) => line.startsWith('id:'))
+        ?.slice(3)
+        .trim();
+      this.#onEvent({ data: data.join('\n'), retry: retry === undefined ? undefined : Number(retry), id });
     }
   }
 }

@@ -1,141 +1,260 @@
-// What an idle GET stream costs in memory, with and without a stream of the backend behind it, and whether comments keep it open: clients
-// behind a proxy that cuts what is silent for 20 s, as balancers do after a minute. The workers keep their sessions in all three figures.
-// Run: npm run measure:idle-streams [-- --streams 2000 --workers 2]
-import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer as createHttpServer } from 'node:http';
-import { connect, createServer } from 'node:net';
+// What idle sessions with an open GET stream cost, each relayed to a stream of the backend: memory, processor and Redis at rest; whether
+// comments keep the streams open and notifications reach them; how long it takes until all are back after an owner was killed.
+// Run: npm run measure:idle-streams [-- --sessions 10000 --workers 2 --json FILE]
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { HttpConnection } from '../bench/http-connection.mjs';
 import { startPod } from '../bench/pod.mjs';
-import { rssBytes } from '../bench/proc.mjs';
+import { cpuMicros, openFiles } from '../bench/proc.mjs';
 import { coreOf, Processes } from '../bench/processes.mjs';
+import { probeProcess } from '../bench/special.mjs';
+import { newSecret, RedisServer } from '../chaos/cluster.mjs';
+import { obtainRedis } from '../obtain-redis.mjs';
+import { IdleClient } from './idle-client.mjs';
+import { RedisCost } from './redis-cost.mjs';
 
+const here = import.meta.dirname;
 const { values } = parseArgs({
-  options: { streams: { type: 'string', default: '2000' }, workers: { type: 'string', default: '2' } },
+  options: {
+    sessions: { type: 'string', default: '10000' },
+    workers: { type: 'string', default: '2' },
+    json: { type: 'string' },
+  },
 });
-const STREAMS = Number(values.streams);
-const SILENT_MS = 20_000;
-/** More than two comments. */
+const [SESSIONS, WORKERS] = [values.sessions, values.workers].map(Number);
+/** More than two comments of every stream. */
 const WATCH_MS = 40_000;
-const HEADERS = 'content-type: application/json\r\naccept: application/json, text/event-stream\r\n';
+const EMPTY_MS = 10_000;
+const CALLED = 1000;
+const CONNECTIONS = 16;
+const BACK_WITHIN_MS = 180_000;
+const FEW = 50;
 const print = (text) => process.stdout.write(`${text}\n`);
+const began = performance.now();
+const say = (text) => process.stderr.write(`${((performance.now() - began) / 1000).toFixed(0).padStart(5)} s  ${text}\n`);
 const rest = (ms) => new Promise((wake) => setTimeout(wake, ms));
-const call = (method, params) => JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
 
-/** Answers initialize and calls; a GET stream says nothing, ever. */
-async function startBackend() {
-  const server = createHttpServer(async (request, response) => {
-    if (request.method === 'GET') return void response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
-    let body = '';
-    for await (const part of request) body += part;
-    const message = body === '' ? {} : JSON.parse(body);
-    if (message.id === undefined) return void response.writeHead(202).end();
-    const result = {
-      initialize: {
-        protocolVersion: message.params?.protocolVersion,
-        capabilities: { tools: {} },
-        serverInfo: { name: 'b', version: '1' },
-      },
-      'tools/list': { tools: [{ name: 'echo', inputSchema: { type: 'object' } }] },
-    }[message.method] ?? { content: [] };
-    response.setHeader('content-type', 'application/json');
-    if (message.method === 'initialize') response.setHeader('mcp-session-id', randomUUID());
-    response.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }));
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return server;
-}
-
-/** Cuts a connection on which nothing came from the gateway for SILENT_MS. */
-async function startProxy(to) {
-  const server = createServer((client) => {
-    const gateway = connect(to.port, to.host);
-    gateway.setTimeout(SILENT_MS, () => gateway.destroy());
-    for (const socket of [client, gateway]) socket.on('error', () => undefined);
-    client.pipe(gateway).pipe(client);
-    gateway.on('close', () => client.destroy());
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return server;
-}
-
-function openStream(port, id) {
-  const stream = { isOpen: true, comments: 0 };
-  const socket = connect(port, '127.0.0.1');
-  socket.on('error', () => undefined);
-  socket.on('close', () => {
-    stream.isOpen = false;
-  });
-  socket.setEncoding('latin1').on('data', (part) => {
-    stream.comments += part.split(': keep-alive').length - 1;
-  });
-  socket.write(`GET /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\nmcp-session-id: ${id}\r\n\r\n`);
-  return { stream, socket };
-}
-
+checkFiles();
 const dir = mkdtempSync(join(tmpdir(), 'berth-measure-'));
+const probeDir = join(dir, 'probe');
+mkdirSync(probeDir);
 const processes = new Processes();
-const open = [];
-let backend;
-let proxy;
+const redis = new RedisServer();
+const clients = [];
+let cost;
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
 try {
-  backend = await startBackend();
+  process.exitCode = await main();
+} finally {
+  await cleanUp();
+}
+
+async function main() {
+  await redis.start(join(dir, 'redis'), obtainRedis());
+  cost = new RedisCost(redis.url);
+  const { child: backend, port } = await processes.start(join(here, 'idle-backend.mjs'), [], coreOf(undefined));
   const pod = await startPod({
     processes,
     core: coreOf(undefined),
     dir,
     host: '127.0.0.1',
+    nodeArgs: ['--import', pathToFileURL(join(here, '../bench/probe.mjs')).href],
+    env: { BENCH_PROBE: probeDir },
     config: {
-      workers: Number(values.workers),
-      sessions: { max: 2 * STREAMS, releaseAfter: '0s' },
-      mcpServers: { quiet: { type: 'http', url: `http://127.0.0.1:${backend.address().port}/mcp` } },
+      workers: WORKERS,
+      redis: { url: redis.url },
+      internal: { host: '127.0.0.1', secret: newSecret() },
+      sessions: { max: 2 * SESSIONS + FEW },
+      mcpServers: { quiet: { type: 'http', url: `http://127.0.0.1:${port}/mcp` } },
     },
   });
   await pod.ready();
-  proxy = await startProxy(pod);
-  const memory = () => pod.workers().reduce((sum, pid) => sum + rssBytes(pid), 0);
-  const connections = Array.from({ length: 8 }, () => new HttpConnection(pod.host, pod.port));
-  await Promise.all(connections.map((connection) => connection.opened()));
-  const ids = [];
-  const perConnection = (work) =>
-    Promise.all(
-      connections.map(async (connection, n) => {
-        for (let at = n; at < STREAMS; at += connections.length) await work(connection, at);
-      }),
-    );
-  await perConnection(async (connection, at) => {
-    const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'measure', version: '1' } };
-    ids[at] = (await connection.send('POST', '/mcp', HEADERS, call('initialize', params))).sessionId;
+  await until('all workers', async () => {
+    const { headers } = await fetch(`${pod.admin}/metrics`);
+    return headers.get('x-berth-workers-reporting') === `${WORKERS}/${WORKERS}`;
   });
-  const readings = [['with its session', memory()]];
-  for (const id of ids) open.push(openStream(proxy.address().port, id));
-  await rest(5000);
-  readings.push(['and a GET stream', memory()]);
-  await perConnection((connection, at) =>
-    connection.send('POST', '/mcp', `${HEADERS}mcp-session-id: ${ids[at]}\r\n`, call('tools/call', { name: 'echo' })),
-  );
-  await rest(WATCH_MS);
-  readings.push(['and a stream of the backend', memory()]);
-  print(`node ${process.version}, load ${loadavg()[0].toFixed(1)}, ${values.workers} workers, ${STREAMS} streams\n`);
-  print('| memory of the workers | MiB | KiB a stream more |\n|---|---|---|');
-  for (const [n, [what, bytes]] of readings.entries()) {
-    const more = n === 0 ? '' : ((bytes - readings[n - 1][1]) / STREAMS / 1024).toFixed(1);
-    print(`| ${what} | ${(bytes / 2 ** 20).toFixed(0)} | ${more} |`);
+  const countOpen = () => ask(backend, 'open');
+  // What is made with the first sessions is not the sessions'.
+  await open(pod, FEW);
+  const readings = [{ what: 'without sessions', ...(await weigh(pod)) }];
+  const empty = await watchRest(pod, EMPTY_MS);
+  await open(pod, SESSIONS);
+  readings.push({ what: 'with a session each', ...(await weigh(pod)) });
+  await inTurns(pod, async (client) => {
+    client.listen();
+    await until('a stream', () => client.isOpen, BACK_WITHIN_MS);
+  });
+  readings.push({ what: 'and its GET stream', ...(await weigh(pod)) });
+  await inTurns(pod, async (client, http) => {
+    if (!(await client.call(http))) throw new Error('a first call was answered wrongly');
+  });
+  await until('the streams of the backend', async () => (await countOpen()) === clients.length, BACK_WITHIN_MS);
+  readings.push({ what: 'and a stream of the backend', ...(await weigh(pod)) });
+  say(`${clients.length} sessions, each with its streams`);
+  const atRest = await watchRest(pod, WATCH_MS);
+  const told = await tellAll(backend, 1);
+  say('at rest: measured');
+  const silences = clients.reduce((sum, { silences }) => sum + silences, 0);
+  const killed = await killOwner(pod, backend, countOpen);
+  const result = {
+    sessions: clients.length,
+    workers: WORKERS,
+    node: process.version,
+    load: loadavg()[0],
+    readings,
+    empty,
+    atRest,
+    told,
+    silences,
+    killed,
+  };
+  report(result);
+  if (values.json) writeFileSync(values.json, JSON.stringify(result, undefined, 2));
+  const isWhole = [told, killed.told].every(({ heard }) => heard === clients.length);
+  return isWhole && silences === 0 && killed.lost + killed.crossed === 0 && killed.wrongCalls === 0 ? 0 : 1;
+}
+
+/** A worker may come to hold all of them: a socket to the client and one to the backend each. */
+function checkFiles() {
+  const wanted = 2 * SESSIONS + 1000;
+  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+  if (!(SESSIONS >= 100 && WORKERS >= 2))
+    print('usage: npm run measure:idle-streams -- [--sessions 100…] [--workers 2…] [--json FILE]');
+  else if (Number(limit) < wanted) {
+    const fitting = Math.max(100, Math.floor((Number(limit) - 1000) / 2));
+    print(
+      `${SESSIONS} sessions need ${wanted} open files a process, and ${limit} are allowed: \`ulimit -n ${wanted}\` first, or --sessions ${fitting}`,
+    );
+  } else return;
+  process.exit(64);
+}
+
+async function open(pod, count) {
+  const from = clients.length;
+  for (let i = 0; i < count; i++) clients.push(new IdleClient(`s${from + i}`, pod));
+  await inTurns(pod, (client, http) => client.open(http), clients.slice(from));
+}
+
+async function inTurns(pod, work, of = clients) {
+  const waiting = [...of];
+  const connections = Array.from({ length: CONNECTIONS }, () => new HttpConnection(pod.host, pod.port));
+  await Promise.all(connections.map((http) => http.opened()));
+  const one = async (http) => {
+    for (let client = waiting.pop(); client; client = waiting.pop()) await work(client, http);
+  };
+  await Promise.all(connections.map(one));
+  for (const http of connections) http.close();
+}
+
+/** @returns `{ bytes, rss, files, workers }` of all workers */
+async function weigh(pod) {
+  await rest(2000);
+  const workers = [];
+  for (const pid of pod.workers()) workers.push({ ...(await probeProcess(pid, probeDir)), files: openFiles(pid) });
+  const sum = (figure) => workers.reduce((all, one) => all + one[figure], 0);
+  return { bytes: sum('bytes'), rss: sum('rss'), files: workers.map(({ files }) => files) };
+}
+
+async function watchRest(pod, forMs) {
+  const before = { micros: cpuMicros(pod.workers()), commands: await cost.processed(), ms: performance.now() };
+  await rest(forMs);
+  const seconds = (performance.now() - before.ms) / 1000;
+  const cores = (cpuMicros(pod.workers()) - before.micros) / 1e6 / seconds;
+  return { cores, redisPerSecond: ((await cost.processed()) - before.commands) / seconds };
+}
+
+/** The backend says something to every session. @returns `{ heard, ms }` */
+async function tellAll(backend, mark) {
+  const startedAt = performance.now();
+  backend.send({ mark });
+  const heard = () => clients.filter((client) => client.mark >= mark).length;
+  await until('every stream to hear of it', () => heard() === clients.length, 30_000).catch(() => undefined);
+  return { heard: heard(), ms: performance.now() - startedAt };
+}
+
+/** kill -9 of one worker: streams that it held break and are opened again, what it owned is taken over. */
+async function killOwner(pod, backend, countOpen) {
+  const [victim] = pod.workers();
+  const commands = await cost.processed();
+  const startedAt = performance.now();
+  process.kill(victim, 'SIGKILL');
+  await rest(50);
+  const broken = clients.filter(({ isOpen }) => !isOpen).length;
+  const isBack = async () => clients.every(({ isOpen, isLost }) => isOpen || isLost) && (await countOpen()) >= clients.length;
+  await until('all streams to be back', isBack, BACK_WITHIN_MS, 100).catch((error) => say(error.message));
+  const seconds = (performance.now() - startedAt) / 1000;
+  const perSession = ((await cost.processed()) - commands) / (clients.length / WORKERS);
+  const told = await tellAll(backend, 2);
+  let wrongCalls = 0;
+  const called = [...clients].sort(() => Math.random() - 0.5).slice(0, CALLED);
+  const check = async (client, http) => {
+    if (!(await client.call(http))) wrongCalls += 1;
+  };
+  await inTurns(pod, check, called);
+  const count = (figure) => clients.reduce((sum, client) => sum + Number(client[figure]), 0);
+  return {
+    broken,
+    seconds,
+    perSession,
+    told,
+    lost: count('isLost'),
+    crossed: count('crossed'),
+    called: called.length,
+    wrongCalls,
+  };
+}
+
+async function until(what, isTrue, withinMs = 60_000, everyMs = 10) {
+  const deadline = performance.now() + withinMs;
+  while (!(await isTrue())) {
+    if (performance.now() > deadline) throw new Error(`waited ${withinMs / 1000} s for: ${what}`);
+    await rest(everyMs);
   }
-  const kept = open.filter(({ stream }) => stream.isOpen && stream.comments >= 2).length;
+}
+
+async function ask(backend, what) {
+  const answer = new Promise((resolve) => backend.once('message', resolve));
+  backend.send({ ask: what });
+  return (await answer).open;
+}
+
+function report({ readings, empty, atRest, told, silences, killed }) {
+  const n = clients.length;
+  print(`node ${process.version}, load ${loadavg()[0].toFixed(1)}, ${WORKERS} workers, ${n} sessions\n`);
   print(
-    `\nopen after ${(WATCH_MS + 5000) / 1000} s behind a proxy that cuts after ${SILENT_MS / 1000} s of silence: ${kept} of ${STREAMS}`,
+    '| memory of the workers | heap and buffers, MiB | KiB a session more | resident, MiB | KiB a session more | open files |',
   );
-  if (kept < STREAMS) process.exitCode = 1;
-  for (const connection of connections) connection.close();
-} finally {
-  for (const { socket } of open) socket.destroy();
+  print('|---|---|---|---|---|---|');
+  for (const [i, reading] of readings.entries()) {
+    const grown = i === 1 ? SESSIONS : n;
+    const more = (figure) => (i === 0 ? '' : ((reading[figure] - readings[i - 1][figure]) / grown / 1024).toFixed(1));
+    const mib = (figure) => (reading[figure] / 2 ** 20).toFixed(0);
+    print(
+      `| ${reading.what} | ${mib('bytes')} | ${more('bytes')} | ${mib('rss')} | ${more('rss')} | ${reading.files.join(' + ')} |`,
+    );
+  }
+  const each = ((atRest.cores - empty.cores) * 1e6) / n;
+  print(
+    `\nat rest: ${(atRest.cores * 100).toFixed(1)} % of a core, without sessions ${(empty.cores * 100).toFixed(1)} % (${each.toFixed(1)} µs a second for each session); commands of Redis/s: ${atRest.redisPerSecond.toFixed(1)}, without sessions ${empty.redisPerSecond.toFixed(1)}`,
+  );
+  print(
+    `streams cut by a balancer that waits for 20 s: ${silences}; a notification reached ${told.heard} of ${n} within ${told.ms.toFixed(0)} ms`,
+  );
+  print(
+    `one of ${WORKERS} workers killed: ${killed.broken} streams broke; all back after ${killed.seconds.toFixed(1)} s, ${killed.perSession.toFixed(1)} commands of Redis for each session that it owned`,
+  );
+  print(
+    `then a notification reached ${killed.told.heard} of ${n}; lost sessions ${killed.lost}, crossed ${killed.crossed}, wrong calls ${killed.wrongCalls} of ${killed.called}`,
+  );
+}
+
+async function cleanUp() {
+  for (const client of clients) client.close();
+  cost?.close();
   await processes.stop();
-  proxy?.close();
-  backend?.closeAllConnections();
-  backend?.close();
+  if (redis.url) await redis.crash();
   rmSync(dir, { recursive: true, force: true });
 }

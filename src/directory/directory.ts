@@ -206,7 +206,7 @@ export interface Directory {
   removeSession(ref: SessionRef, principal: string): Promise<void>;
   /** Undo of the reservations when a later step of opening was refused. */
   dropReservations(ref: SessionRef, principal: string): Promise<void>;
-  /** Liveness, one ZADD XX GT a batch: a session's idle time ends at `untilMs`. */
+  /** Liveness, one ZADD XX GT for up to 1 000 of them: a session's idle time ends at `untilMs`. */
   touchSessions(entries: ReadonlyArray<{ readonly ref: SessionRef; readonly untilMs: number }>): Promise<void>;
   /** Sets the record's TTL anew (once a day by the owner), and that of its backend sessions in the index of open ids. */
   extendRecord(ref: SessionRef, token: OwnerToken, backends?: SessionRecord['backends']): Promise<void>;
@@ -214,9 +214,10 @@ export interface Directory {
   findOpen(digest: string): Promise<OpenHolder | undefined>;
   /** It was ended, or given up: it leaves the index, unless another session or a later generation has it open. */
   forgetOpen(digest: string, holder: OpenHolder): Promise<void>;
-  /** Members whose idle time ended before `nowMs`, oldest first. */
-  listExpired(nowMs: number, limit: number): Promise<SessionRef[]>;
-  listEnding(limit: number): Promise<SessionRef[]>;
+  /** Members whose idle time ended before `nowMs`, oldest first. @param offset so many of the oldest are passed over; default 0 */
+  listExpired(nowMs: number, limit: number, offset?: number): Promise<SessionRef[]>;
+  /** Oldest first. @param offset so many of the oldest are passed over; default 0 */
+  listEnding(limit: number, offset?: number): Promise<SessionRef[]>;
   /** One worker per interval and kind sweeps: true for the one that may. `forced` (a cap would refuse) does not wait for `regular`. */
   acquireSweep(workerId: WorkerId, intervalMs: number, kind?: 'regular' | 'forced'): Promise<boolean>;
   /** Members of a principal without a record are removed (before it is refused), unless reserved within the last minute. */

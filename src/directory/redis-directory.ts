@@ -167,12 +167,12 @@ export class RedisDirectory implements Directory {
     return this.openIds.forget(digest, holder);
   }
 
-  listExpired(nowMs: number, limit: number) {
-    return this.indexes.listExpired(nowMs, limit);
+  listExpired(nowMs: number, limit: number, offset = 0) {
+    return this.indexes.listExpired(nowMs, limit, offset);
   }
 
-  listEnding(limit: number) {
-    return this.indexes.listEnding(limit);
+  listEnding(limit: number, offset = 0) {
+    return this.indexes.listEnding(limit, offset);
   }
 
   acquireSweep(workerId: WorkerId, intervalMs: number, kind: 'regular' | 'forced' = 'regular') {

@@ -4,6 +4,8 @@ import type { SessionRef, WorkerId } from '../protocol/ids.js';
 import type { DirectoryConnection } from './connection.js';
 import { reservePlace } from './scripts/reserve-place.js';
 
+/** Members in one command: more would hold up the renewals of others, and a call takes only so many arguments. */
+const TOUCHED_AT_ONCE = 1000;
 /** A reservation this young may belong to a session that is being opened: its record comes after it. In ms. */
 const OPENING_MS = 60_000;
 
@@ -30,9 +32,10 @@ export class RedisIndexes {
 
   /** GT: a late batch never shortens; XX: what was removed meanwhile stays removed. */
   async touch(entries: ReadonlyArray<{ readonly ref: SessionRef; readonly untilMs: number }>): Promise<void> {
-    if (entries.length === 0) return;
-    const scored = entries.flatMap(({ ref, untilMs }) => [String(untilMs), ref]);
-    await this.connection.attempt((redis) => redis.zadd(this.connection.keys.expiry, 'XX', 'GT', ...scored));
+    for (let from = 0; from < entries.length; from += TOUCHED_AT_ONCE) {
+      const scored = entries.slice(from, from + TOUCHED_AT_ONCE).flatMap(({ ref, untilMs }) => [String(untilMs), ref]);
+      await this.connection.attempt((redis) => redis.zadd(this.connection.keys.expiry, 'XX', 'GT', ...scored));
+    }
   }
 
   /** Races: the one who adds first counts (NX), so that a repeat does not make an old ending young. */
@@ -64,12 +67,12 @@ export class RedisIndexes {
     await this.connection.attempt((redis) => redis.zrem(this.connection.keys.principal(principal), ...refs));
   }
 
-  async listExpired(nowMs: number, limit: number): Promise<SessionRef[]> {
-    return this.list((redis) => redis.zrangebyscore(this.connection.keys.expiry, '-inf', `(${nowMs}`, 'LIMIT', 0, limit));
+  async listExpired(nowMs: number, limit: number, offset: number): Promise<SessionRef[]> {
+    return this.list((redis) => redis.zrangebyscore(this.connection.keys.expiry, '-inf', `(${nowMs}`, 'LIMIT', offset, limit));
   }
 
-  async listEnding(limit: number): Promise<SessionRef[]> {
-    return this.list((redis) => redis.zrange(this.connection.keys.ending, '0', String(limit - 1)));
+  async listEnding(limit: number, offset: number): Promise<SessionRef[]> {
+    return this.list((redis) => redis.zrange(this.connection.keys.ending, String(offset), String(offset + limit - 1)));
   }
 
   async count(): Promise<number> {

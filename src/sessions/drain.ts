@@ -25,6 +25,8 @@ export interface DrainParts {
 }
 
 const POLL_MS = 50;
+/** Released at a time: the renewals of the lease go over the same connection, and each command there has to end in time. */
+const BATCH = 500;
 /** A held request gets its owner before it is given up. */
 const HOLD_SHARE = 0.8;
 
@@ -48,7 +50,7 @@ export class Drain {
     let isLastTurn = false;
     for (;;) {
       const somebodyStays = await this.#somebodyStays();
-      if (somebodyStays) await this.#releaseQuiet();
+      if (somebodyStays) await this.#releaseQuiet(untilMs);
       for (const session of table) {
         // A client that calls again at once is quiet for less than we look away.
         session.onQuiet = somebodyStays ? () => setImmediate(() => this.#releaseNow(session)) : undefined;
@@ -74,10 +76,16 @@ export class Drain {
     return workers.some((lease) => !lease.draining && lease.id !== keeper.id);
   }
 
-  async #releaseQuiet(): Promise<void> {
-    const quiet = [...this.#parts.table].filter(mayGo);
-    this.#released += quiet.length;
-    await this.#parts.releaser.release(quiet);
+  /** What is not released by then goes with the lease. */
+  async #releaseQuiet(untilMs: number): Promise<void> {
+    const { clock, table, releaser } = this.#parts;
+    do {
+      const quiet: Session[] = [];
+      for (const session of table) if (mayGo(session) && quiet.push(session) === BATCH) break;
+      this.#released += quiet.length;
+      await releaser.release(quiet);
+      if (quiet.length < BATCH) return;
+    } while (clock.monotonicMs() < untilMs);
   }
 
   #releaseNow(session: Session): void {

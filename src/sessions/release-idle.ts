@@ -22,6 +22,8 @@ const MAX_TICK_MS = 1000;
 const MIN_TICK_MS = 20;
 /** Per tick: two commands each, beside the requests that are served. */
 const BATCH = 100;
+/** Sessions looked at per tick: a worker that holds very many must not stand still for it. */
+const LOOKED_AT = 5000;
 
 export class IdleRelease {
   readonly #parts: IdleReleaseParts;
@@ -29,6 +31,10 @@ export class IdleRelease {
   #running = false;
   /** Who is alone looks for others less often. */
   #notBeforeMs = 0;
+  /** Until then somebody else is believed to serve: with many workers each look costs as many commands. */
+  #othersUntilMs = 0;
+  /** Where the next tick goes on. */
+  #rest: Iterator<Session> | undefined;
 
   constructor(parts: IdleReleaseParts) {
     this.#parts = parts;
@@ -47,7 +53,9 @@ export class IdleRelease {
 
   async #tick(): Promise<void> {
     const { clock, releaser, releaseAfterMs, onReleased } = this.#parts;
-    if (this.#running || clock.monotonicMs() < this.#notBeforeMs || this.#quiet().length === 0) return;
+    if (this.#running || clock.monotonicMs() < this.#notBeforeMs) return;
+    const found = this.#findQuiet();
+    if (found.length === 0) return;
     this.#running = true;
     try {
       if (!(await this.#somebodyElseServes())) {
@@ -55,7 +63,7 @@ export class IdleRelease {
         return;
       }
       // Looked at again: a request may have come while Redis answered.
-      const quiet = this.#quiet();
+      const quiet = found.filter((session) => this.#isQuiet(session));
       await releaser.release(quiet);
       if (quiet.length > 0) onReleased(quiet.length);
     } finally {
@@ -64,24 +72,37 @@ export class IdleRelease {
   }
 
   async #somebodyElseServes(): Promise<boolean> {
-    const { directory, keeper } = this.#parts;
+    const { directory, keeper, clock, releaseAfterMs } = this.#parts;
+    if (clock.monotonicMs() < this.#othersUntilMs) return true;
     const workers = await directory.listWorkers().catch(() => []);
-    return workers.some((lease) => !lease.draining && lease.id !== keeper.id);
+    if (!workers.some((lease) => !lease.draining && lease.id !== keeper.id)) return false;
+    // Wrong by then, it costs the claims that bring back what was given up.
+    this.#othersUntilMs = clock.monotonicMs() + releaseAfterMs / 4;
+    return true;
   }
 
-  #quiet(): Session[] {
-    const { clock, keeper, table, releaseAfterMs } = this.#parts;
+  #findQuiet(): Session[] {
+    const { keeper, table } = this.#parts;
     // A drain has its own order; and while Redis is away a release would only make work.
     if (keeper.isDraining || !keeper.mayClaim()) return [];
-    const beforeMs = clock.wallMs() - releaseAfterMs;
     const quiet: Session[] = [];
-    for (const session of table) {
-      if (session.lastUsedMs > beforeMs || !session.mayAct() || !session.isIdle) continue;
-      // A stream would be torn from where it is; a stdio child dies with its worker.
-      if (session.standalone || session.isBoundToWorker) continue;
-      quiet.push(session);
-      if (quiet.length === BATCH) break;
+    this.#rest ??= table[Symbol.iterator]();
+    for (let looked = 0; looked < LOOKED_AT && quiet.length < BATCH; looked++) {
+      const { value: session, done } = this.#rest.next();
+      if (done) {
+        this.#rest = undefined;
+        break;
+      }
+      if (this.#isQuiet(session)) quiet.push(session);
     }
     return quiet;
+  }
+
+  #isQuiet(session: Session): boolean {
+    const { clock, keeper, releaseAfterMs } = this.#parts;
+    if (keeper.isDraining || !keeper.mayClaim()) return false;
+    if (session.lastUsedMs > clock.wallMs() - releaseAfterMs || !session.mayAct() || !session.isIdle) return false;
+    // A stream would be torn from where it is; a stdio child dies with its worker.
+    return !session.standalone && !session.isBoundToWorker;
   }
 }

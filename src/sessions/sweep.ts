@@ -25,14 +25,16 @@ const FORCED_INTERVAL_MS = 1000;
 const MIN_INTERVAL_MS = 1000;
 /** Looks per interval whether it is time: the next sweep is late by one of them at most, and never early. */
 const LOOKS = 6;
-/** Members looked at in one sweep; the rest come with the next. */
+/** Members looked at at a time, and how often at most while there are more: what the sweep may cost its worker, the others and Redis. */
 const BATCH = 500;
+const BATCH_EVERY_MS = 1000;
 /** Told at a time: a silent owner takes a second of each. */
 const WIDTH = 16;
 
 export class Sweep {
   readonly #parts: SweepParts;
   #timer: Timer | undefined;
+  #stopped = false;
   readonly #running = new Map<Kind, Promise<void>>();
 
   constructor(parts: SweepParts) {
@@ -46,6 +48,7 @@ export class Sweep {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#timer?.cancel();
   }
 
@@ -68,22 +71,45 @@ export class Sweep {
     if (!keeper.isValid()) return;
     try {
       if (!(await directory.acquireSweep(keeper.id, intervalMs, kind))) return;
-      await this.#tellAll(await directory.listEnding(BATCH), 'closing');
-      await this.#tellAll(await directory.listExpired(clock.wallMs(), BATCH), 'idle');
+      // A forced one is asked for again as soon as it is over, if that was not enough.
+      const lastMs = clock.monotonicMs() + (kind === 'regular' ? intervalMs : 0) - BATCH_EVERY_MS;
+      const staying = { closing: 0, idle: 0 };
+      for (;;) {
+        const nextMs = clock.monotonicMs() + BATCH_EVERY_MS;
+        const isMore = await this.#runBatch(staying);
+        if (!isMore || nextMs > lastMs || this.#stopped || !keeper.isValid()) return;
+        await pause(clock, Math.max(0, nextMs - clock.monotonicMs()));
+      }
     } catch (error) {
       if (!(error instanceof DirectoryUnavailable)) warn('the sweep failed', { error: String(error) });
     }
   }
 
-  async #tellAll(refs: SessionRef[], cause: EndCause): Promise<void> {
-    const work = async () => {
-      for (let ref = refs.shift(); ref !== undefined; ref = refs.shift()) await this.#tell(ref, cause);
-    };
-    await Promise.all(Array.from({ length: WIDTH }, work));
+  /**
+   * @param staying members that could not be ended yet: they are the oldest, and must not keep the rest from being looked at
+   * @returns whether there may be more than was looked at
+   */
+  async #runBatch(staying: { closing: number; idle: number }): Promise<boolean> {
+    const { directory, clock } = this.#parts;
+    const ending = await directory.listEnding(BATCH, staying.closing);
+    staying.closing += await this.#tellAll([...ending], 'closing');
+    const expired = await directory.listExpired(clock.wallMs(), BATCH, staying.idle);
+    staying.idle += await this.#tellAll([...expired], 'idle');
+    return ending.length === BATCH || expired.length === BATCH;
   }
 
-  /** One that cannot be ended keeps nobody else from it. */
-  async #tell(ref: SessionRef, cause: EndCause): Promise<void> {
+  /** @returns how many of them stay as they are */
+  async #tellAll(refs: SessionRef[], cause: EndCause): Promise<number> {
+    let staying = 0;
+    const work = async () => {
+      for (let ref = refs.shift(); ref !== undefined; ref = refs.shift()) if (!(await this.#tell(ref, cause))) staying++;
+    };
+    await Promise.all(Array.from({ length: WIDTH }, work));
+    return staying;
+  }
+
+  /** One that cannot be ended keeps nobody else from it. @returns false if it stays a member as it is */
+  async #tell(ref: SessionRef, cause: EndCause): Promise<boolean> {
     const { directory, teller, warn } = this.#parts;
     const outcome = await teller.tell(ref, cause);
     if (outcome === 'gone') await directory.removeSession(ref, '');
@@ -93,5 +119,6 @@ export class Sweep {
       if (cause === 'idle') await directory.closeSession(ref, undefined).catch(() => undefined);
       await directory.removeSession(ref, '');
     }
+    return outcome !== 'later' && outcome !== 'silent';
   }
 }

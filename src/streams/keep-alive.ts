@@ -3,7 +3,8 @@ import { Bag } from '../lifecycle/bag.js';
 import type { Clock, Timer } from '../lifecycle/clock.js';
 import { COMMENT_INTERVAL_MS } from './event-stream.js';
 
-const TICK_MS = 1000;
+/** All that are due at a tick are written in one turn of the event loop: of thousands of streams this many fewer. */
+const TICK_MS = 250;
 
 export interface KeptAlive {
   /** When its next comment is due, monotonic; kept here. */
@@ -20,8 +21,11 @@ export class KeepAlive {
     this.#clock = clock;
   }
 
-  /** @param firstAfterMs when its first comment is due; then every 15 s */
-  add(item: KeptAlive, firstAfterMs = COMMENT_INTERVAL_MS): void {
+  /**
+   * @param firstAfterMs when its first comment is due; then every 15 s. Default: at some time between the half of that and the whole, since
+   *   thousands come at once when their owner has died, and would be due at once ever after
+   */
+  add(item: KeptAlive, firstAfterMs = COMMENT_INTERVAL_MS * (1 - Math.random() / 2)): void {
     item.nextCommentMs = this.#clock.monotonicMs() + firstAfterMs;
     this.#items.add(item);
     this.#timer ??= this.#clock.every(TICK_MS, () => this.#tick());

@@ -1,6 +1,6 @@
 // Contract of the caps and of the sorted sets the sweep works off.
 import { type Harness, newRef, newRecord, newWorker, TTL_MS } from './harness.js';
-import { mintNonce } from '../../../src/protocol/ids.js';
+import { mintNonce, type SessionRef } from '../../../src/protocol/ids.js';
 
 export function describeIndexes(use: () => Harness): void {
   const directory = () => use().directory;
@@ -59,6 +59,30 @@ export function describeIndexes(use: () => Harness): void {
   });
 
   describe('touchSessions and listExpired', () => {
+    it('takes as many sessions as one worker may hold', async () => {
+      const refs = Array.from({ length: 3 }, newRef);
+      for (const ref of refs) await directory().reserveTotal(ref, 100, 10);
+      const strangers = Array.from({ length: 150_000 }, (_, i) => ({ ref: `stranger-${i}` as SessionRef, untilMs: 500 }));
+      const [first, second, third] = refs.map((ref) => ({ ref, untilMs: 500 }));
+      await directory().touchSessions([
+        first,
+        ...strangers.slice(0, 75_000),
+        second,
+        ...strangers.slice(75_000),
+        third,
+      ] as typeof strangers);
+      expect(await directory().listExpired(500, 10)).toEqual([]);
+      expect(await directory().countSessions()).toBe(3);
+    });
+
+    it('passes over so many of the oldest', async () => {
+      const refs = Array.from({ length: 3 }, newRef);
+      for (const [i, ref] of refs.entries()) await directory().reserveTotal(ref, 100 + i, 10);
+      expect(await directory().listExpired(500, 2, 1)).toEqual(refs.slice(1));
+      for (const [i, ref] of refs.entries()) await directory().addEnding(ref, i);
+      expect([await directory().listEnding(2), await directory().listEnding(2, 2)]).toEqual([refs.slice(0, 2), refs.slice(2)]);
+    });
+
     it('list what expired, oldest first, as many as asked', async () => {
       const [oldest, older, fresh] = [newRef(), newRef(), newRef()];
       await directory().reserveTotal(older, 200, 10);

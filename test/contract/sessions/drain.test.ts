@@ -46,6 +46,18 @@ function begin(session: Session): { readonly told: string[] } {
   return { told };
 }
 
+it('releases very many in batches, so that the lease is renewed in between', async () => {
+  const world = use();
+  const worker = await world.worker('a');
+  await world.worker('b');
+  const sessions = await Promise.all(Array.from({ length: 620 }, () => worker.open()));
+  worker.verbs.length = 0;
+  await drain(worker, 30_000);
+  expect(sessions.every(({ state }) => state === 'released')).toBe(true);
+  const batches = worker.verbs.filter((verb) => verb === 'touchSessions').length;
+  expect([batches, worker.verbs.filter((verb) => verb === 'releaseSession').length]).toEqual([2, 620]);
+});
+
 it('keeps a session whose caller was sent away until he has come for his answer', async () => {
   const world = use();
   const worker = await world.worker('a');

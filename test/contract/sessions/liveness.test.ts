@@ -1,8 +1,9 @@
 // Idle time: told to the index while a session is used, and ended by its owner's own clock. What streams remember ages with it.
 import { DirectoryUnavailable } from '../../../src/directory/directory.js';
+import type { Session } from '../../../src/sessions/session.js';
 import { waitFor } from '../../support/wait-for.js';
 import { useWorld } from './fixture.js';
-import { IDLE_MS, LEASE_MS, type TestWorker } from './world.js';
+import { IDLE_MS, LEASE_MS, makeGate, type TestWorker } from './world.js';
 
 const use = useWorld();
 const TICK_MS = 30_000;
@@ -28,6 +29,40 @@ it('ends what was not used for the idle limit, by its own clock', async () => {
   expect(session.state).toBe('ended');
   worker.liveness.stop();
 });
+
+it('ends very many a few at a time, and none that is used while it waits for its turn', async () => {
+  const worker = await use().worker('a');
+  const sessions = await Promise.all(Array.from({ length: 100 }, () => worker.open()));
+  const gate = makeGate();
+  worker.before = (verb) => (verb === 'closeSession' ? gate.passed : undefined);
+  const used = sessions.at(-1) as Session;
+  for (const session of sessions) session.lastUsedMs = worker.world.clock.wallMs() - IDLE_MS;
+  worker.liveness.start();
+  await tick(worker);
+  expect(sessions.filter((session) => session.state === 'ended')).toHaveLength(64);
+  used.lastUsedMs = worker.world.clock.wallMs();
+  gate.open();
+  await waitFor('the others', () => worker.table.size === 1);
+  expect(used.state).toBe('active');
+  worker.liveness.stop();
+});
+
+it('looks at all of many, slice by slice, and tells of each that was used', async () => {
+  const worker = await use().worker('a', { maxSessions: 3000, maxPerPrincipal: 3000 });
+  const sessions = await Promise.all(Array.from({ length: 2500 }, () => worker.open()));
+  worker.liveness.start();
+  const told: number[] = [];
+  const touch = worker.directory.touchSessions.bind(worker.directory);
+  worker.directory.touchSessions = (entries) => {
+    told.push(entries.length);
+    return touch(entries);
+  };
+  for (const session of sessions) session.lastUsedMs = worker.world.clock.wallMs() + 1;
+  await tick(worker);
+  await waitFor('the tick', () => told.length === 1);
+  expect(told).toEqual([2500]);
+  worker.liveness.stop();
+}, 30_000);
 
 it('ends nothing a moment before', async () => {
   const worker = await use().worker('a');

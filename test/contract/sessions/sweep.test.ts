@@ -203,6 +203,29 @@ it('is made for who waits for room although a regular look, for which it is not 
   worker.sweep.stop();
 });
 
+it('looks at the rest a second later, past what cannot be ended yet', async () => {
+  const world = use();
+  const owner = await world.worker('owner');
+  const sessions = await Promise.all(Array.from({ length: 520 }, () => owner.open()));
+  for (const session of sessions) await world.expire(session);
+  // It lives, but does not answer: all of the first batch stays as it is.
+  owner.isSilent = true;
+  const worker = await world.worker('a');
+  worker.sweep.start();
+  const count = (wanted: string) => worker.verbs.filter((verb) => verb === wanted).length;
+  await waitFor('the first batch', () => {
+    if (count('listExpired') === 0) world.clock.advance(100);
+    return count('readSession') === 500;
+  });
+  await waitFor('the rest', () => {
+    world.clock.advance(100);
+    return count('readSession') > 500;
+  });
+  await waitFor('all of it', () => count('readSession') === 520);
+  expect(count('listExpired')).toBe(2);
+  worker.sweep.stop();
+}, 30_000);
+
 it('is made by one worker of many', async () => {
   const world = use();
   const workers = await Promise.all(['a', 'b', 'c'].map((name) => world.worker(name)));

@@ -54,6 +54,7 @@ describe('the embedded Redis', () => {
     await withClient(async (client) => {
       const config = async (name: string) => ((await client.config('GET', name)) as string[])[1];
       expect(await config('maxmemory-policy')).toBe('noeviction');
+      expect(await config('hash-max-ziplist-value')).toBe('1024');
       expect(await config('appendonly')).toBe('yes');
       expect(await config('port')).toBe('0');
       expect(await config('unixsocketperm')).toBe('700');

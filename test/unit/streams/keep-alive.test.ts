@@ -33,6 +33,21 @@ it('needs one timer for any number of items', () => {
   expect(keepAlive.size).toBe(0);
 });
 
+it('spreads what comes at once, none later than after 15 s', () => {
+  const clock = new FakeClock();
+  const keepAlive = new KeepAlive(clock);
+  const items = Array.from({ length: 1000 }, makeItem);
+  for (const item of items) keepAlive.add(item);
+  let most = 0;
+  for (let seconds = 0; seconds < 15; seconds++) {
+    const before = items.filter(({ told }) => told > 0).length;
+    clock.advance(1000);
+    most = Math.max(most, items.filter(({ told }) => told > 0).length - before);
+  }
+  expect(items.every(({ told }) => told === 1)).toBe(true);
+  expect(most).toBeLessThan(300);
+});
+
 it('forgets what was removed, also while it tells', () => {
   const clock = new FakeClock();
   const keepAlive = new KeepAlive(clock);
