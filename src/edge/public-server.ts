@@ -38,8 +38,11 @@ export function makePublicServer(parts: PublicServerParts): Server {
     },
     (request, response) => {
       const match = matchPath(request.url ?? '/');
-      if (match.kind === 'other') pages(request, response);
-      else void parts.endpoint.handle(request, response, match.kind === 'mcp' ? match.serverId : undefined);
+      if (match.kind === 'other') {
+        // As any answer over one too many; else probes of strangers could fill the reserve for those that are told so.
+        if (parts.connections.isExcess(request.socket)) response.setHeader('connection', 'close');
+        pages(request, response);
+      } else void parts.endpoint.handle(request, response, match.kind === 'mcp' ? match.serverId : undefined);
     },
   );
   server.on('connection', (socket: WatchedSocket) => {

@@ -26,9 +26,9 @@ export const REFUSED_HEADER = 'x-berth-refused';
 /** Its value where the named owner was asked while its lease was away: the same pair may be asked again. */
 export const REFUSED_FOR_NOW = 'later';
 
-/** Methods a client may send, for the metric label; anything else is `other`. */
 export const PROGRESS = 'notifications/progress';
 
+/** Methods a client may send, for the metric label; anything else is `other`. */
 export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   'initialize',
   'ping',

@@ -21,6 +21,8 @@ interface Share {
   open: number;
   readonly leave: () => void;
   readonly leaveAfter: (error: unknown) => never;
+  /** If nothing is under way, and too many are remembered already. */
+  readonly forget: () => void;
 }
 
 /** Callers that are remembered although they have nothing under way: a Map whose entries come and go with every request is dear. */
@@ -56,6 +58,7 @@ export class Admission {
     if (body && awaitsAnswer(body)) {
       const refusal = this.#refusalOf(share, body.kind === 'request' && body.message.method === 'initialize');
       if (refusal) {
+        share.forget();
         this.#options.onRefused(refusal);
         writeError(exchange, refusal);
         return Promise.resolve();
@@ -87,13 +90,17 @@ export class Admission {
   }
 
   #newShare(digest: string | undefined): Share {
+    const forget = () => {
+      if (share.open === 0 && digest !== undefined && this.#shares.size > KEPT_SHARES) this.#shares.delete(digest);
+    };
     const leave = () => {
       share.open -= 1;
       this.#open -= 1;
-      if (share.open === 0 && digest !== undefined && this.#shares.size > KEPT_SHARES) this.#shares.delete(digest);
+      forget();
     };
     const share: Share = {
       open: 0,
+      forget,
       leave,
       leaveAfter: (error) => {
         leave();

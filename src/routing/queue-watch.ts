@@ -79,9 +79,11 @@ export class QueueWatch {
     }
     if (!this.#isOverloaded) return false;
     const ageMs = this.#options.clock.monotonicMs() - this.#turnSinceMs;
-    if (ageMs <= (opens ? this.#acceptMs * OPENING : this.#acceptMs)) return false;
     // A turn that had begun before the trial has no say in it.
-    if (this.#isTrial && this.#acceptMs === this.#windowMs) this.#endTrial();
+    const isTried = this.#isTrial && this.#acceptMs === this.#windowMs;
+    // A trial asks whether all fit below the bound: what opens a session is not refused before that, or it would never pass.
+    if (ageMs <= (opens && !isTried ? this.#acceptMs * OPENING : this.#acceptMs)) return false;
+    if (isTried) this.#endTrial();
     return true;
   }
 

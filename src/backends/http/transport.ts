@@ -142,7 +142,9 @@ export class HttpTransport {
       bodyTimeout: 0,
       // Idle connections are closed by us before the backend does it under a request: its hint less 1 s, or 4 s if it gives none.
       keepAliveTimeout: 4000,
-      keepAliveMaxTimeout: 60_000,
+      // No longer: undici counts time in ticks of half a second, each late by as much as the event loop, so that a minute comes out
+      // seconds late in a busy worker; and balancers between, of whom the hint does not speak, mostly close after a minute.
+      keepAliveMaxTimeout: 20_000,
       keepAliveTimeoutThreshold: 1000,
     });
   }

@@ -37,9 +37,9 @@ class Loop {
   }
 
   /** Turns of that length, one after the other. @returns what was refused */
-  turns(lengthMs: number, forMs: number): number {
+  turns(lengthMs: number, forMs: number, opens = false): number {
     let refused = 0;
-    for (let spentMs = 0; spentMs < forMs; spentMs += lengthMs) refused += this.turn(lengthMs).length;
+    for (let spentMs = 0; spentMs < forMs; spentMs += lengthMs) refused += this.turn(lengthMs, opens).length;
     return refused;
   }
 }
@@ -130,6 +130,12 @@ test('now and then it looks whether all would fit below the bound, and ends if t
   const loop = overloaded();
   // Clients that wait for their answers: the loop is never idle, but a turn is never longer than this.
   loop.turns(BOUND_MS - 8, 31_000);
+  expect(loop.watch.isOverloaded).toBe(false);
+});
+
+test('clients that open sessions may fit below the bound as well', () => {
+  const loop = overloaded();
+  loop.turns(BOUND_MS - 8, 31_000, true);
   expect(loop.watch.isOverloaded).toBe(false);
 });
 
