@@ -22,9 +22,9 @@ export class BodyRoom {
   /** @param declaredBytes undefined: nobody knows yet @returns undefined: it needs none @throws GatewayError OVERLOADED */
   enter(declaredBytes: number | undefined): BodyPlace | undefined {
     if (declaredBytes !== undefined && declaredBytes <= SMALL_BODY_BYTES) return undefined;
-    const place = new BodyPlace(this);
-    place.cover(declaredBytes ?? 0);
-    return place;
+    // Judged by what it will be, counted by what has come: who declares much and sends nothing must not keep others out.
+    if (this.#bytes + (declaredBytes ?? 0) > this.#maxBytes) throw FULL;
+    return new BodyPlace(this);
   }
 
   take(bytes: number): boolean {
@@ -47,7 +47,7 @@ export class BodyPlace {
     this.#room = room;
   }
 
-  /** So much of it is there, or will be. @throws GatewayError OVERLOADED */
+  /** So much of it is there. @throws GatewayError OVERLOADED */
   cover(totalBytes: number): void {
     const more = totalBytes - this.#bytes;
     if (totalBytes <= SMALL_BODY_BYTES || more <= 0) return;

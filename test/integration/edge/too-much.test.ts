@@ -54,9 +54,9 @@ test('a caller that leaves in the middle of a large body leaves no place taken',
   edge = await new Edge({ bodyBytes: 150 * KIB, roomBytes: 150 * KIB }).start();
   const socket = connect(edge.port, '127.0.0.1');
   socket.write(
-    `POST ${PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: */*\r\ncontent-length: ${100 * KIB}\r\n\r\n{`,
+    `POST ${PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: */*\r\ncontent-length: ${100 * KIB}\r\n\r\n{${'x'.repeat(80 * KIB)}`,
   );
-  await waitFor('its place to be taken', () => edge.bodyRoom.bytes === 100 * KIB);
+  await waitFor('its place to be taken', () => edge.bodyRoom.bytes > 80 * KIB);
   socket.destroy();
   await waitFor('its place to be free', () => edge.bodyRoom.bytes === 0);
 });

@@ -16,12 +16,23 @@ describe('large bodies', () => {
   it('have one as long as they are needed, and what leaves makes room', () => {
     const room = new BodyRoom(100 * KIB, 200 * KIB);
     const first = room.enter(100 * KIB);
-    room.enter(100 * KIB);
+    first?.cover(100 * KIB);
+    room.enter(100 * KIB)?.cover(100 * KIB);
     expect(() => room.enter(100 * KIB)).toThrow(full);
     first?.leave();
     first?.leave();
     expect(room.bytes).toBe(100 * KIB);
     expect(room.enter(100 * KIB)).toBeDefined();
+  });
+
+  it('that are declared and not sent keep nobody out', () => {
+    const room = new BodyRoom(100 * KIB, 200 * KIB);
+    for (let n = 0; n < 10; n++) room.enter(100 * KIB);
+    expect(room.bytes).toBe(0);
+    const places = [room.enter(100 * KIB), room.enter(100 * KIB), room.enter(100 * KIB)];
+    places[0]?.cover(100 * KIB);
+    places[1]?.cover(100 * KIB);
+    expect(() => places[2]?.cover(65 * KIB)).toThrow(full);
   });
 
   it('of unknown length take what they have got so far, beyond what is small', () => {
@@ -32,6 +43,7 @@ describe('large bodies', () => {
     place?.cover(90 * KIB);
     expect(room.bytes).toBe(90 * KIB);
     const other = room.enter(100 * KIB);
+    other?.cover(100 * KIB);
     expect(() => place?.cover(110 * KIB)).toThrow(full);
     expect(room.bytes).toBe(190 * KIB);
     place?.leave();
