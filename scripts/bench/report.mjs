@@ -60,6 +60,7 @@ function figureOf({ of, over, kind, at, figure }, rows) {
 const FIGURES = [
   'perSecond',
   'cpu',
+  'cpuQuiet',
   'busy',
   'p50',
   'p95',

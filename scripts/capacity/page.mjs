@@ -64,7 +64,7 @@ export function capacityPage() {
 How many workers, pods and Redis servers so many live sessions need. **Measured** is what one request, one session, one stream and one
 worker cost (the table of [coefficients](#coefficients) says by which command, or that it is only an estimate or a
 [budget](benchmarks.md#budgets-and-figures) so far). **Computed** is everything in the tables of [profiles](#profiles): nobody has run a million live
-sessions; a million *records* in Redis and ten thousand open streams on one machine are measured. Absolute figures drift with the machine:
+sessions, and the programs that weigh a million *records* in Redis and ten thousand open streams were run with a tenth of that so far. Absolute figures drift with the machine:
 on yours \`npm run measure:records\` and \`npm run measure:idle-streams\`, each with \`--json FILE\`, then \`scripts/capacity/fill.mjs\` with these
 files, and \`npm run docs\` make this page anew.
 

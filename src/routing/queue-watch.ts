@@ -1,6 +1,7 @@
 // Whether requests wait longer for this worker than it is worth. What comes while the event loop has a turn waits in the kernel until the
 // next one, so the length of a turn is the time that requests wait. A burst makes turns long for a while, and is absorbed; a queue that
-// stands makes all of them long for as long as one looks (the principle of CoDel). Only then is anything refused.
+// stands makes all of them long for as long as one looks (the principle of CoDel). Only then is anything refused. Not seen is what waits
+// behind the loop, for a connection to a backend (ADR 26, "Known gap").
 import type { Clock, Timer } from '../lifecycle/clock.js';
 
 export interface QueueWatchOptions {
@@ -25,7 +26,7 @@ const FULL_SHARE = 0.98;
  * such turns, and for what is refused in them, which takes longer.
  */
 const WINDOW = 1 / 32;
-/** Of the turn before: a third of what a request costs is spent on refusing it. Without this a flood would leave time for little else. */
+/** Of the turn before: to refuse costs a good part of serving. Without this a flood would leave time for little else. */
 const LEAST_SHARE = 1 / 8;
 /** Of the window: what opens a session makes more load, and is refused first. */
 const OPENING = 1 / 2;
