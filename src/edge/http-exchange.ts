@@ -62,6 +62,17 @@ export class HttpAnswer implements Answer {
     response.end();
   }
 
+  /** As `send`, but the connection stays until the returned end: node closes it with the answer, and would cut what the client still sends. */
+  sendEarly(status: number, headers: Headers, body: string): () => void {
+    const response = this.#response;
+    if (!response.headersSent && !this.finished) {
+      const length = { 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
+      response.writeHead(status, Object.assign({}, headers, this.#extra(), length));
+      response.write(body);
+    }
+    return () => void response.end();
+  }
+
   start(status: number, headers: Headers): void {
     const response = this.#response;
     if (response.headersSent || this.finished) return;
@@ -189,7 +200,7 @@ export class HttpExchange implements Exchange {
 }
 
 /**
- * The whole body, at most `limitBytes`; undefined when it is larger (the rest is not read).
+ * The whole body, at most `limitBytes`; undefined when it is larger (the rest is not read here).
  * Rejects when the caller leaves, and when there is no room for more of it in `place`.
  */
 export function readBody(
@@ -201,17 +212,22 @@ export function readBody(
     let first: Buffer | undefined;
     let rest: Buffer[] | undefined;
     let total = 0;
+    const stop = () => {
+      request.pause();
+      request.removeAllListeners('data');
+      // The rest of it may be read into nothing, by others: what came is not kept meanwhile.
+      first = undefined;
+      rest = undefined;
+    };
     request.on('data', (chunk: Buffer) => {
       total += chunk.length;
       if (total > limitBytes) {
-        request.pause();
-        request.removeAllListeners('data');
+        stop();
         resolve(undefined);
         return;
       }
       if (place && !fits(place, total, reject)) {
-        request.pause();
-        request.removeAllListeners('data');
+        stop();
         return;
       }
       // Nearly every request comes in one chunk: no array, no copy.
