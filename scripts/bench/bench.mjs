@@ -1,15 +1,15 @@
 // npm run bench: what a request costs, as ratios taken side by side in one interleaved run. See README.md in this folder.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join, resolve as resolvePath } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { resolve as resolvePath } from 'node:path';
 import { parseArgs } from 'node:util';
 import { AGAIN, againstOf, BUDGET_IDS, budgetsOf, groupOf, subjectsOf } from './budgets.mjs';
 import { startLoad } from './load-client.mjs';
-import { canPin, coreOf, Processes } from './processes.mjs';
+import { pinApart } from './processes.mjs';
 import { makeReport } from './report.mjs';
 import { commandOf, folderOf, LEAST_ROUNDS, makeRun, merge, readResults, writeResults } from './results.mjs';
 import { longestStall, measureGrowth, measureMemory } from './special.mjs';
 import { startSubject, SUBJECTS } from './subjects.mjs';
+import { Workplace } from './workplace.mjs';
 
 const SESSIONS = 64;
 /**
@@ -60,26 +60,16 @@ const chosen = budgetsOf(node)
   .map((one) => (one.kind === 'growth' ? { ...one, at: growth } : one));
 const budgets = values.against ? [...chosen, ...againstOf(chosen, isBerth)] : chosen;
 
-const pinned = canPin();
-const gatewayCore = coreOf(pinned ? '0' : undefined);
-const otherCore = coreOf(pinned ? '1' : undefined);
-const processes = new Processes();
-const dir = mkdtempSync(join(tmpdir(), 'berth-bench-'));
+const { gatewayCore, otherCore, told: pinning } = pinApart();
+const workplace = new Workplace('berth-bench-');
+const { processes, dir } = workplace;
 /** Subject by name. */
 const ready = new Map();
 /** One job of the load. */
 let ask;
-let cleaning;
 const say = (text) => process.stderr.write(`${text}\n`);
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
-}
-try {
-  process.exitCode = await main();
-} finally {
-  await cleanUp();
-}
+process.exitCode = await workplace.run(main);
 
 async function main() {
   const backend = await processes.start('backend.mjs', [], otherCore);
@@ -87,7 +77,7 @@ async function main() {
   await startAll(backend.port);
   const rows = [...(await measureSpecial('memory')), ...(await measureTurns()), ...(await measureSpecial('growth'))];
   const report = makeReport(rows, budgets);
-  const machine = `Node ${process.version}, ${availableParallelism()} cores, ${pinned ? 'gateway on core 0, the rest on core 1' : 'not pinned'}`;
+  const machine = `Node ${process.version}, ${availableParallelism()} cores, ${pinning}`;
   const method = `${rounds} rounds, in each ${turns} turns a subject, ${SESSIONS} sessions, medians`;
   process.stdout.write(`${machine}\n${method}\n\n${report.text}\n`);
   if (values.out) keep(report, machine, method);
@@ -196,13 +186,4 @@ function keep(report, machine, method) {
     rounds,
   };
   writeResults(values.out, merge(readResults(values.out, node), makeRun(report, told)));
-}
-
-/** Once: a signal during the end must not begin a second one. */
-function cleanUp() {
-  cleaning ??= (async () => {
-    await processes.stop();
-    rmSync(dir, { recursive: true, force: true });
-  })();
-  return cleaning;
 }

@@ -1,16 +1,15 @@
 // npm run guard: a coarse look at what a request costs, for CI. The subjects and the load of the bench, few requests, CPU instead of time:
 // it notices when a request becomes twice as dear, and nothing finer. Rounds go on until the bounds are kept, or there were too many.
 // Exit code 0: kept. 1: not. Run: npm run guard [-- --build DIR], to look at another built working copy.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve as resolvePath } from 'node:path';
+import { resolve as resolvePath } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import { judgeRounds } from './guard-verdict.mjs';
 import { countCommands } from './load.mjs';
 import { startLoad } from './load-client.mjs';
-import { canPin, coreOf, Processes } from './processes.mjs';
+import { pinApart } from './processes.mjs';
 import { startSubject } from './subjects.mjs';
+import { Workplace } from './workplace.mjs';
 
 const CONNECTIONS = 64;
 const SESSIONS = 32;
@@ -27,17 +26,10 @@ const LEAST_REST_MS = 2000;
 const { values } = parseArgs({ options: { build: { type: 'string' } } });
 const major = Number(process.versions.node.split('.', 1)[0]);
 // On two cores the two workers of a forward wake each other; on one they find more to do whenever they run, as under load.
-const pinned = canPin();
-const core = coreOf(pinned ? '0' : undefined);
-const otherCore = coreOf(pinned ? '1' : undefined);
-const processes = new Processes();
-const dir = mkdtempSync(join(tmpdir(), 'berth-guard-'));
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
-try {
-  process.exitCode = (await main()) ? 0 : 1;
-} finally {
-  await cleanUp();
-}
+const { gatewayCore: core, otherCore } = pinApart();
+const workplace = new Workplace('berth-guard-');
+const { processes, dir } = workplace;
+process.exitCode = (await workplace.run(main)) ? 0 : 1;
 
 async function main() {
   const { port } = await processes.start('backend.mjs', [], otherCore);
@@ -96,9 +88,4 @@ async function countAtRest(url) {
     redis.disconnect();
     return (commands / (performance.now() - startedAt)) * 1000;
   };
-}
-
-async function cleanUp() {
-  await processes.stop();
-  rmSync(dir, { recursive: true, force: true });
 }

@@ -69,6 +69,24 @@ export function canPin() {
   }
 }
 
+/** The gateway on one core and the rest on another, where that is possible. */
+export function pinApart() {
+  const pinned = canPin();
+  return {
+    gatewayCore: coreOf(pinned ? '0' : undefined),
+    otherCore: coreOf(pinned ? '1' : undefined),
+    told: pinned ? 'gateway on core 0, the rest on core 1' : 'not pinned',
+  };
+}
+
+/** One question at a time. @returns its answer */
+export function askProcess(child, what) {
+  return new Promise((resolve) => {
+    child.once('message', resolve);
+    child.send({ ask: what });
+  });
+}
+
 /** How a process is bound to a core, where taskset exists. */
 export function coreOf(pin) {
   return pin === undefined

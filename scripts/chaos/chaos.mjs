@@ -1,11 +1,11 @@
 // npm run chaos: a verified load on a real cluster while workers, pods and Redis are killed, paused and replaced. See README.md in
 // this folder. Exit code 0: every invariant held; 1: one was broken, or the run failed; 64: bad usage.
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Processes, coreOf } from '../bench/processes.mjs';
+import { askProcess, coreOf } from '../bench/processes.mjs';
 import { processesUnder } from '../bench/proc.mjs';
+import { Workplace } from '../bench/workplace.mjs';
 import { obtainRedis } from '../obtain-redis.mjs';
 import { Balancer } from './balancer.mjs';
 import { newSecret, PodPlace, podConfig, RedisServer } from './cluster.mjs';
@@ -34,22 +34,15 @@ faults: ${Object.entries(KINDS)
   .join('')}`;
 
 const options = readOptions();
-const dir = mkdtempSync(join(tmpdir(), 'berth-chaos-'));
-const processes = new Processes();
 const redis = new RedisServer();
+const workplace = new Workplace('berth-chaos-', { first: () => faults?.resumeAll(), last: endWorld });
+workplace.isKept = options.keep;
+const { processes, dir } = workplace;
 const ledger = new Ledger(() => performance.now() - began);
 let began = performance.now();
 let faults;
-let cleaning;
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
-}
-try {
-  process.exitCode = await main();
-} finally {
-  await cleanUp();
-}
+process.exitCode = await workplace.run(main);
 
 async function main() {
   obtainRedis();
@@ -80,7 +73,7 @@ async function main() {
   stalls.stop();
   await untilTornDown(backend);
   const keys = await findLeftKeys({ url: redis.url, prefix: PREFIX, lostOpenings: countLostOpenings() });
-  const record = await ask(backend, 'record');
+  const record = await askProcess(backend, 'record');
   say('stopping the pods');
   for (const place of places) faults.drains.push({ pod: place.name, ...(await place.drain()) });
   balancer.close();
@@ -116,15 +109,8 @@ function countLostOpenings() {
 
 async function untilTornDown(backend) {
   const deadline = performance.now() + TEARDOWN_MS;
-  while ((await ask(backend, 'open')).open > 0 && performance.now() < deadline)
+  while ((await askProcess(backend, 'open')).open > 0 && performance.now() < deadline)
     await new Promise((wake) => setTimeout(wake, 250));
-}
-
-function ask(backend, what) {
-  return new Promise((resolve) => {
-    backend.once('message', resolve);
-    backend.send({ ask: what });
-  });
 }
 
 function report({ record, keys, places, load, probes, stalls }) {
@@ -152,7 +138,7 @@ function report({ record, keys, places, load, probes, stalls }) {
   process.stdout.write(`\n${makeText(result)}\n`);
   if (options.json) writeFileSync(options.json, JSON.stringify({ ...result, log: all, drains }, undefined, 2));
   const isBroken = verdict.breaches.length > 0;
-  if (isBroken) options.keep = true;
+  if (isBroken) workplace.isKept = true;
   return isBroken ? 1 : 0;
 }
 
@@ -182,14 +168,7 @@ function say(text) {
   process.stderr.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)} s  ${text}\n`);
 }
 
-/** Once: a signal during the end must not begin a second one. */
-function cleanUp() {
-  cleaning ??= (async () => {
-    faults?.resumeAll();
-    await processes.stop();
-    await redis.crash();
-    if (options.keep) say(`logs of the pods: ${dir}`);
-    else rmSync(dir, { recursive: true, force: true });
-  })();
-  return cleaning;
+async function endWorld() {
+  await redis.crash();
+  if (workplace.isKept) say(`logs of the pods: ${dir}`);
 }

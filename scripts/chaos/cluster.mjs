@@ -70,6 +70,7 @@ export class RedisServer {
   /** kill -9: what it had written stays in its file. */
   async crash() {
     this.isUp = false;
+    if (!this.#child) return;
     const ended = new Promise((resolve) => this.#child.once('exit', resolve));
     this.#child.kill('SIGKILL');
     await ended;

@@ -1,17 +1,15 @@
 // A session whose client holds a GET stream open and opens it again, from where it was, whenever it ends.
 import { connect } from 'node:net';
+import { message } from '../bench/calls.mjs';
 import { EventReader } from '../chaos/sse.mjs';
+import { sessionOpener } from './open-session.mjs';
 
 /** As the balancers do that cut what is silent. */
 const SILENT_MS = 20_000;
 const AGAIN_MS = [200, 1000];
-const HEADERS = 'content-type: application/json\r\naccept: application/json, text/event-stream\r\n';
-const initialize = JSON.stringify({
-  jsonrpc: '2.0',
-  id: 1,
-  method: 'initialize',
-  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'measure', version: '1' } },
-});
+const BOTH = 'application/json, text/event-stream';
+const HEADERS = `content-type: application/json\r\naccept: ${BOTH}\r\n`;
+const openSession = sessionOpener(BOTH, '2025-11-25');
 
 export class IdleClient {
   isOpen = false;
@@ -35,15 +33,12 @@ export class IdleClient {
   }
 
   async open(http) {
-    const { status, sessionId, body } = await http.send('POST', '/mcp', HEADERS, initialize);
-    if (status !== 200 || !sessionId) throw new Error(`initialize: ${status} ${body}`);
-    this.#id = sessionId;
+    this.#id = await openSession(http);
   }
 
   /** @returns whether the answer was its own */
   async call(http) {
-    const params = { name: 'echo', arguments: { tag: this.#tag } };
-    const body = JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/call', params });
+    const body = message(2, 'tools/call', { name: 'echo', arguments: { tag: this.#tag } });
     const answer = await http.send('POST', '/mcp', `${HEADERS}mcp-session-id: ${this.#id}\r\n`, body);
     return answer.status === 200 && answer.body.includes(`"text":"${this.#tag}"`);
   }

@@ -1,16 +1,17 @@
 // What idle sessions with an open GET stream cost, each relayed to a stream of the backend: memory, processor and Redis at rest; whether
 // comments keep the streams open and notifications reach them; how long it takes until all are back after an owner was killed.
 // Run: npm run measure:idle-streams [-- --sessions 10000 --workers 2 --json FILE]
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { loadavg, tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { HttpConnection } from '../bench/http-connection.mjs';
 import { startPod } from '../bench/pod.mjs';
 import { cpuMicros, openFiles } from '../bench/proc.mjs';
-import { coreOf, Processes } from '../bench/processes.mjs';
+import { askProcess, coreOf } from '../bench/processes.mjs';
 import { probeProcess } from '../bench/special.mjs';
+import { Workplace } from '../bench/workplace.mjs';
 import { newSecret, RedisServer } from '../chaos/cluster.mjs';
 import { obtainRedis } from '../obtain-redis.mjs';
 import { IdleClient } from './idle-client.mjs';
@@ -38,19 +39,14 @@ const say = (text) => process.stderr.write(`${((performance.now() - began) / 100
 const rest = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
 checkFiles();
-const dir = mkdtempSync(join(tmpdir(), 'berth-measure-'));
-const probeDir = join(dir, 'probe');
-mkdirSync(probeDir);
-const processes = new Processes();
 const redis = new RedisServer();
 const clients = [];
 let cost;
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
-try {
-  process.exitCode = await main();
-} finally {
-  await cleanUp();
-}
+const workplace = new Workplace('berth-measure-', { first: disconnect, last: () => redis.crash() });
+const { processes, dir } = workplace;
+const probeDir = join(dir, 'probe');
+mkdirSync(probeDir);
+process.exitCode = await workplace.run(main);
 
 async function main() {
   await redis.start(join(dir, 'redis'), obtainRedis());
@@ -76,7 +72,7 @@ async function main() {
     const { headers } = await fetch(`${pod.admin}/metrics`);
     return headers.get('x-berth-workers-reporting') === `${WORKERS}/${WORKERS}`;
   });
-  const countOpen = () => ask(backend, 'open');
+  const countOpen = async () => (await askProcess(backend, 'open')).open;
   // What is made with the first sessions is not the sessions'.
   await open(pod, FEW);
   const readings = [{ what: 'without sessions', ...(await weigh(pod)) }];
@@ -215,12 +211,6 @@ async function until(what, isTrue, withinMs = 60_000, everyMs = 10) {
   }
 }
 
-async function ask(backend, what) {
-  const answer = new Promise((resolve) => backend.once('message', resolve));
-  backend.send({ ask: what });
-  return (await answer).open;
-}
-
 function report({ readings, empty, atRest, told, silences, killed }) {
   const n = clients.length;
   print(`node ${process.version}, load ${loadavg()[0].toFixed(1)}, ${WORKERS} workers, ${n} sessions\n`);
@@ -251,10 +241,7 @@ function report({ readings, empty, atRest, told, silences, killed }) {
   );
 }
 
-async function cleanUp() {
+function disconnect() {
   for (const client of clients) client.close();
   cost?.close();
-  await processes.stop();
-  if (redis.url) await redis.crash();
-  rmSync(dir, { recursive: true, force: true });
 }

@@ -2,14 +2,16 @@
 // is filled up; at some sizes both are measured in turn, so that whatever else the machine does meets both. Says besides what an
 // initialize costs in commands to Redis, and an idle session in memory.
 // Run: npm run measure:initialize [-- --sessions 10000 --workers 2 --samples 500]
-import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { mkdtempSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { HttpConnection } from '../bench/http-connection.mjs';
 import { startPod } from '../bench/pod.mjs';
 import { rssBytes } from '../bench/proc.mjs';
-import { coreOf, Processes } from '../bench/processes.mjs';
+import { coreOf } from '../bench/processes.mjs';
+import { Workplace } from '../bench/workplace.mjs';
+import { sessionOpener } from './open-session.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -25,13 +27,7 @@ const SAMPLES = Number(values.samples);
 const FEW = 10;
 const SIZES = [FEW, 100, 1000, 5000, 10_000, 20_000, 50_000].filter((size) => size <= TOTAL);
 const CONNECTIONS = 8;
-const HEADERS = 'content-type: application/json\r\naccept: application/json\r\n';
-const BODY = JSON.stringify({
-  jsonrpc: '2.0',
-  id: 1,
-  method: 'initialize',
-  params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'measure', version: '1.0.0' } },
-});
+const initialize = sessionOpener('application/json', '2025-06-18');
 
 const quantile = (times, q) => times[Math.min(times.length - 1, Math.floor(times.length * q))];
 const print = (text) => process.stdout.write(`${text}\n`);
@@ -103,12 +99,6 @@ class Subject {
   }
 }
 
-async function initialize(connection) {
-  const answer = await connection.send('POST', '/mcp', HEADERS, BODY);
-  if (answer.status !== 200 || !answer.sessionId) throw new Error(`initialize: ${answer.status} ${answer.body}`);
-  return answer.sessionId;
-}
-
 async function measure(few, filled, size) {
   const before = { commands: await filled.commands(), held: filled.held };
   await filled.fillTo(size);
@@ -133,9 +123,11 @@ async function measure(few, filled, size) {
   return { size, memory };
 }
 
-const dir = mkdtempSync(join(tmpdir(), 'berth-measure-'));
-const processes = new Processes();
-try {
+const workplace = new Workplace('berth-measure-');
+const { processes, dir } = workplace;
+await workplace.run(main);
+
+async function main() {
   const { port } = await processes.start('backend.mjs', [], coreOf(undefined));
   const few = await Subject.start(processes, mkdtempSync(join(dir, 'few-')), port);
   const filled = await Subject.start(processes, mkdtempSync(join(dir, 'filled-')), port);
@@ -159,7 +151,4 @@ try {
   }
   few.close();
   filled.close();
-} finally {
-  await processes.stop();
-  rmSync(dir, { recursive: true, force: true });
 }

@@ -2,8 +2,8 @@
 // new connection for each request; how evenly connections come to the workers; what is lost while one worker leaves, in order and by
 // SIGKILL. Run: npm run measure:scheduling [-- --rounds 5 --leaves 10 --out FILE], on other versions of Node with
 // `npm run build && npx -p node@24 node scripts/measure/scheduling.mjs`.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pathToFileURL } from 'node:url';
@@ -12,9 +12,10 @@ import { HttpConnection } from '../bench/http-connection.mjs';
 import { startLoad } from '../bench/load-client.mjs';
 import { workersOf } from '../bench/pod.mjs';
 import { holderOf } from '../bench/proc.mjs';
-import { canPin, coreOf, Processes } from '../bench/processes.mjs';
+import { pinApart } from '../bench/processes.mjs';
 import { makeReport } from '../bench/report.mjs';
 import { startSubject } from '../bench/subjects.mjs';
+import { Workplace } from '../bench/workplace.mjs';
 import { reusePortObstacle } from '../../dist/config/reuse-port.js';
 
 const { values } = parseArgs({
@@ -47,19 +48,12 @@ const rest = (ms) => new Promise((wake) => setTimeout(wake, ms));
 const say = (text) => process.stderr.write(`${text}\n`);
 const obstacle = reusePortObstacle();
 const policies = Object.keys(POLICIES).filter((policy) => policy !== 'reuse-port' || obstacle === undefined);
-const pinned = canPin();
-const core = coreOf(pinned ? '0' : undefined);
-const otherCore = coreOf(pinned ? '1' : undefined);
-const processes = new Processes();
-const dir = mkdtempSync(join(tmpdir(), 'berth-measure-'));
+const { gatewayCore: core, otherCore, told: pinning } = pinApart();
+const workplace = new Workplace('berth-measure-');
+const { processes, dir } = workplace;
 const subjects = new Map();
 let ask;
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
-try {
-  await main();
-} finally {
-  await cleanUp();
-}
+await workplace.run(main);
 
 async function main() {
   const { port } = await processes.start('backend.mjs', [], otherCore);
@@ -209,7 +203,7 @@ async function untilAllServe({ gateway, admins }, gone) {
 }
 
 function tell(costs, shares, losses) {
-  const machine = `Node ${process.version}, ${availableParallelism()} cores, ${pinned ? 'gateway on core 0, the rest on core 1' : 'not pinned'}`;
+  const machine = `Node ${process.version}, ${availableParallelism()} cores, ${pinning}`;
   const percent = (part) => `${(100 * part).toFixed(0)} %`;
   const lines = [
     machine,
@@ -237,9 +231,4 @@ function tell(costs, shares, losses) {
       `${JSON.stringify({ machine, summary, controls, ratios, faults, shares, losses }, undefined, 1)}\n`,
     );
   process.exitCode = faults.length > 0 ? 1 : 0;
-}
-
-async function cleanUp() {
-  await processes.stop();
-  rmSync(dir, { recursive: true, force: true });
 }

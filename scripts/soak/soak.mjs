@@ -1,13 +1,13 @@
 // npm run soak: two pods of two workers under session churn, every answer verified, and looked at all the time whether anything grows:
 // memory, descriptors, keys and connections of Redis, sessions and connections of the backend. When the last session has ended everything
 // has to be gone. Exit code 0: flat, and nothing left; 1: something grows, is left, or was answered wrongly; 64: bad usage.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { coreOf, Processes } from '../bench/processes.mjs';
+import { askProcess, coreOf } from '../bench/processes.mjs';
 import { processesUnder } from '../bench/proc.mjs';
+import { Workplace } from '../bench/workplace.mjs';
 import { Balancer } from '../chaos/balancer.mjs';
 import { newSecret, PodPlace, RedisServer } from '../chaos/cluster.mjs';
 import { Load } from '../chaos/load.mjs';
@@ -35,29 +35,23 @@ const EMPTY_WITHIN_MS = 120_000;
 const USAGE = 'usage: npm run soak [-- --minutes 10 (2 at least) --seed N --clients 16 --strays 8 --out DIR]\n';
 
 const options = readOptions();
-const dir = mkdtempSync(join(tmpdir(), 'berth-soak-'));
-const probeDir = join(dir, 'probe');
-const processes = new Processes();
 const redis = new RedisServer();
+const workplace = new Workplace('berth-soak-', { last: () => redis.crash() });
+const { processes, dir } = workplace;
+const probeDir = join(dir, 'probe');
 const began = performance.now();
 const seconds = () => (performance.now() - began) / 1000;
 const say = (text) => process.stderr.write(`${seconds().toFixed(0).padStart(6)} s  ${text}\n`);
 const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
-let cleaning;
 
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
-try {
-  process.exitCode = await main();
-} finally {
-  await cleanUp();
-}
+process.exitCode = await workplace.run(main);
 
 async function main() {
   await redis.start(join(dir, 'redis'), obtainRedis());
   mkdirSync(probeDir);
   const { child: backend, port: backendPort } = await processes.start(join(here, '../chaos/backend.mjs'), [], coreOf(undefined));
   const places = await startPods(backendPort);
-  const countOpen = async () => (await ask(backend, 'open')).open;
+  const countOpen = async () => (await askProcess(backend, 'open')).open;
   const census = new Census({ redisUrl: redis.url, prefix: PREFIX, places, probeDir, backendPort, countOpen });
   const balancer = new Balancer(places);
   const before = { seconds: seconds(), values: await census.take() };
@@ -80,7 +74,7 @@ async function main() {
   await Promise.all(running);
   const leftKeys = await untilEmpty(census, countOpen);
   const after = { seconds: seconds(), values: await census.take() };
-  const record = await ask(backend, 'record');
+  const record = await askProcess(backend, 'record');
   const fromSeconds = Math.min(WARM_UP_S, options.minutes * 60 * (1 - LEAST_JUDGED));
   const judgedFrom = Math.max(fromSeconds, options.minutes * 30);
   const series = judgeSeries(samples, judgedFrom);
@@ -150,13 +144,6 @@ async function untilEmpty(census, countOpen) {
   }
 }
 
-function ask(backend, what) {
-  return new Promise((resolve) => {
-    backend.once('message', resolve);
-    backend.send({ ask: what });
-  });
-}
-
 function show(kind, value) {
   return LIMITS[kind].unit === 'bytes' ? `${(value / 2 ** 20).toFixed(1)} MiB` : String(Math.round(value) || 0);
 }
@@ -203,14 +190,4 @@ function readOptions() {
     process.exit(values.help ? 0 : 64);
   }
   return { minutes, seed, clients, strays, out: values.out };
-}
-
-/** Once: a signal during the end must not begin a second one. */
-function cleanUp() {
-  cleaning ??= (async () => {
-    await processes.stop();
-    if (redis.url) await redis.crash();
-    rmSync(dir, { recursive: true, force: true });
-  })();
-  return cleaning;
 }

@@ -216,6 +216,8 @@ export interface Directory {
   forgetOpen(digest: string, holder: OpenHolder): Promise<void>;
   /** Members whose idle time ended before `nowMs`, oldest first. @param offset so many of the oldest are passed over; default 0 */
   listExpired(nowMs: number, limit: number, offset?: number): Promise<SessionRef[]>;
+  /** When a member's idle time ends by the index; undefined: it is none. */
+  readIdleEnd(ref: SessionRef): Promise<number | undefined>;
   /** Oldest first. @param offset so many of the oldest are passed over; default 0 */
   listEnding(limit: number, offset?: number): Promise<SessionRef[]>;
   /** One worker per interval and kind sweeps: true for the one that may. `forced` (a cap would refuse) does not wait for `regular`. */

@@ -171,6 +171,10 @@ export class RedisDirectory implements Directory {
     return this.indexes.listExpired(nowMs, limit, offset);
   }
 
+  readIdleEnd(ref: SessionRef) {
+    return this.indexes.readIdleEnd(ref);
+  }
+
   listEnding(limit: number, offset = 0) {
     return this.indexes.listEnding(limit, offset);
   }

@@ -71,6 +71,11 @@ export class RedisIndexes {
     return this.list((redis) => redis.zrangebyscore(this.connection.keys.expiry, '-inf', `(${nowMs}`, 'LIMIT', offset, limit));
   }
 
+  async readIdleEnd(ref: SessionRef): Promise<number | undefined> {
+    const score = await this.connection.attempt((redis) => redis.zscore(this.connection.keys.expiry, ref));
+    return score === null ? undefined : Number(score);
+  }
+
   async listEnding(limit: number, offset: number): Promise<SessionRef[]> {
     return this.list((redis) => redis.zrange(this.connection.keys.ending, String(offset), String(offset + limit - 1)));
   }

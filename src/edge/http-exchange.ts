@@ -43,21 +43,34 @@ export class HttpAnswer implements Answer {
     const response = this.#response;
     if (response.headersSent || this.finished) return;
     const all: Record<string, string> = Object.assign({}, headers, this.#extra());
+    const bytes = body === undefined ? 0 : Buffer.byteLength(body);
+    const part = body && countable(body, bytes);
     // Without a length node would send chunks: more bytes, more writes.
-    if (status !== 204) all['content-length'] = String(body === undefined ? 0 : Buffer.byteLength(body));
+    if (status !== 204) all['content-length'] = String(bytes);
     response.writeHead(status, all);
     const { socket } = response;
     // No socket yet: a pipelined request whose turn has not come.
-    if (!socket || body === undefined || body.length > ONE_WRITE_BYTES) {
-      response.end(body);
+    if (!socket || part === undefined || bytes > ONE_WRITE_BYTES) {
+      response.end(part);
       return;
     }
     // `end` with a body hands the socket a second, empty piece, and two pieces are gathered by `writev`.
     socket.cork();
-    if (typeof body === 'string') response.write(body);
-    else response.write(body.toString('latin1'), 'latin1');
+    if (typeof part === 'string') response.write(part);
+    else response.write(part.toString('latin1'), 'latin1');
     socket.uncork();
     response.end();
+  }
+
+  /** As `send`, but the connection stays until the returned end: node closes it with the answer, and would cut what the client still sends. */
+  sendEarly(status: number, headers: Headers, body: string): () => void {
+    const response = this.#response;
+    if (!response.headersSent && !this.finished) {
+      const length = { 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
+      response.writeHead(status, Object.assign({}, headers, this.#extra(), length));
+      response.write(body);
+    }
+    return () => void response.end();
   }
 
   start(status: number, headers: Headers): void {
@@ -81,14 +94,16 @@ export class HttpAnswer implements Answer {
     if (this.finished) return true;
     this.#hasWritten = true;
     const response = this.#response;
-    if (!this.#isFraming) return response.write(chunk);
-    if (chunk.length === 0) return !response.writableNeedDrain;
+    const bytes = Buffer.byteLength(chunk);
+    const part = countable(chunk, bytes);
+    if (!this.#isFraming) return response.write(part);
+    if (bytes === 0) return !response.writableNeedDrain;
+    const size = `${bytes.toString(16)}\r\n`;
     // Node writes length, line end, chunk and line end in four pieces, gathered by `writev`: twice the cost of one text.
-    if (typeof chunk === 'string') return response.write(`${Buffer.byteLength(chunk).toString(16)}\r\n${chunk}\r\n`);
-    const size = `${chunk.length.toString(16)}\r\n`;
-    if (chunk.length <= ONE_WRITE_BYTES) return response.write(`${size}${chunk.toString('latin1')}\r\n`, 'latin1');
+    if (typeof part === 'string') return response.write(`${size}${part}\r\n`);
+    if (bytes <= ONE_WRITE_BYTES) return response.write(`${size}${part.toString('latin1')}\r\n`, 'latin1');
     response.write(size, 'latin1');
-    response.write(chunk);
+    response.write(part);
     return response.write('\r\n', 'latin1');
   }
 
@@ -106,6 +121,11 @@ export class HttpAnswer implements Answer {
     this.#response.removeAllListeners('drain');
     this.#response.on('drain', listener);
   }
+}
+
+/** Node counts what waits in a socket by its length: of text with other characters than ASCII that is too little for UnreadBytes. */
+function countable(chunk: Buffer | string, bytes: number): Buffer | string {
+  return bytes === chunk.length ? chunk : Buffer.from(chunk as string);
 }
 
 export interface HttpExchangeFacts {
@@ -180,7 +200,7 @@ export class HttpExchange implements Exchange {
 }
 
 /**
- * The whole body, at most `limitBytes`; undefined when it is larger (the rest is not read).
+ * The whole body, at most `limitBytes`; undefined when it is larger (the rest is not read here).
  * Rejects when the caller leaves, and when there is no room for more of it in `place`.
  */
 export function readBody(
@@ -192,17 +212,22 @@ export function readBody(
     let first: Buffer | undefined;
     let rest: Buffer[] | undefined;
     let total = 0;
+    const stop = () => {
+      request.pause();
+      request.removeAllListeners('data');
+      // The rest of it may be read into nothing, by others: what came is not kept meanwhile.
+      first = undefined;
+      rest = undefined;
+    };
     request.on('data', (chunk: Buffer) => {
       total += chunk.length;
       if (total > limitBytes) {
-        request.pause();
-        request.removeAllListeners('data');
+        stop();
         resolve(undefined);
         return;
       }
       if (place && !fits(place, total, reject)) {
-        request.pause();
-        request.removeAllListeners('data');
+        stop();
         return;
       }
       // Nearly every request comes in one chunk: no array, no copy.

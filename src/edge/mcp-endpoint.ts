@@ -21,6 +21,7 @@ import { type Connections, TOO_MANY_CONNECTIONS } from './connections.js';
 import { corsHeaders, preflightHeaders } from './cors.js';
 import type { HostGuard } from './host-guard.js';
 import { HttpAnswer, HttpExchange, type HttpExchangeFacts, readBody } from './http-exchange.js';
+import { linger } from './linger.js';
 import { readMessage, UnusableMessage } from './read-message.js';
 
 export interface McpEndpointParts {
@@ -210,9 +211,10 @@ export class McpEndpoint {
     const headers: Record<string, string> = { 'content-type': 'application/json', ...retryHeader(error) };
     if (error.challenge !== undefined) headers['www-authenticate'] = error.challenge;
     if (error.code === 'METHOD_NOT_ALLOWED') headers.allow = ALLOWED;
-    // The rest of a body that is not read would be taken for the next request.
-    if (!request.complete) headers.connection = 'close';
-    answer.send(error.status, headers, errorText(id, error.toJsonRpc()));
+    const text = errorText(id, error.toJsonRpc());
+    // The rest of a body that is not read would be taken for the next request: the connection ends with this one.
+    if (request.complete) answer.send(error.status, headers, text);
+    else linger(request, this.#parts.clock, answer.sendEarly(error.status, headers, text));
   }
 }
 

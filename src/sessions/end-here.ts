@@ -11,8 +11,8 @@ import type { SessionTable } from './session-table.js';
 import type { TakeOver } from './take-over.js';
 
 /**
- * ended: its record says `closing`, the rest follows · alive: in use, by our own clock · gone: there is no record · moved: another
- * worker owns it · later: cannot be decided now.
+ * ended: its record says `closing`, the rest follows · alive: in use, by our own clock or by the index · gone: there is no record ·
+ * moved: another worker owns it · later: cannot be decided now.
  */
 export type EndOutcome = 'ended' | 'alive' | 'gone' | 'moved' | 'later';
 
@@ -54,8 +54,20 @@ export class EndHere {
   /** Claimed first, so that a request that arrives now finds an owner that ends it, not a session to take over. `from` is free. */
   async claimAndEnd(ref: SessionRef, from: OwnerToken, cause: EndCause): Promise<EndOutcome> {
     const { takeOver, ender } = this.#parts;
+    if (cause === 'idle' && (await this.#wasUsed(ref))) return 'alive';
     const ended = await takeOver.claimToEnd(ref, from, (token) => ender.endOrphan(ref, token, reasonOf(cause)));
     return ended ? 'ended' : 'later';
+  }
+
+  /**
+   * Race: the sweep read its list up to half a minute ago (owners were silent), and since then another worker took it over, served it
+   * and gave it up, which `from` does not show. Whoever gives up tells the last use first, so the index knows; a use that comes after
+   * this look changes the token, and the claim from `from` fails.
+   */
+  async #wasUsed(ref: SessionRef): Promise<boolean> {
+    const { directory, clock } = this.#parts;
+    const untilMs = await directory.readIdleEnd(ref);
+    return untilMs !== undefined && untilMs >= clock.wallMs();
   }
 
   async #endKnown(session: Session, cause: EndCause): Promise<EndOutcome> {

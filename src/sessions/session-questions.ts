@@ -25,7 +25,7 @@ export interface Question {
   /** It went out on the standalone stream. */
   isOutside: boolean;
   /** Waits for a stream that can carry it, until then (monotonic); undefined: the client has been asked. */
-  held: { readonly text: Buffer | string; readonly untilMs: number } | undefined;
+  held: { readonly text: Buffer | string; readonly bytes: number; readonly untilMs: number } | undefined;
   /** For its next look, or its end. */
   timer: Timer | undefined;
 }
@@ -50,23 +50,23 @@ export class SessionQuestions {
 
   /** @returns false where there is no room, and nothing is changed */
   hold(question: Question, text: Buffer | string, untilMs: number): boolean {
-    const size = text.length;
-    if (this.#heldBytes + size > MAX_HELD_BYTES || this.#worker.bytes + size > MAX_HELD_BYTES_TOTAL) return false;
-    question.held = { text, untilMs };
+    const bytes = Buffer.byteLength(text);
+    if (this.#heldBytes + bytes > MAX_HELD_BYTES || this.#worker.bytes + bytes > MAX_HELD_BYTES_TOTAL) return false;
+    question.held = { text, bytes, untilMs };
     this.#held++;
-    this.#heldBytes += size;
-    this.#worker.bytes += size;
+    this.#heldBytes += bytes;
+    this.#worker.bytes += bytes;
     return true;
   }
 
   /** It waits for a stream no more. */
   letGo(question: Question): void {
-    const size = question.held?.text.length;
-    if (size === undefined) return;
+    const bytes = question.held?.bytes;
+    if (bytes === undefined) return;
     question.held = undefined;
     this.#held--;
-    this.#heldBytes -= size;
-    this.#worker.bytes -= size;
+    this.#heldBytes -= bytes;
+    this.#worker.bytes -= bytes;
   }
 
   /** @returns our id of what this backend has asked under that id and nobody has answered */

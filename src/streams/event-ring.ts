@@ -8,6 +8,8 @@ export class EventRing {
   marks = '';
   readonly #budget: Pick<EventBudget, 'add'>;
   readonly #events: Array<Buffer | string> = [];
+  /** Text is measured once, when it comes: its length is characters, of which some are up to three bytes. */
+  readonly #bytesOf: number[] = [];
   /** Those of each event in the ring. */
   readonly #marksOf: string[] = [];
   /** Those of the event before the ring. */
@@ -65,6 +67,7 @@ export class EventRing {
     this.#firstSeq = this.lastSeq + 1;
     this.#marksBefore = this.#marksOf.at(-1) ?? this.#marksBefore;
     this.#events.length = 0;
+    this.#bytesOf.length = 0;
     this.#marksOf.length = 0;
     this.#count(-this.#bytes);
   }
@@ -85,19 +88,21 @@ export class EventRing {
   protected append(json: Buffer | string): number {
     // A view of a larger chunk would keep all of it alive.
     const kept = typeof json === 'string' || json.length * 2 > json.buffer.byteLength ? json : Buffer.from(json);
+    const bytes = Buffer.byteLength(kept);
     this.#events.push(kept);
+    this.#bytesOf.push(bytes);
     this.#marksOf.push(this.marks);
-    this.#count(kept.length + this.marks.length);
-    return kept.length;
+    this.#count(bytes + this.marks.length);
+    return bytes;
   }
 
   /** Lets the first event go, never the last one. @returns false: there is only one, or none */
   protected dropFirst(): boolean {
     if (this.#events.length <= 1) return false;
-    const first = this.#events.shift() as Buffer | string;
+    this.#events.shift();
     this.#firstSeq++;
     this.#marksBefore = this.#marksOf.shift() as string;
-    this.#count(-first.length - this.#marksBefore.length);
+    this.#count(-(this.#bytesOf.shift() as number) - this.#marksBefore.length);
     return true;
   }
 
@@ -110,6 +115,11 @@ export class EventRing {
     return this.#events[seq - this.#firstSeq] as Buffer | string;
   }
 
+  /** Of an event that the ring holds. */
+  protected bytesAt(seq: number): number {
+    return this.#bytesOf[seq - this.#firstSeq] as number;
+  }
+
   /** How far the backends were with an event in the ring, or with the one right before it; '' of any other. */
   protected marksAt(seq: number): string {
     const before = this.#firstSeq - 1;
@@ -119,7 +129,7 @@ export class EventRing {
   /** How much who has got everything up to that one has not got. */
   protected bytesAfter(seq: number): number {
     let bytes = 0;
-    for (let next = Math.max(seq + 1, this.#firstSeq); next <= this.lastSeq; next++) bytes += this.eventAt(next).length;
+    for (let next = Math.max(seq + 1, this.#firstSeq); next <= this.lastSeq; next++) bytes += this.bytesAt(next);
     return bytes;
   }
 

@@ -213,7 +213,7 @@ export class ResumableStream extends EventRing implements KeptAlive, Forgettable
     this.pass();
     const reader = this.#reader;
     if (!reader) return;
-    if (reader.isBlocked) reader.waitingBytes += json.length;
+    if (reader.isBlocked) reader.waitingBytes += Buffer.byteLength(json);
     if (reader.waitingBytes > (this.#options.maxBytes ?? MAX_BYTES)) {
       // Nobody can make whoever pushes wait, and nothing is kept: it comes again and is told that the outcome is unknown.
       this.end('slow');
@@ -239,9 +239,8 @@ export class ResumableStream extends EventRing implements KeptAlive, Forgettable
 
   #writeNext(reader: StreamReader): void {
     const seq = Math.max(reader.position + 1, this.firstSeq);
-    const json = this.eventAt(seq);
-    reader.waitingBytes -= json.length;
-    reader.write(seq, this.#idOf(seq), json);
+    reader.waitingBytes -= this.bytesAt(seq);
+    reader.write(seq, this.#idOf(seq), this.eventAt(seq));
   }
 
   /** As an event of its own: its id says that everything before what the ring holds has been dealt with. */

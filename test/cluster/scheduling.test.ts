@@ -1,5 +1,6 @@
 // Each way of giving connections to workers serves, goes on while a worker is gone, and ends in order.
 import { reusePortObstacle } from '../../src/config/reuse-port.js';
+import { whenAllServe } from '../support/cluster.js';
 import { launchPod, type Pod, startPod } from '../support/pod.js';
 import { sendRaw } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
@@ -27,11 +28,7 @@ const configFor = (scheduling: string) => ({
 /** Over a connection of its own: a kept one leads to the worker that it led to before. */
 const isAlive = async (origin: string) => (await sendRaw(origin, { method: 'GET', path: '/livez' })).status === 200;
 
-const whenAllServe = (one: Pod, gone?: number) =>
-  waitFor('two workers to be ready', async () => {
-    const { workers } = (await (await fetch(one.adminUrl('/readyz'))).json()) as { workers: { ready: number } };
-    return workers.ready === 2 && !one.workers().includes(gone ?? 0);
-  });
+const whenBothServe = (one: Pod, gone?: number) => whenAllServe({ pods: [one] }, gone);
 
 async function useSession(one: Pod): Promise<void> {
   const session = await connectSdkClient(one.url('/servers/recorder/mcp'));
@@ -41,7 +38,7 @@ async function useSession(one: Pod): Promise<void> {
 
 test('os: whichever worker is awake serves, a killed one is replaced, a port in use is told', async () => {
   pod = await startPod({ config: configFor('os') });
-  await whenAllServe(pod);
+  await whenBothServe(pod);
   await useSession(pod);
   for (const worker of pod.workers()) {
     process.kill(worker, 'SIGSTOP');
@@ -54,7 +51,7 @@ test('os: whichever worker is awake serves, a killed one is replaced, a port in 
   const killed = pod.workers()[0] as number;
   process.kill(killed, 'SIGKILL');
   for (let i = 0; i < 20; i += 1) expect(await isAlive(pod.origin)).toBe(true);
-  await whenAllServe(pod, killed);
+  await whenBothServe(pod, killed);
   await useSession(pod);
   await expectPortInUse(pod, 'os');
   expect(await pod.stop()).toEqual({ code: 0, signal: null });
@@ -74,14 +71,14 @@ async function expectPortInUse(one: Pod, scheduling: string): Promise<void> {
 if (obstacle === undefined) {
   test('reuse-port: each worker serves its own connections, a killed one is replaced, a port in use is told', async () => {
     pod = await startPod({ config: configFor('reuse-port') });
-    await whenAllServe(pod);
+    await whenBothServe(pod);
     await useSession(pod);
     for (const worker of pod.workers()) {
       expect((await pod.sendTo(worker, { method: 'GET', path: '/livez', headers: {} })).status).toBe(200);
     }
     const killed = pod.workers()[0] as number;
     process.kill(killed, 'SIGKILL');
-    await whenAllServe(pod, killed);
+    await whenBothServe(pod, killed);
     for (const worker of pod.workers()) {
       expect((await pod.sendTo(worker, { method: 'GET', path: '/livez', headers: {} })).status).toBe(200);
     }
@@ -92,7 +89,7 @@ if (obstacle === undefined) {
 
   test('reuse-port: any port is the same one in all workers', async () => {
     pod = await startPod({ config: { ...configFor('reuse-port'), listen: '127.0.0.1:0' } });
-    await whenAllServe(pod);
+    await whenBothServe(pod);
     const ready = await waitFor('the log to name the port', () => pod?.logs().find((line) => line.msg === 'ready'));
     const [url] = ready.urls as string[];
     for (let i = 0; i < 20; i += 1) expect(await isAlive(new URL(url as string).origin)).toBe(true);

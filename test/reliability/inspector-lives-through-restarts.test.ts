@@ -117,7 +117,7 @@ test('commands, a load and a kept connection live through a rolling restart and 
     for (const [n, pid] of workers.entries()) {
       begin(`killed ${n}`);
       process.kill(pid, 'SIGKILL');
-      await whenAllServe(fleet);
+      await whenAllServe(fleet, pid);
       await goOn(`killed ${n}`);
     }
     await Promise.all(loops.map((loop) => loop.stop()));

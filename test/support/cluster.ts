@@ -6,7 +6,7 @@ import { makeKeys } from '../../src/directory/keys.js';
 import { referenceOf, type SessionId, type WorkerId } from '../../src/protocol/ids.js';
 import { type Balancer, type BalancerOptions, startBalancer } from './balancer.js';
 import { type Pod, type PodConfig, startPod } from './pod.js';
-import { holderOfUnixSocket } from './processes.js';
+import { holderOfUnixSocket, isReaped } from './processes.js';
 import { type RedisServer, startRedis } from './redis-server.js';
 import { waitFor } from './wait-for.js';
 
@@ -153,13 +153,20 @@ export function ownerAmong(
   });
 }
 
-/** For tests that kill workers one after the other: two dead at once would leave a pod without a listener. */
-export function whenAllServe({ pods }: { readonly pods: readonly Pod[] }): Promise<boolean> {
+/**
+ * For tests that kill workers one after the other: two dead at once would leave a pod without a listener.
+ * @param gone a worker that was killed: for some milliseconds its pod does not know, and takes it for one that serves
+ */
+export function whenAllServe({ pods }: { readonly pods: readonly Pod[] }, gone?: number): Promise<boolean> {
   const serves = async (pod: Pod) => {
     const { workers } = (await (await fetch(pod.adminUrl('/readyz'))).json()) as {
       workers: { configured: number; ready: number };
     };
     return workers.ready === workers.configured;
   };
-  return waitFor('every worker to serve', async () => (await Promise.all(pods.map(serves))).every(Boolean), 50_000);
+  return waitFor(
+    'every worker to serve',
+    async () => (gone === undefined || isReaped(gone)) && (await Promise.all(pods.map(serves))).every(Boolean),
+    50_000,
+  );
 }

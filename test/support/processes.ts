@@ -1,6 +1,6 @@
 // What the system knows about processes and sockets, read from /proc (Linux): black-box answers to "which worker holds this
 // connection?" and "is anything left?", without asking the product that is under test.
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /**
  * A process that still runs. A zombie has ended and only waits for its parent, but not while other threads of it are still on their
@@ -10,6 +10,11 @@ export function isAlive(pid: number): boolean {
   const stat = readStat(pid);
   if (stat === undefined || stat.state === 'X') return false;
   return stat.state !== 'Z' || listDir(`/proc/${pid}/task`).length > 1;
+}
+
+/** Its parent has heard that it ended, too. */
+export function isReaped(pid: number): boolean {
+  return !existsSync(`/proc/${pid}`);
 }
 
 /**

@@ -6,7 +6,7 @@ import { type Ownership, whenAllServe } from './cluster.js';
 import { Fleet } from './fleet.js';
 import { OFFICIAL_CLIENTS } from './official-clients.js';
 import type { Pod } from './pod.js';
-import { isAlive } from './processes.js';
+import { isReaped } from './processes.js';
 import { type RecordingBackend, startRecordingBackend } from './recording-backend.js';
 import { SteadyClient } from './steady-client.js';
 import { waitFor } from './wait-for.js';
@@ -101,7 +101,8 @@ export class SteadyFleet {
   async kill(pid: number): Promise<void> {
     await waitFor('long calls of every client to be in flight', () => this.clients.every(({ longInFlight }) => longInFlight > 0));
     process.kill(pid, 'SIGKILL');
-    await waitFor(`worker ${pid} to be dead`, () => !isAlive(pid));
+    // Its pod has to know: until then it takes it for one that serves.
+    await waitFor(`worker ${pid} to be dead`, () => isReaped(pid));
   }
 
   /**

@@ -35,6 +35,8 @@ export interface HttpTransportOptions {
   readonly credentials?: Credentials;
   /** Connections for calls; default 128. A long call holds one, so fewer would let slow calls starve the quick ones. */
   readonly connections?: number;
+  /** How long an idle connection is kept at most, whatever the backend's `Keep-Alive` says, ms; default 20 000. */
+  readonly maxIdleMs?: number;
   /** A lost session was opened anew. */
   readonly onReinitialized?: (backend: string) => void;
   /** Resolver of names; default the system's. */
@@ -46,6 +48,11 @@ export interface HttpBackendOptions extends HttpTransportOptions {
 }
 
 const CALL_CONNECTIONS = 128;
+/**
+ * No longer: undici counts time in ticks of half a second, each late by as much as the event loop, so that a minute comes out seconds late
+ * in a busy worker; and balancers between, of whom the hint does not speak, mostly close after a minute.
+ */
+const MAX_IDLE_MS = 20_000;
 /** Apart from those for calls: calls may wait for what goes here (answers, cancellations), so they must not fill it up. */
 const CONTROL_CONNECTIONS = 16;
 /** Calls that may wait for a connection; beyond that they fail at once. */
@@ -97,9 +104,9 @@ export class HttpTransport {
     this.#origin = url.origin;
     this.#connect = makeConnector(url, options.limits.connectTimeout, options.lookup);
     const connections = options.connections ?? CALL_CONNECTIONS;
-    this.#calls = this.#makePool(connections);
+    this.#calls = this.#makePool(connections, options.maxIdleMs);
     this.paused = new PausedCalls(options.clock, () => (this.#isFull(connections) ? this.#count.waiting : 0));
-    this.control = this.#makePool(CONTROL_CONNECTIONS);
+    this.control = this.#makePool(CONTROL_CONNECTIONS, options.maxIdleMs);
   }
 
   /** Sends a call, or queues it for a connection. @returns false if too many wait already: then nothing happened */
@@ -132,7 +139,7 @@ export class HttpTransport {
     return running + pending >= connections;
   }
 
-  #makePool(connections: number): Pool {
+  #makePool(connections: number, maxIdleMs = MAX_IDLE_MS): Pool {
     return new Pool(this.#origin, {
       connect: this.#connect,
       connections,
@@ -142,9 +149,7 @@ export class HttpTransport {
       bodyTimeout: 0,
       // Idle connections are closed by us before the backend does it under a request: its hint less 1 s, or 4 s if it gives none.
       keepAliveTimeout: 4000,
-      // No longer: undici counts time in ticks of half a second, each late by as much as the event loop, so that a minute comes out
-      // seconds late in a busy worker; and balancers between, of whom the hint does not speak, mostly close after a minute.
-      keepAliveMaxTimeout: 20_000,
+      keepAliveMaxTimeout: maxIdleMs,
       keepAliveTimeoutThreshold: 1000,
     });
   }

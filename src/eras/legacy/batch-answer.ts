@@ -113,7 +113,7 @@ export class BatchAnswer implements KeptAlive {
     // One answer that is no answer must not spoil the array for all others.
     const message = scanMessage(json);
     const isUsable = message.kind === 'response' && message.id === stream.id && isJson(json);
-    const isTooLarge = this.#waitingBytes + this.#collectedBytes + json.length > MAX_WAITING_BYTES;
+    const isTooLarge = this.#waitingBytes + this.#collectedBytes + Buffer.byteLength(json) > MAX_WAITING_BYTES;
     if (!this.#accepts.json) this.begin();
     if (isUsable && !isTooLarge) return this.#add(json, stream.id);
     const reason = isUsable ? 'too_large' : 'bad_reply';
@@ -158,8 +158,9 @@ export class BatchAnswer implements KeptAlive {
   /** @param of which request it is the response to */
   #add(json: Buffer | string, of?: RequestId): boolean {
     if (this.#hasLeft) return true;
-    this.#waiting.push({ json, of });
-    this.#waitingBytes += json.length;
+    const bytes = Buffer.byteLength(json);
+    this.#waiting.push({ json, bytes, of });
+    this.#waitingBytes += bytes;
     if (this.#isStream) this.#pump();
     return !this.#isBlocked;
   }
@@ -169,7 +170,7 @@ export class BatchAnswer implements KeptAlive {
     while (!this.#isBlocked || isLast) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
-      this.#waitingBytes -= next.json.length;
+      this.#waitingBytes -= next.bytes;
       this.#isBlocked = !writeEvent(this.#exchange.answer, next.json);
     }
   }
@@ -190,6 +191,7 @@ export class BatchAnswer implements KeptAlive {
 
 interface Waiting {
   readonly json: Buffer | string;
+  readonly bytes: number;
   /** Which request it is the response to. */
   readonly of: RequestId | undefined;
 }

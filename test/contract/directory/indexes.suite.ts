@@ -104,6 +104,7 @@ export function describeIndexes(use: () => Harness): void {
       expect(await directory().listExpired(1000, 10)).toEqual([known]);
       await directory().touchSessions([{ ref: known, untilMs: 2000 }]);
       expect(await directory().listExpired(1000, 10)).toEqual([]);
+      expect([await directory().readIdleEnd(known), await directory().readIdleEnd(unknown)]).toEqual([2000, undefined]);
       await directory().touchSessions([]);
     });
   });

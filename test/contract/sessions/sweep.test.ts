@@ -126,6 +126,34 @@ it('goes on past a record that cannot be read', async () => {
   expect(worker.warnings).toContainEqual(expect.stringContaining('cannot be read'));
 });
 
+it('ends no session that was taken over, used and given up after the sweep had read its list', async () => {
+  const world = use();
+  const [dead, other, sweeper] = [await world.worker('dead'), await world.worker('b'), await world.worker('a')];
+  const session = await dead.open();
+  await dead.die();
+  await world.expire(session);
+  const gate = makeGate();
+  // As while the silent owners of others are asked, a second each.
+  sweeper.before = (verb) => (verb === 'readSession' ? gate.passed : undefined);
+  const sweep = sweeper.sweep.makeRoom();
+  await waitFor('the list to be read', () => sweeper.verbs.includes('readSession'));
+  const used = await other.claim(session);
+  if (!used) throw new Error('nobody took it over');
+  other.idleRelease.start();
+  await waitFor('it to be given up', async () => {
+    world.clock.advance(100);
+    return (await world.field(session.facts.ref, 'owner')) === '';
+  });
+  other.idleRelease.stop();
+  gate.open();
+  await sweep;
+  await waitFor('the look at it', async () => sweeper.verbs.includes('readIdleEnd') || sweeper.ended.length > 0);
+  await sweeper.ender.settle(60_000);
+  expect(sweeper.ended).toEqual([]);
+  expect(await world.field(session.facts.ref, 'state')).toBe('active');
+  expect(await world.field(session.facts.ref, 'owner')).toBe('');
+});
+
 it('leaves a dead owner alone whose idle time has not ended', async () => {
   const world = use();
   const dead = await world.worker('dead');

@@ -16,6 +16,7 @@ export const keyring = makeKeyring(['a secret of the tests']);
 export interface BackendChoices {
   readonly name?: string;
   readonly connections?: number;
+  readonly maxIdleMs?: number;
   readonly connectTimeout?: number;
   readonly reinitializeTimeout?: number;
   readonly lookup?: LookupFunction;
@@ -40,6 +41,7 @@ export function makeBackend(url: string, config: Partial<HttpBackendConfig> = {}
     version: '1.2.3',
     logger: { warn: (fields, message) => choices.logged?.push({ ...fields, message }) },
     ...(choices.connections === undefined ? {} : { connections: choices.connections }),
+    ...(choices.maxIdleMs === undefined ? {} : { maxIdleMs: choices.maxIdleMs }),
     ...(choices.lookup ? { lookup: choices.lookup } : {}),
     ...(choices.credentials ? { credentials: choices.credentials } : {}),
   });

@@ -2,6 +2,7 @@
 // connection that dies under them. A call that did would have an unknown outcome, for it is never repeated.
 import type { Socket } from 'node:net';
 import { pause, systemClock } from '../../../src/lifecycle/clock.js';
+import { waitFor } from '../../support/wait-for.js';
 import { useBackends } from './fixture.js';
 import { callTool } from './harness.js';
 
@@ -10,6 +11,12 @@ const LANES = 25;
 const ROUNDS = 4;
 /** Share of the limit from which on a connection is as good as closed. */
 const CLOSING_FROM = 0.9;
+
+test('a backend that would keep its connections for a minute is left after the most that we keep them', async () => {
+  const { session, strict } = await open({ keepAliveTimeoutMs: 60_000 }, {}, { maxIdleMs: 200 });
+  expect((await callTool(session, 'echo')).error).toBeUndefined();
+  await waitFor('its idle connections to be closed', () => strict.connections === 0);
+});
 
 test('300 calls, each when the backend is about to close the connection of the last one: none fails', async () => {
   const failures: unknown[] = [];

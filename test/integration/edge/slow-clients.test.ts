@@ -84,6 +84,26 @@ test('all connections together hold no more than the bound', async () => {
 });
 
 test.each([
+  ['an answer', '1.1'],
+  ['a stream', '1.1'],
+  ['a stream without chunks', '1.0'],
+])('text is counted in bytes, not in characters: %s', async (what, version) => {
+  await start({ maxBytes: 20 * MIB });
+  const text = '漢'.repeat(10 * MIB);
+  edge.execute = async ({ answer }) => {
+    if (what === 'an answer') {
+      answer.send(200, { 'content-type': 'application/json' }, text);
+      return;
+    }
+    startEventStream(answer, {});
+    writeEvent(answer, text);
+  };
+  ask(version);
+  await waitFor('room to be made', () => edge.cut.length > 0, 10_000);
+  expect(edge.cut).toEqual(['memory']);
+});
+
+test.each([
   ['application/json, text/event-stream', 'text/event-stream'],
   ['application/json', 'application/json'],
 ])('HTTP/1.0, accept: %s: nothing is chunked, and the end of the connection is the end', async (accept, type) => {

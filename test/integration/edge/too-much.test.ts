@@ -5,7 +5,9 @@ import { waitFor } from '../../support/wait-for.js';
 import { Edge } from './edge-fixture.js';
 
 const KIB = 1024;
+const MIB = 1024 * KIB;
 const PATH = '/servers/support/mcp';
+const LARGE_HEAD = `POST ${PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: */*\r\n`;
 let edge: Edge;
 afterEach(() => edge.stop());
 
@@ -30,9 +32,7 @@ test('large bodies beyond the room for them get 503 before they are read, small 
   await waitFor('the first to be under way', () => ends.length === 1);
   // Only its head is sent: the answer does not wait for a body.
   const socket = connect(edge.port, '127.0.0.1');
-  socket.write(
-    `POST ${PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: */*\r\ncontent-length: ${100 * KIB}\r\n\r\n`,
-  );
+  socket.write(`${LARGE_HEAD}content-length: ${100 * KIB}\r\n\r\n`);
   const [head] = (await new Promise((resolve) => socket.once('data', (...all) => resolve(all)))) as [Buffer];
   expect(head.toString()).toMatch(/^HTTP\/1\.1 503 .*\r\nretry-after: 1\r\n.*"reason":"bodies"/is);
   socket.destroy();
@@ -50,12 +50,61 @@ test('large bodies beyond the room for them get 503 before they are read, small 
   await waitFor('its room to be free', () => edge.bodyRoom.bytes === 0);
 });
 
+/** Writes all of it before it looks at the answer, as many clients do. @returns everything that came until the end */
+async function writeThenRead(pieces: readonly string[]): Promise<string> {
+  const socket = connect({ port: edge.port, host: '127.0.0.1', allowHalfOpen: true });
+  try {
+    let failure: Error | undefined;
+    socket.on('error', (error) => {
+      failure = error;
+    });
+    for (const piece of pieces) {
+      await new Promise<void>((resolve, reject) => socket.write(piece, (error) => (error ? reject(error) : resolve())));
+    }
+    let text = '';
+    let isClosed = false;
+    socket.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+    socket.on('end', () => {
+      isClosed = true;
+    });
+    await waitFor('the end of the answer', () => isClosed || failure !== undefined);
+    expect(failure).toBeUndefined();
+    return text;
+  } finally {
+    socket.destroy();
+  }
+}
+
+test.each([
+  ['beyond the room for all', 503, 'bodies', { bodyBytes: 32 * MIB, roomBytes: 32 * MIB }, true],
+  ['larger than one may be', 413, '65536', {}, true],
+  ['larger than one may be, as its head says', 413, '65536', {}, false],
+])('a body %s: its client reads the whole %i after it has written 12 MiB', async (_, status, word, options, isChunked) => {
+  edge = await new Edge(options).start();
+  edge.bodyRoom.take(31 * MIB);
+  const piece = 'x'.repeat(MIB);
+  const pieces = Array.from({ length: 12 }, () => (isChunked ? `${MIB.toString(16)}\r\n${piece}\r\n` : piece));
+  const head = LARGE_HEAD + (isChunked ? 'transfer-encoding: chunked' : `content-length: ${12 * MIB}`);
+  const text = await writeThenRead([`${head}\r\n\r\n`, ...pieces, isChunked ? '0\r\n\r\n' : '']);
+  const [answerHead = '', body = ''] = text.split('\r\n\r\n');
+  expect(answerHead).toMatch(new RegExp(`^HTTP/1.1 ${status} .*\r\nconnection: close`, 'is'));
+  expect(JSON.stringify(JSON.parse(body))).toContain(word);
+  await waitFor('the connection to be closed', async () => (await edge.openConnections()) === 0);
+});
+
+test('of a refused body so much is read into nothing, and no more', async () => {
+  edge = await new Edge().start();
+  const pieces = Array.from({ length: 64 }, () => 'x'.repeat(MIB));
+  await expect(writeThenRead([`${LARGE_HEAD}content-length: ${64 * MIB}\r\n\r\n`, ...pieces])).rejects.toThrow();
+  await waitFor('the connection to be closed', async () => (await edge.openConnections()) === 0);
+});
+
 test('a caller that leaves in the middle of a large body leaves no place taken', async () => {
   edge = await new Edge({ bodyBytes: 150 * KIB, roomBytes: 150 * KIB }).start();
   const socket = connect(edge.port, '127.0.0.1');
-  socket.write(
-    `POST ${PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: */*\r\ncontent-length: ${100 * KIB}\r\n\r\n{${'x'.repeat(80 * KIB)}`,
-  );
+  socket.write(`${LARGE_HEAD}content-length: ${100 * KIB}\r\n\r\n{${'x'.repeat(80 * KIB)}`);
   await waitFor('its place to be taken', () => edge.bodyRoom.bytes > 80 * KIB);
   socket.destroy();
   await waitFor('its place to be free', () => edge.bodyRoom.bytes === 0);

@@ -32,6 +32,12 @@ it('responses alone are one JSON array', () => {
   expect(answer.text).toBe(`[${result(1)},${result('two')},${ERROR}]`);
 });
 
+it('what waits is counted in bytes, not in characters', () => {
+  const { batch, one } = make();
+  one.push(result(1, '漢'.repeat(100 * 1024)), true);
+  expect(batch.isNearBound).toBe(true);
+});
+
 it('nothing to answer is 202 without a body', () => {
   const { answer, batch } = make();
   batch.finish([], false);

@@ -139,7 +139,8 @@ test('taken back, forgotten, or gone with the session: no timer and no byte stay
 
 test('so much is held of a session, and so much of all of them', () => {
   const { ask, requests, session } = make();
-  const big = { text: 'x'.repeat(600 * 1024) };
+  // With a task in it, it is written anew, as text.
+  const big = { text: '漢'.repeat(200 * 1024), task: {} };
   expect(ask(1, 'sampling/createMessage', big, NO_CALL)).toBeUndefined();
   expect(ask(2, 'sampling/createMessage', big, NO_CALL)).toMatchObject({ code: -32603 });
   expect(ask(3, 'sampling/createMessage', {}, NO_CALL)).toBeUndefined();

@@ -61,6 +61,15 @@ test('the budget knows every byte, marks among them, and gets all of them back',
   expect(ring.holdsEvents).toBe(false);
 });
 
+test('text is counted in bytes, not in characters', () => {
+  const { ring, budget } = makeRing('漢字');
+  expect(ring.append('é😀')).toBe(6);
+  expect(budget.bytes).toBe(12);
+  expect([ring.bytesAfter(0), ring.exceeds(11, 9), ring.exceeds(12, 9)]).toEqual([12, true, false]);
+  ring.dropFirst();
+  expect(budget.bytes).toBe(6);
+});
+
 test('a small view of a large chunk is copied: it would keep all of it', () => {
   const { ring } = makeRing();
   const chunk = Buffer.from(new ArrayBuffer(1000));

@@ -67,6 +67,21 @@ test('bytes are bounded, per stream and over all; the last event always stays', 
   expect(budget.bytes).toBe(0);
 });
 
+test.each(['x', '漢'])('of text of %s as many bytes wait for a reader as it was not given', (character) => {
+  const stream = makeStream({ maxBytes: 1200 });
+  const reader = read(stream);
+  reader.answer.takes = false;
+  stream.push('{}');
+  stream.push(JSON.stringify(character.repeat(300 / Buffer.byteLength(character))));
+  expect(stream.isNearBound).toBe(true);
+  reader.answer.takes = true;
+  reader.answer.drain();
+  reader.answer.takes = false;
+  stream.push('{}');
+  stream.push(JSON.stringify(character.repeat(270 / Buffer.byteLength(character))));
+  expect(stream.isNearBound).toBe(false);
+});
+
 test('streams that are over make room for those that run, the one that ended first before the others', () => {
   const budget = new EventBudget(1000);
   const ended = ['a', 'b', 'c'].map((letter) => {
