@@ -16,7 +16,7 @@ const SESSIONS = 64;
  * Requests before the first round, for each subject and load: code that is compiled only while it is measured counts twice. A count, not
  * a time: on a crowded machine seconds bring too few.
  */
-const WARMUP_REQUESTS = { call: 10_000, open: 1500, events: 1000, big: 1000, list: 5000 };
+const WARMUP_REQUESTS = { call: 20_000, open: 2000, events: 4000, big: 6000, list: 10_000 };
 const MAX_WARMUP_MS = 60_000;
 /** Of a turn: about a third of a second each on a quiet machine. */
 const TURN_REQUESTS = { call: 1500, open: 150, events: 100, big: 200, list: 1500 };

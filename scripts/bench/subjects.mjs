@@ -10,8 +10,8 @@ import { freePort, startPod } from './pod.mjs';
 import { childrenOf } from './proc.mjs';
 import { BALANCERS } from './references/balancers.mjs';
 
-const KEY = 'bench-key';
-const KEYS = { mode: 'keys', keys: [{ id: 'bench', sha256: createHash('sha256').update(KEY).digest('hex') }] };
+export const KEY = 'bench-key';
+export const KEYS = { mode: 'keys', keys: [{ id: 'bench', sha256: createHash('sha256').update(KEY).digest('hex') }] };
 const PROBE = pathToFileURL(join(import.meta.dirname, 'probe.mjs')).href;
 const berth = (what, more) => ({ what, start: startBerth, pods: 1, workers: 1, ...more });
 
@@ -23,6 +23,7 @@ export const SUBJECTS = {
   haproxy: { what: 'HAProxy, stick store-response on Mcp-Session-Id', start: startBalancer },
   naive: { what: 'SDK server transport in front of an SDK client, under Express', start: startNaive },
   hop: { what: 'two bare relays in a row: a hop over HTTP/1.1', start: startHop },
+  frames: { what: 'two bare relays with frames between them, over a Unix socket', start: startFrames },
   pubsub: { what: 'a hop over Redis pub/sub', start: startPubsub },
   owner: berth('Berth, 1 worker: every request on its owner'),
   plain: berth('the same without authentication and log', { config: { auth: { mode: 'none' }, log: { level: 'error' } } }),
@@ -87,14 +88,21 @@ async function startHop({ processes, backendPort, core }) {
   return { ...at(edge.port), gateway: [edge.pid, owner.pid] };
 }
 
-async function startPubsub({ processes, backendPort, core, otherCore, dir }) {
-  const { url: redisUrl, pid } = await startRedis(processes, dir, otherCore);
+async function startFrames({ processes, backendPort, core, dir }) {
+  const args = (role) => [`http://127.0.0.1:${backendPort}`, join(dir, 'hop.sock'), role];
+  const owner = await processes.start('references/frames-hop.mjs', args('owner'), core);
+  const edge = await processes.start('references/frames-hop.mjs', args('edge'), core);
+  return { ...at(edge.port), gateway: [edge.pid, owner.pid] };
+}
+
+async function startPubsub({ processes, backendPort, core, dir }) {
+  // On the core of the gateway: Redis is what carries a request there, and a core of its own would be a gift.
+  const { url: redisUrl, pid } = await startRedis(processes, dir, core);
   const args = (role) => [`http://127.0.0.1:${backendPort}`, redisUrl, role];
   const owner = await processes.start('references/pubsub-hop.mjs', args('owner'), core);
   const edge = await processes.start('references/pubsub-hop.mjs', args('edge'), core);
   return {
     ...at(edge.port),
-    // Redis is what carries a request there: without it the hop would look cheaper than it is.
     gateway: [edge.pid, owner.pid, pid],
     redisUrl,
   };

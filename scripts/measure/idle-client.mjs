@@ -16,6 +16,8 @@ export class IdleClient {
   isLost = false;
   /** Cut by a balancer that had heard nothing for too long. */
   silences = 0;
+  /** How often its stream ended without its asking. */
+  breaks = 0;
   /** The last mark that came, and those of others. */
   mark = 0;
   crossed = 0;
@@ -49,6 +51,7 @@ export class IdleClient {
     const { host, port } = this.#at;
     const socket = connect(port, host);
     const reader = new EventReader((event) => this.#take(event));
+    const body = new Chunks((text) => reader.take(text));
     let head = '';
     this.#socket = socket;
     socket.setTimeout(SILENT_MS, () => {
@@ -57,17 +60,19 @@ export class IdleClient {
     });
     socket.on('error', () => undefined);
     socket.on('close', () => {
+      if (this.isOpen) this.breaks += 1;
       this.isOpen = false;
       setTimeout(() => this.listen(), AGAIN_MS[0] + Math.random() * (AGAIN_MS[1] - AGAIN_MS[0])).unref();
     });
     socket.setEncoding('latin1').on('data', (part) => {
-      // Sizes of chunks stand on lines of their own: to the reader they are fields that nobody knows.
-      if (this.isOpen) return reader.take(part);
+      if (this.isOpen) return body.push(part);
       head += part;
-      if (!head.includes('\r\n\r\n')) return;
+      const end = head.indexOf('\r\n\r\n');
+      if (end < 0) return;
       this.isOpen = head.startsWith('HTTP/1.1 200');
       this.isLost = head.startsWith('HTTP/1.1 404');
-      if (!this.isOpen) socket.destroy();
+      if (this.isOpen) body.push(head.slice(end + 4));
+      else socket.destroy();
     });
     const resumed = this.#lastId === undefined ? '' : `last-event-id: ${this.#lastId}\r\n`;
     socket.write(
@@ -86,5 +91,34 @@ export class IdleClient {
   close() {
     this.#ended = true;
     this.#socket?.destroy();
+  }
+}
+
+/** Undoes the transfer encoding (RFC 9112 7.1) of text with one character a byte: an event may come in several chunks. */
+class Chunks {
+  #take;
+  #rest = '';
+  /** Of the chunk under way, with the line end behind it. */
+  #left = 0;
+
+  constructor(take) {
+    this.#take = take;
+  }
+
+  push(text) {
+    this.#rest += text;
+    while (this.#rest !== '') {
+      if (this.#left === 0) {
+        const end = this.#rest.indexOf('\r\n');
+        if (end < 0) return;
+        this.#left = Number.parseInt(this.#rest, 16) + 2;
+        this.#rest = this.#rest.slice(end + 2);
+      }
+      const part = this.#rest.slice(0, this.#left);
+      const payload = part.slice(0, Math.max(0, this.#left - 2));
+      if (payload !== '') this.#take(payload);
+      this.#left -= part.length;
+      this.#rest = this.#rest.slice(part.length);
+    }
   }
 }
