@@ -4,6 +4,9 @@ import { waitFor } from '../../support/wait-for.js';
 import { useBackends } from './fixture.js';
 import { CollectingSink, callTool } from './harness.js';
 
+/** Of calls that are held for seconds: how long the rest of 20 MB takes depends on the machine. */
+const WITHIN_MS = 60_000;
+
 describe('slow callers', () => {
   const { open, startStrict, connect, createSession } = useBackends();
 
@@ -39,7 +42,7 @@ describe('slow callers', () => {
         letGo.push(n);
         sink.resume?.();
       };
-      void callTool(session, 'big', { bytes: 20_000_000 }, { sink: Object.assign(sink, { letGo: goOn }) });
+      void callTool(session, 'big', { bytes: 20_000_000 }, { sink: Object.assign(sink, { letGo: goOn }), withinMs: WITHIN_MS });
       return sink;
     });
     await waitFor('both to be paused', () => slow.every(({ resume }) => resume !== undefined));
@@ -69,7 +72,7 @@ describe('slow callers', () => {
     const letGo = () => {
       wasLetGo = true;
     };
-    void callTool(session, 'big', { bytes: 20_000_000 }, { sink: Object.assign(sink, { letGo }) });
+    void callTool(session, 'big', { bytes: 20_000_000 }, { sink: Object.assign(sink, { letGo }), withinMs: WITHIN_MS });
     await waitFor('a pause', () => sink.resume !== undefined);
     isHolding = true;
     const other = callTool(session, 'echo', { text: 'late' });
