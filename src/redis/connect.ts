@@ -2,6 +2,7 @@
 // the queue's waits for ever (BullMQ demands it), a subscriber's waits and subscribes again.
 import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
 import { parseRedisUrl, type RedisAddress } from './address.js';
+import { gatherWrites } from './gather.js';
 import { countCommands, watchConnection, type ConnectionHooks } from './watch.js';
 
 /** Either kind of ioredis client: everything above works with both. */
@@ -50,7 +51,7 @@ export function reconnectDelayMs(attempt: number): number {
  * broke is rejected, never sent again (a late second renewal or claim would be an act nobody decided), and nothing waits for Redis
  * to come back.
  *
- * Commands are not auto-pipelined: each keeps an outcome of its own, and those of one tick leave in order anyway.
+ * Commands are not auto-pipelined: each keeps an outcome of its own. Those of one turn leave in order, in one write (gather.ts).
  */
 export function openOwnershipConnection(url: string, options: OwnershipOptions): RedisConnection {
   const timeoutMs = commandTimeoutMs(options.leaseMs);
@@ -106,6 +107,7 @@ function open(
   const connection =
     address.kind === 'cluster' ? openCluster(address, common, clusterOptions) : new Redis(singleOptions(address, common));
   watchConnection(connection, options);
+  if (connection instanceof Redis) gatherWrites(connection);
   if (options.onCommand) countCommands(connection, options.onCommand);
   return connection;
 }

@@ -1,4 +1,5 @@
 // Start checks and connections against real servers.
+import type { Redis } from 'ioredis';
 import {
   openOwnershipConnection,
   openQueueConnection,
@@ -38,6 +39,27 @@ describe('connections to Redis', () => {
     await whenUp(connection, 5000);
     return connection;
   };
+
+  describe('commands of one turn of the event loop', () => {
+    it('leave in one write, and each has its own answer', async () => {
+      const connection = (await track(openOwnershipConnection((await start()).url, { leaseMs: LEASE_MS }))) as Redis;
+      const { stream } = connection;
+      const writes = [jest.spyOn(stream, '_write'), jest.spyOn(stream, '_writev')];
+      const asked = Array.from({ length: 10 }, (_, i) => connection.echo(`${i}`));
+      expect(await Promise.all(asked)).toEqual(Array.from({ length: 10 }, (_, i) => `${i}`));
+      expect(writes.reduce((sum, { mock }) => sum + mock.calls.length, 0)).toBe(1);
+    });
+
+    it('are rejected when their connection is cut before they left, and the next one is used at once', async () => {
+      const connection = (await track(openOwnershipConnection((await start()).url, { leaseMs: LEASE_MS }))) as Redis;
+      const { stream } = connection;
+      const asked = connection.incr('n');
+      stream.destroy();
+      await expect(asked).rejects.toThrow();
+      await waitFor('a new connection', () => connection.status === 'ready' && connection.stream !== stream);
+      expect(await connection.incr('n')).toBe(1);
+    });
+  });
 
   describe('waitForRedis', () => {
     it('returns once Redis answers, on a Unix socket, over TCP and on Cluster', async () => {
