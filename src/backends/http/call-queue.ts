@@ -6,8 +6,6 @@
  * it takes longer, the backend holds it.
  */
 const MOST_TURNS = 4;
-/** Of the connections: so many more are sent within about as much of a turn. With fewer waiting, a turn that begins would find none free. */
-const BACKLOG = 1 / 4;
 
 export class CallQueue {
   waiting = 0;
@@ -26,9 +24,12 @@ export class CallQueue {
     return this.waiting > this.#mostWaiting;
   }
 
-  /** Whether there is something to be worked off, because of this worker. */
+  /**
+   * Whether there is something to be worked off, because of this worker: more than can be sent in the next turn. Fewer say nothing: undici
+   * looks at an idle connection for the rest of the turn before it sends anything over it.
+   */
   get hasBacklog(): boolean {
-    return this.waiting > this.#connections * BACKLOG && this.#mostWaiting !== Number.POSITIVE_INFINITY;
+    return this.waiting > this.#connections && this.#mostWaiting !== Number.POSITIVE_INFINITY;
   }
 
   /**

@@ -216,9 +216,9 @@ test('while calls wait no more is accepted but the first request of each turn; t
   const loop = new Loop();
   loop.callingTurns(SHORT_MS, PATIENCE_MS + 300, CONNECTIONS, WITHIN_BOUND + 2);
   const [queue] = loop.calls as [CallQueue];
-  queue.waiting = CONNECTIONS / 4 + 1;
+  queue.waiting = CONNECTIONS + 1;
   expect(loop.turn(SHORT_MS)[0]).toBe(STEP_MS);
-  queue.waiting = CONNECTIONS / 4;
+  queue.waiting = CONNECTIONS;
   expect(loop.turn(SHORT_MS)[0]).toBe(FIRST_REFUSED_MS);
 });
 
