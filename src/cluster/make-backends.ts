@@ -1,6 +1,7 @@
 // Makes the backends of the configuration, each by its kind.
 import type { Backend } from '../backends/backend.js';
 import { type CredentialParts, makeCredentials } from '../backends/credentials/make-credentials.js';
+import type { CallQueues } from '../backends/http/call-queue.js';
 import { HttpBackend } from '../backends/http/http-backend.js';
 import { SseBackend } from '../backends/sse/sse-backend.js';
 import { StdioBackend } from '../backends/stdio/stdio-backend.js';
@@ -23,22 +24,24 @@ export interface BackendParts {
   /** Puts a backend behind its breaker. */
   readonly watch: Health['watch'];
   readonly tokens: Tokens;
+  readonly callQueues: CallQueues;
 }
 
 export function makeBackends(parts: BackendParts): Map<string, Backend> {
-  const { config, keyring, clock, log, version, gatewayEnvironment, onGroup, watch, tokens } = parts;
+  const { config, keyring, clock, log, version, gatewayEnvironment, onGroup, watch, tokens, callQueues } = parts;
   const { limits } = config;
   const credentialsOf = makeCredentialsOf({ keyring, clock, log, tokens, limits });
   const backends = new Map<string, Backend>();
   for (const [name, backend] of Object.entries(config.mcpServers)) {
     const logger = log.child({ backend: name });
     const common = { name, keyring, clock, version, logger, limits };
+    const reached = { ...common, callQueues };
     const make = (): Backend => {
       switch (backend.type) {
         case 'http':
-          return new HttpBackend({ ...common, config: backend, credentials: credentialsOf(name, backend) });
+          return new HttpBackend({ ...reached, config: backend, credentials: credentialsOf(name, backend) });
         case 'sse':
-          return new SseBackend({ ...common, config: backend, credentials: credentialsOf(name, backend) });
+          return new SseBackend({ ...reached, config: backend, credentials: credentialsOf(name, backend) });
         case 'stdio':
           return new StdioBackend({ ...common, config: backend, gatewayEnvironment, onGroup });
       }

@@ -33,7 +33,7 @@ export function makeExecution(
   { keeper, takeOver, forwarder, endHere, teller, opener }: Ownership,
   onRefused: (error: GatewayError) => void,
 ) {
-  const { table, backends, ender, ownRequests, sessionBackends, catalogs, standing, clientRequests } = sessions;
+  const { table, backends, callQueues, ender, ownRequests, sessionBackends, catalogs, standing, clientRequests } = sessions;
   const keepAlive = new KeepAlive(clock);
   const onBackendError = (backend: string, error: GatewayError) =>
     metrics.backendErrors.inc(backend, String(error.details?.reason ?? error.code));
@@ -99,6 +99,7 @@ export function makeExecution(
     boundMs: () => live.config.limits.queueDelay,
     busyShare: makeBusyShare(),
     afterTurn: (run) => void setImmediate(run),
+    callQueues,
   });
   // Without authentication all callers are one: a bound meant for one of many would be a bound for all.
   const areToldApart = (config.auth?.mode ?? 'none') !== 'none';

@@ -3,6 +3,7 @@ import { BackendTable } from '../backends/backend-table.js';
 import { CatalogCache } from '../backends/catalog-cache.js';
 import type { CatalogKind } from '../backends/catalog.js';
 import { isSharedScope } from '../backends/catalog-slots.js';
+import type { CallQueues } from '../backends/http/call-queue.js';
 import { OwnRequests } from '../backends/own-requests.js';
 import { readEnvironment } from '../config/environment.js';
 import type { Config } from '../config/schema.js';
@@ -42,14 +43,16 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   const table = new SessionTable(makeReaders(base));
   const common = { keyring, clock, log, version: VERSION };
   const health = makeHealth(base, storage, () => ({ cache, listChanges, teardown }));
-  const own = { gatewayEnvironment: readEnvironment(), onGroup, watch: health.watch, tokens: makeTokens(base, storage) };
+  const callQueues: CallQueues = new Set();
+  const tokens = makeTokens(base, storage);
+  const own = { gatewayEnvironment: readEnvironment(), onGroup, watch: health.watch, tokens, callQueues };
   const makeBackendsOf = (of: Config) => makeBackends({ ...common, ...own, config: of });
   const backends = new BackendTable(makeBackendsOf(config), health.follow);
   const former = new FormerBackends({
     ...common,
     config: () => live.config,
     backend: (name) => backends.get(name),
-    credentialsOf: makeCredentialsOf({ ...common, tokens: own.tokens, limits: config.limits }),
+    credentialsOf: makeCredentialsOf({ ...common, tokens, limits: config.limits }),
   });
   const backendFor = (name: string, url: string | undefined) => former.find(name, url);
   const teardown = makeTeardown({
@@ -150,7 +153,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
   metrics.streams.measure(() => table.readers?.open ?? 0);
   metrics.backendSessions.measure(() => [...table].reduce((sum, session) => sum + session.backends.size, 0));
   return {
-    ...{ table, backends, makeBackendsOf, health, former, teardown, ender },
+    ...{ table, backends, callQueues, makeBackendsOf, health, former, teardown, ender },
     ...{ ownRequests, sessionBackends, clientRequests, standing, names, cache, listChanges, catalogs, serverWarnings },
   };
 }

@@ -40,12 +40,12 @@ export const limits = z
       reason: 'Longer: clients would rather wait than be refused, or many connections take turns. See `berth_overloaded`.',
     }),
     requests: doc(z.int().min(1).default(10_000), {
-      text: 'Requests under way in one worker, streams of GET not counted; beyond it 503.',
+      text: 'Requests under way in one worker, each of a batch counted, streams of GET not; beyond it 503. What waits for no answer (notifications, DELETE) is refused when twice as many are under way.',
       reload: 'live',
       reason: 'Lower where requests are large and memory is short.',
     }),
     requestsPerPrincipal: doc(z.int().min(1).default(1000), {
-      text: 'Of them, those of one caller, at the worker that he is connected to; beyond it 429. Callers are told apart by authentication only: without it, this binds nobody.',
+      text: 'Of them, those of one caller, at the worker that he is connected to and at the owner of the session; beyond it 429. Callers are told apart by authentication only: without it, this binds nobody.',
       reload: 'live',
       reason:
         'Raise it for a caller that serves many users; lower it where one caller must not use up the connections to a slow backend.',

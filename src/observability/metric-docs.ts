@@ -57,7 +57,7 @@ const families = {
   ),
   overloaded: byWorker('1 while the worker refuses requests because others wait for it too long, else 0.'),
   open_requests: byWorker(
-    'Requests under way in the worker, those that others forwarded to it included; streams of GET not counted.',
+    'Requests under way in the worker, those that others forwarded to it and each of a batch included; streams of GET not counted.',
   ),
   connections: byWorker('Connections of clients that the worker holds.'),
   internal_refused_total: counter('Connections and requests that the internal listener refused.'),

@@ -1,6 +1,6 @@
 // Whether a request is begun at all. Asked for what comes from clients and for what other workers forward alike: an owner must not drown
-// behind an edge that is idle. Only requests that wait for an answer are refused, before anything of them has begun; notifications, answers
-// to the server's questions, DELETE and GET streams go on or free what is there.
+// behind an edge that is idle. Refused are requests that wait for an answer, before anything of them has begun; notifications, answers to
+// the server's questions and DELETE go on or free what is there, and are refused only when there are twice as many; GET streams never.
 import { GatewayError } from '../errors/gateway-error.js';
 import { awaitsAnswer, type Exchange, type Principal } from '../streams/exchange.js';
 import type { QueueWatch } from './queue-watch.js';
@@ -24,6 +24,9 @@ interface Share {
   /** If nothing is under way, and too many are remembered already. */
   readonly forget: () => void;
 }
+
+/** Of the bound for requests: what waits for no answer may still come. A bound all the same, against floods of it. */
+const ALL_PER_REQUESTS = 2;
 
 /** Callers that are remembered although they have nothing under way: a Map whose entries come and go with every request is dear. */
 const KEPT_SHARES = 1000;
@@ -54,32 +57,46 @@ export class Admission {
     // A stream of another worker's edge goes on elsewhere when its session is released: a drain does not wait for its end.
     if (exchange.method === 'GET') return this.#options.execute(exchange);
     const share = this.#shareOf(exchange);
-    const { body } = exchange;
-    if (body && awaitsAnswer(body)) {
-      const refusal = this.#refusalOf(share, body.kind === 'request' && body.message.method === 'initialize');
-      if (refusal) {
-        share.forget();
-        this.#options.onRefused(refusal);
-        writeError(exchange, refusal);
-        return Promise.resolve();
-      }
+    const refusal = this.#refusalOf(exchange, share);
+    if (refusal) {
+      share.forget();
+      this.#options.onRefused(refusal);
+      writeError(exchange, refusal);
+      return Promise.resolve();
     }
+    const { body } = exchange;
+    if (body?.kind === 'batch' && body.ids.length > 1) return this.#executeMany(exchange, share, body.ids.length);
     share.open += 1;
     this.#open += 1;
     return this.#options.execute(exchange).then(share.leave, share.leaveAfter);
   }
 
-  #refusalOf(share: Share, opens: boolean): GatewayError | undefined {
+  /** A batch takes the place of the requests in it. */
+  #executeMany(exchange: Exchange, share: Share, requests: number): Promise<void> {
+    share.open += requests;
+    this.#open += requests;
+    return this.#options.execute(exchange).finally(() => {
+      share.open -= requests - 1;
+      this.#open -= requests - 1;
+      share.leave();
+    });
+  }
+
+  #refusalOf({ body, hop }: Exchange, share: Share): GatewayError | undefined {
     const { watch, maxRequests, maxPerPrincipal } = this.#options;
-    if (watch.mustRefuse(opens)) return QUEUE;
+    if (!body || !awaitsAnswer(body)) {
+      // That a session is to end is said by workers, of whom there are few, and said once.
+      return hop?.kind !== 'end' && this.#open >= ALL_PER_REQUESTS * maxRequests() ? REQUESTS : undefined;
+    }
+    if (watch.mustRefuse(body.kind === 'request' && body.message.method === 'initialize')) return QUEUE;
     if (this.#open >= maxRequests()) return REQUESTS;
     if (share !== this.#common && share.open >= (maxPerPrincipal() ?? Number.POSITIVE_INFINITY)) return PRINCIPAL;
     return undefined;
   }
 
-  /** Where the caller is: what was forwarded has been counted there. */
-  #shareOf({ hop, principal }: Exchange): Share {
-    if (hop || this.#options.maxPerPrincipal() === undefined) return this.#common;
+  /** At the owner as well as at the edge: a caller with a share at each of many edges has only one at an owner of his sessions. */
+  #shareOf({ principal }: Exchange): Share {
+    if (this.#options.maxPerPrincipal() === undefined) return this.#common;
     return this.#shares.get(principal.digest) ?? this.#remember(principal);
   }
 

@@ -1,8 +1,16 @@
-// Whether requests wait longer for this worker than it is worth. What comes while the event loop has a turn waits in the kernel until the
-// next one, so the length of a turn is the time that requests wait. A burst makes turns long for a while, and is absorbed; a queue that
-// stands makes all of them long for as long as one looks (the principle of CoDel). Only then is anything refused. Not seen is what waits
-// behind the loop, for a connection to a backend (ADR 26, "Known gap").
+// Whether requests wait longer for this worker than it is worth. They wait at two places: before the event loop, where what comes while it
+// has a turn waits in the kernel until the next one, so that the length of a turn is the time that requests wait; and behind it, for one of
+// the connections to a backend, which a full loop frees too late. A burst makes either queue long for a while, and is absorbed; a queue
+// that stands is long for as long as one looks (the principle of CoDel). Only then is anything refused.
 import type { Clock, Timer } from '../lifecycle/clock.js';
+
+/** A queue behind the event loop: see CallQueue. */
+export interface QueueBehind {
+  readonly isTooLong: boolean;
+  readonly hasBacklog: boolean;
+  look(turns: number, boundMs: number, elapsedMs: number): boolean;
+  forget(): void;
+}
 
 export interface QueueWatchOptions {
   readonly clock: Clock;
@@ -12,6 +20,8 @@ export interface QueueWatchOptions {
   readonly busyShare: () => number;
   /** Runs when the turn of the event loop that is under way ends. */
   readonly afterTurn: (run: () => void) => void;
+  /** The queues behind the event loop. */
+  readonly callQueues: Iterable<QueueBehind>;
 }
 
 const LOOK_MS = 100;
@@ -47,7 +57,7 @@ export class QueueWatch {
   #turnSinceMs: number | undefined;
   #turns = 0;
   #shortestMs = Number.POSITIVE_INFINITY;
-  /** Since when every turn was too long. */
+  /** Since when every turn, or a queue of calls, was too long. */
   #standingSinceMs: number | undefined;
   #windowMs = 0;
   /** Of the turn under way: how old it may get. */
@@ -55,9 +65,11 @@ export class QueueWatch {
   #lastTurnMs = 0;
   #isTrial = false;
   #lastTrialMs = 0;
+  #lastLookMs: number;
 
   constructor(options: QueueWatchOptions) {
     this.#options = options;
+    this.#lastLookMs = options.clock.monotonicMs();
     this.#timer = options.clock.every(LOOK_MS, () => this.#look());
   }
 
@@ -83,7 +95,8 @@ export class QueueWatch {
     // A turn that had begun before the trial has no say in it.
     const isTried = this.#isTrial && this.#acceptMs === this.#windowMs;
     // A trial asks whether all fit below the bound: what opens a session is not refused before that, or it would never pass.
-    if (ageMs <= (opens && !isTried ? this.#acceptMs * OPENING : this.#acceptMs)) return false;
+    const isTooOld = ageMs > (opens && !isTried ? this.#acceptMs * OPENING : this.#acceptMs);
+    if (!isTooOld && !this.#areCallsWaiting(isTried)) return false;
     if (isTried) this.#endTrial();
     return true;
   }
@@ -107,7 +120,9 @@ export class QueueWatch {
     const nowMs = clock.monotonicMs();
     const isFull = bound > 0 && busy >= FULL_SHARE && this.#turns > 0;
     this.#isTimed = bound > 0 && busy >= WATCHED_SHARE;
-    if (!this.#isOverloaded) this.#judgeTurns(isFull && this.#shortestMs > bound, nowMs);
+    const areCallsLate = this.#lookAtCalls(isFull, bound, nowMs - this.#lastLookMs);
+    this.#lastLookMs = nowMs;
+    if (!this.#isOverloaded) this.#judge(isFull && (this.#shortestMs > bound || areCallsLate), nowMs);
     else if (!isFull) this.#recover();
     else this.#judgeTrial(nowMs);
     this.#windowMs = this.#isTrial ? bound : bound * WINDOW;
@@ -115,12 +130,28 @@ export class QueueWatch {
     this.#shortestMs = Number.POSITIVE_INFINITY;
   }
 
-  #judgeTurns(isStanding: boolean, nowMs: number): void {
+  /** A loop that is not full has calls waiting for a slow backend: no business of this one. */
+  #lookAtCalls(isFull: boolean, bound: number, elapsedMs: number): boolean {
+    let areLate = false;
+    for (const queue of this.#options.callQueues) {
+      if (!isFull) queue.forget();
+      else if (queue.look(this.#turns, bound, elapsedMs)) areLate = true;
+    }
+    return areLate;
+  }
+
+  /** What has gathered before the worker was overloaded is worked off before more is accepted. */
+  #areCallsWaiting(isTried: boolean): boolean {
+    for (const queue of this.#options.callQueues) if (isTried ? queue.isTooLong : queue.hasBacklog) return true;
+    return false;
+  }
+
+  #judge(isStanding: boolean, nowMs: number): void {
     if (!isStanding) {
       this.#standingSinceMs = undefined;
       return;
     }
-    // From the look before on: that is where the turns began that were looked at.
+    // From the look before on: that is where began what was looked at.
     this.#standingSinceMs ??= nowMs - LOOK_MS;
     if (nowMs - this.#standingSinceMs < PATIENCE_MS) return;
     this.#isOverloaded = true;

@@ -2,6 +2,7 @@
 // load is. Pipelined requests make a worker busy with hardly any work for the process of the test.
 import { createHash, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { setPriority } from 'node:os';
 import { parseExposition } from '../support/exposition.js';
 import { type Pod, startPod } from '../support/pod.js';
 import { getStream, JSON_HEADERS, type RawAnswer, rpc, sendRaw, toolCall } from '../support/raw-request.js';
@@ -12,6 +13,8 @@ const PATH = '/servers/recorder/mcp';
 /** Each connection has so many requests under way, or half of it while the rest is sent again: far more than a turn can serve. */
 const DEPTH = 200;
 const CONNECTIONS = 4;
+/** As many calls as may be under way to one backend: 128 have a connection to it, the others wait for one. */
+const CALLING = { depth: 100, connections: 11 };
 const INITIALIZE = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'c', version: '1' } };
 
 let backend: RecordingBackend;
@@ -23,8 +26,8 @@ afterEach(async () => {
   await pod?.dispose();
   await backend?.close();
 });
-const start = async (config: Record<string, unknown>) => {
-  pod = await startPod({ config: { mcpServers: { recorder: { type: 'http', url: backend.url } }, ...config } });
+const start = async (config: Record<string, unknown>, nodeArgs: string[] = []) => {
+  pod = await startPod({ nodeArgs, config: { mcpServers: { recorder: { type: 'http', url: backend.url } }, ...config } });
 };
 async function metrics() {
   const families = parseExposition(await (await fetch(pod.adminUrl('/metrics'))).text());
@@ -41,25 +44,31 @@ function expectRefusal(answer: RawAnswer, status: number, reason: string, id: nu
   expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
 }
 
+function textOf({ headers, body }: ReturnType<typeof rpc>): string {
+  const lines = Object.entries({ host: 'x', ...headers, 'content-length': String(body?.length) });
+  return `POST ${PATH} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${String(value)}\r\n`).join('')}\r\n${String(body)}`;
+}
+
+const REFUSED_ID = /"id":"([^"]+)","error":\{"code":-32000,[^}]*"data":\{"reason":"queue"\}/g;
+
 class Pressure {
   refused = 0;
+  readonly refusedIds = new Set<string>();
   #isOn = true;
 
-  constructor(sockets: readonly Socket[], sessionId: string) {
-    const { headers, body } = rpc(PATH, sessionId, 'ping');
-    const lines = Object.entries({ host: 'x', ...headers, 'content-length': String(body?.length) });
-    const one = `POST ${PATH} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${String(value)}\r\n`).join('')}\r\n${String(body)}`;
-    const half = Buffer.from(one.repeat(DEPTH / 2));
+  /** @param some makes so many requests */
+  constructor(sockets: readonly Socket[], depth: number, some: (count: number) => string) {
     for (const socket of sockets) {
-      let open = DEPTH;
+      let open = depth;
       socket.on('data', (part: Buffer) => {
         // A status line that two parts share is missed: enough are left.
         const text = part.toString('latin1');
         this.refused += text.split('HTTP/1.1 503').length - 1;
+        for (const [, id] of text.matchAll(REFUSED_ID)) this.refusedIds.add(id as string);
         open -= text.split('HTTP/1.1 ').length - 1;
-        for (; this.#isOn && open <= DEPTH / 2; open += DEPTH / 2) socket.write(half);
+        for (; this.#isOn && open <= depth / 2; open += depth / 2) socket.write(some(depth / 2));
       });
-      socket.write(Buffer.concat([half, half]));
+      socket.write(some(depth));
     }
   }
 
@@ -79,7 +88,8 @@ test('a worker that cannot keep up refuses requests, its own and those that othe
 
   const sockets: Socket[] = [];
   for (let n = 0; n < CONNECTIONS; n++) sockets.push(await socketTo(owner));
-  const pressure = new Pressure(sockets, sessionId);
+  const ping = textOf(rpc(PATH, sessionId, 'ping'));
+  const pressure = new Pressure(sockets, DEPTH, (count) => ping.repeat(count));
   await waitFor('the worker to refuse', () => pressure.refused > 0, 60_000);
 
   const nonces = { refused: new Set<string>(), served: new Set<string>() };
@@ -137,6 +147,39 @@ test('a worker that cannot keep up refuses requests, its own and those that othe
   expect(told.map((word, index) => [index, word])).toEqual(
     told.map((_, index) => [index, index % 2 === 0 ? 'overloaded' : 'no']),
   );
+});
+
+// All that comes is read at once and waits for one of the connections to the backend: a turn of the loop takes a seventh of what calls
+// wait. The worker, and not the process of the test, has to be what cannot keep up: its code is interpreted, and it gets less of a full core.
+test('a worker that cannot keep up refuses also where its calls wait behind the event loop', async () => {
+  await start({ workers: 1, limits: { queueDelay: '250ms' }, log: { level: 'warn', format: 'json' } }, [
+    '--no-opt',
+    '--no-sparkplug',
+  ]);
+  const [worker] = pod.workers() as [number];
+  setPriority(worker, 5);
+  const opened = await sendRaw(pod.origin, rpc(PATH, undefined, 'initialize', INITIALIZE));
+  const sessionId = opened.headers['mcp-session-id'] as string;
+  const call = (nonce: string) => sendRaw(pod.origin, toolCall(PATH, sessionId, 'echo', { nonce }, nonce));
+  expect((await call('before')).status).toBe(200);
+
+  const sockets: Socket[] = [];
+  for (let n = 0; n < CALLING.connections; n++) sockets.push(await pod.connectTo(worker));
+  let id = 0;
+  const next = () => {
+    const nonce = `call-${id++}`;
+    return textOf(toolCall(PATH, sessionId, 'echo', { nonce }, nonce));
+  };
+  const pressure = new Pressure(sockets, CALLING.depth, (count) => Array.from({ length: count }, next).join(''));
+  await waitFor('the worker to refuse', () => pressure.refusedIds.size > 0, 60_000);
+
+  pressure.stop();
+  await waitFor('the worker to be overloaded no more', async () => (await metrics()).sum('berth_overloaded') === 0, 10_000);
+  expect((await call('after')).status).toBe(200);
+  for (const socket of sockets) socket.destroy();
+  expect(backend.calls.length).toBeGreaterThan(CALLING.depth);
+  expect(backend.calls.filter(({ nonce }) => pressure.refusedIds.has(nonce as string))).toEqual([]);
+  expect((await metrics()).sum('berth_shed_total', { reason: 'queue' })).toBe((await metrics()).sum('berth_shed_total'));
 });
 
 test('requests under way are bounded in all (503) and for each caller (429); what ends makes room at once', async () => {

@@ -24,6 +24,8 @@ export interface PodOptions {
   readonly host?: string;
   /** A file that is served instead, by its path below the pod's directory; what else `config` fills in comes from the environment. */
   readonly pasted?: { readonly path: string; readonly text: string };
+  /** Arguments of node itself, for the primary and its workers. */
+  readonly nodeArgs?: readonly string[];
   /** Further arguments of `berth serve`. */
   readonly args?: readonly string[];
   /** Goes on in the directory (data, ports, configuration) of a pod that has ended. */
@@ -102,7 +104,8 @@ export async function launchPod(options: PodOptions): Promise<Pod> {
   writeFileSync(file, JSON.stringify(completeConfig(options.config, host, port, adminPort), undefined, 2));
 
   const pasted = options.pasted && writePasted(dir, options.pasted, { host, port, adminPort });
-  const child = spawn(process.execPath, [MAIN, 'serve', '--config', pasted?.file ?? file, ...(options.args ?? [])], {
+  const args = [...(options.nodeArgs ?? []), MAIN, 'serve', '--config', pasted?.file ?? file, ...(options.args ?? [])];
+  const child = spawn(process.execPath, args, {
     cwd: dir,
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', TMPDIR: temporary, ...pasted?.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

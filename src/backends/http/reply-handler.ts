@@ -2,12 +2,8 @@
 import type { Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Dispatcher } from 'undici';
+import type { CallQueue } from './call-queue.js';
 import { ReplyHeaders } from './reply-headers.js';
-
-/** How many requests wait in a pool for a connection. */
-export interface WaitingCount {
-  waiting: number;
-}
 
 class UnknownEncoding extends Error {
   readonly code = 'BERTH_ENCODING';
@@ -24,7 +20,7 @@ export abstract class ReplyHandler implements Dispatcher.DispatchHandler {
   #resume: (() => void) | undefined;
   #isPaused = false;
   /** Set by whoever puts it into a bounded pool. */
-  queue: WaitingCount | undefined;
+  queue: CallQueue | undefined;
   #decoder: Transform | undefined;
   #failed = false;
 
@@ -49,9 +45,11 @@ export abstract class ReplyHandler implements Dispatcher.DispatchHandler {
   // undici runs this synchronously before socket.write, also for a request that had waited in its queues. Throwing (unlike
   // aborting) fails the request alone and leaves the idle connection usable.
   onConnect(abort: (error?: Error) => void): void {
+    const { queue } = this;
     this.#leaveQueue();
     const refusal = this.sent ? new Error('a request is never sent twice') : this.refusal();
     if (refusal) throw refusal;
+    if (queue) queue.sent++;
     this.#abort = abort;
     this.sent = true;
   }

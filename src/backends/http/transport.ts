@@ -8,11 +8,12 @@ import type { Keyring } from '../../secrets/keyring.js';
 import type { BackendInfo } from '../backend.js';
 import { type Credentials, NO_CREDENTIALS } from '../credentials/credentials.js';
 import { makeConnector } from './address-guard.js';
+import { CallQueue, type CallQueues } from './call-queue.js';
 import { Deadlines } from './deadlines.js';
 import { HeaderPlan } from './headers.js';
 import { PausedCalls } from './paused-calls.js';
 import { placeOf } from './sealed-session.js';
-import type { ReplyHandler, WaitingCount } from './reply-handler.js';
+import type { ReplyHandler } from './reply-handler.js';
 
 /** The little of a pino logger that is used here. */
 export interface BackendLogger {
@@ -37,6 +38,8 @@ export interface HttpTransportOptions {
   readonly connections?: number;
   /** How long an idle connection is kept at most, whatever the backend's `Keep-Alive` says, ms; default 20 000. */
   readonly maxIdleMs?: number;
+  /** Where the calls that wait for a connection are to be seen, while this lives. */
+  readonly callQueues?: CallQueues;
   /** A lost session was opened anew. */
   readonly onReinitialized?: (backend: string) => void;
   /** Resolver of names; default the system's. */
@@ -81,7 +84,8 @@ export class HttpTransport {
   readonly #origin: string;
   readonly #connect: buildConnector.connector;
   readonly #calls: Pool;
-  readonly #count: WaitingCount = { waiting: 0 };
+  readonly #queue: CallQueue;
+  readonly #callQueues: CallQueues | undefined;
 
   constructor(options: HttpTransportOptions) {
     const url = new URL(options.config.url);
@@ -105,17 +109,19 @@ export class HttpTransport {
     this.#connect = makeConnector(url, options.limits.connectTimeout, options.lookup);
     const connections = options.connections ?? CALL_CONNECTIONS;
     this.#calls = this.#makePool(connections, options.maxIdleMs);
-    this.paused = new PausedCalls(options.clock, () => (this.#isFull(connections) ? this.#count.waiting : 0));
+    this.#queue = new CallQueue(connections);
+    this.#callQueues = options.callQueues?.add(this.#queue);
+    this.paused = new PausedCalls(options.clock, () => (this.#isFull(connections) ? this.#queue.waiting : 0));
     this.control = this.#makePool(CONTROL_CONNECTIONS, options.maxIdleMs);
   }
 
   /** Sends a call, or queues it for a connection. @returns false if too many wait already: then nothing happened */
   dispatchCall(options: Dispatcher.DispatchOptions, handler: ReplyHandler): boolean {
-    if (this.#count.waiting >= MAX_WAITING) return false;
-    this.#count.waiting++;
-    handler.queue = this.#count;
+    if (this.#queue.waiting >= MAX_WAITING) return false;
+    this.#queue.waiting++;
+    handler.queue = this.#queue;
     this.#calls.dispatch(options, handler);
-    if (this.#count.waiting > 0) this.paused.relieve();
+    if (this.#queue.waiting > 0) this.paused.relieve();
     return true;
   }
 
@@ -127,6 +133,7 @@ export class HttpTransport {
   }
 
   async close(): Promise<void> {
+    this.#callQueues?.delete(this.#queue);
     this.deadlines.close();
     this.paused.close();
     this.credentials.close();

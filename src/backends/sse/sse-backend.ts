@@ -5,6 +5,7 @@ import type { Clock } from '../../lifecycle/clock.js';
 import type { Keyring } from '../../secrets/keyring.js';
 import { ChannelBackend } from '../channel/channel-backend.js';
 import type { Credentials } from '../credentials/credentials.js';
+import type { CallQueues } from '../http/call-queue.js';
 import { type BackendLogger, HttpTransport } from '../http/transport.js';
 import { SseChannel } from './sse-channel.js';
 
@@ -19,6 +20,8 @@ export interface SseBackendOptions {
   readonly logger?: BackendLogger;
   /** Closed with the backend; default none besides the configured headers. */
   readonly credentials?: Credentials;
+  /** See HttpTransportOptions. */
+  readonly callQueues?: CallQueues;
   /** Resolver of names; default the system's. */
   readonly lookup?: LookupFunction;
 }

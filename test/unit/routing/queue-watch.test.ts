@@ -1,8 +1,10 @@
 // When a worker counts as overloaded, and what is refused then: turns of the event loop on a clock that stands still.
+import { CallQueue } from '../../../src/backends/http/call-queue.js';
 import { PATIENCE_MS, QueueWatch } from '../../../src/routing/queue-watch.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 const BOUND_MS = 20;
+const CONNECTIONS = 16;
 /** What a turn of an overloaded worker accepts at least: a thirty-second part of the bound. */
 const WINDOW_MS = 0.625;
 
@@ -15,6 +17,7 @@ class Loop {
   busy = 1;
   timed = 0;
   #ends: Array<() => void> = [];
+  readonly calls = [new CallQueue(CONNECTIONS)];
   readonly watch = new QueueWatch({
     clock: this.clock,
     boundMs: () => this.bound,
@@ -23,6 +26,7 @@ class Loop {
       this.timed += 1;
       this.#ends.push(run);
     },
+    callQueues: this.calls,
   });
 
   /** One turn of so long, with a request every quarter of a millisecond. @returns how old the turn was at each that was refused */
@@ -40,6 +44,18 @@ class Loop {
   turns(lengthMs: number, forMs: number, opens = false): number {
     let refused = 0;
     for (let spentMs = 0; spentMs < forMs; spentMs += lengthMs) refused += this.turn(lengthMs, opens).length;
+    return refused;
+  }
+
+  /** Likewise; in each turn so many calls get a connection, while so many go on waiting for one. */
+  callingTurns(lengthMs: number, forMs: number, sent: number, waiting: number): number {
+    const [queue] = this.calls as [CallQueue];
+    queue.waiting = waiting;
+    let refused = 0;
+    for (let spentMs = 0; spentMs < forMs; spentMs += lengthMs) {
+      queue.sent += sent;
+      refused += this.turn(lengthMs).length;
+    }
     return refused;
   }
 }
@@ -149,6 +165,91 @@ test('where they do not fit, the look ends with the first turn that gets too old
   loop.turn(1);
   expect(loop.turn(BOUND_MS)[0]).toBe(FIRST_REFUSED_MS);
   expect(loop.watch.isOverloaded).toBe(true);
+});
+
+// --- behind the loop: turns of 5 ms in each of which every connection was used again, so that 64 calls get one within the bound
+
+const SHORT_MS = 5;
+const WITHIN_BOUND = (CONNECTIONS * BOUND_MS) / SHORT_MS;
+
+test('where turns are short because calls wait behind them, it is the calls that tell', () => {
+  const loop = new Loop();
+  expect(loop.callingTurns(SHORT_MS, PATIENCE_MS - 200, CONNECTIONS, WITHIN_BOUND + 2)).toBe(0);
+  // Worked off: a burst.
+  expect(loop.callingTurns(SHORT_MS, 100, CONNECTIONS, 0)).toBe(0);
+  expect(loop.callingTurns(SHORT_MS, PATIENCE_MS - 200, CONNECTIONS, WITHIN_BOUND + 2)).toBe(0);
+  expect(loop.callingTurns(SHORT_MS, 600, CONNECTIONS, WITHIN_BOUND + 2)).toBeGreaterThan(0);
+  expect(loop.watch.isOverloaded).toBe(true);
+  // The last of them is worked off, and the loop has a moment to spare.
+  loop.busy = 0.97;
+  loop.callingTurns(SHORT_MS, 105, CONNECTIONS, 0);
+  expect(loop.watch.isOverloaded).toBe(false);
+});
+
+test.each([
+  ['calls that get their connection within the bound', 1, CONNECTIONS, WITHIN_BOUND - 2],
+  ['calls to a slow backend, by a worker with time to spare', 0.97, CONNECTIONS, 1000],
+  ['calls to a slow backend, by a worker that others keep busy', 1, CONNECTIONS / 8, 1000],
+  ['calls to a backend that answers nothing at all', 1, 0, 1000],
+])('no overload: %s', (_, busy, sent, waiting) => {
+  const loop = new Loop();
+  loop.busy = busy;
+  expect(loop.callingTurns(SHORT_MS, 3 * PATIENCE_MS, sent, waiting)).toBe(0);
+  expect(loop.watch.isOverloaded).toBe(false);
+});
+
+test('what was sent before the loop was full says nothing about how fast connections come free', () => {
+  const loop = new Loop();
+  loop.busy = 0.9;
+  loop.callingTurns(SHORT_MS, 3000, CONNECTIONS, 1000);
+  loop.busy = 1;
+  expect(loop.callingTurns(SHORT_MS, 3 * PATIENCE_MS, 0, 1000)).toBe(0);
+});
+
+test('one backend whose calls wait because of the worker is enough, whatever others do', () => {
+  const loop = new Loop();
+  loop.calls.push(new CallQueue(CONNECTIONS));
+  expect(loop.callingTurns(SHORT_MS, PATIENCE_MS + 300, CONNECTIONS, WITHIN_BOUND + 2)).toBeGreaterThan(0);
+});
+
+test('while calls wait no more is accepted but the first request of each turn; then for a window of each turn again', () => {
+  const loop = new Loop();
+  loop.callingTurns(SHORT_MS, PATIENCE_MS + 300, CONNECTIONS, WITHIN_BOUND + 2);
+  const [queue] = loop.calls as [CallQueue];
+  queue.waiting = CONNECTIONS + 1;
+  expect(loop.turn(SHORT_MS)[0]).toBe(STEP_MS);
+  queue.waiting = CONNECTIONS;
+  expect(loop.turn(SHORT_MS)[0]).toBe(FIRST_REFUSED_MS);
+});
+
+test('a backend that becomes slow meanwhile keeps nobody from the others', () => {
+  const loop = new Loop();
+  loop.callingTurns(SHORT_MS, PATIENCE_MS + 300, CONNECTIONS, WITHIN_BOUND + 2);
+  loop.callingTurns(SHORT_MS, 300, 0, 1000);
+  expect(loop.watch.isOverloaded).toBe(true);
+  expect(loop.turn(SHORT_MS)[0]).toBe(FIRST_REFUSED_MS);
+});
+
+test('the look whether all fit ends with the first call behind which too many wait', () => {
+  const loop = new Loop();
+  loop.callingTurns(SHORT_MS, PATIENCE_MS + 300, CONNECTIONS, WITHIN_BOUND + 2);
+  // Refusing keeps the queue short, and few connections in use.
+  const inTrial = () => loop.turn(SHORT_MS).length === 0;
+  const untilTrial = () => {
+    for (let n = 0; n < 31_000 / SHORT_MS; n++) {
+      if (inTrial()) return;
+    }
+    throw new Error('no trial');
+  };
+  loop.callingTurns(SHORT_MS, 1000, 1, 0);
+  untilTrial();
+  expect(loop.callingTurns(SHORT_MS, SHORT_MS, CONNECTIONS, WITHIN_BOUND + 2)).toBeGreaterThan(0);
+  expect(loop.callingTurns(SHORT_MS, 1000, 1, 0)).toBeGreaterThan(0);
+  expect(loop.watch.isOverloaded).toBe(true);
+  // Clients that wait for their answers, and fit.
+  untilTrial();
+  loop.callingTurns(SHORT_MS, 600, CONNECTIONS, WITHIN_BOUND / 2);
+  expect(loop.watch.isOverloaded).toBe(false);
 });
 
 test('a bound of 0 refuses nothing, also from one moment to the next', () => {
