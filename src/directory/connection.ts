@@ -1,5 +1,6 @@
 // What the parts of the Redis directory share: connection, keys, and the one rule for failures.
 import type { RedisConnection } from '../redis/connect.js';
+import { flushWrites } from '../redis/gather.js';
 import { runScript, type Script } from '../redis/script.js';
 import { plainError } from '../redis/watch.js';
 import { DirectoryUnavailable } from './directory.js';
@@ -26,6 +27,15 @@ export class DirectoryConnection {
     } catch (error) {
       throw error instanceof DirectoryUnavailable ? error : new DirectoryUnavailable(plainError(error));
     }
+  }
+
+  /** The same for what has little time: it does not wait for what else this turn of the event loop says to Redis. */
+  async attemptNow<T>(run: (redis: RedisConnection) => Promise<T>): Promise<T> {
+    return this.attempt((redis) => {
+      const answer = run(redis);
+      flushWrites(redis);
+      return answer;
+    });
   }
 
   /** Every script replies with an array whose first element says what happened. */

@@ -17,7 +17,7 @@ export class RedisLeases {
   async open(lease: Lease, leaseMs: number): Promise<boolean> {
     const { keys } = this.connection;
     await this.connection.attempt((redis) => redis.zadd(keys.workers, this.clock.wallMs() + leaseMs, lease.id));
-    const opened = await this.connection.attempt((redis) =>
+    const opened = await this.connection.attemptNow((redis) =>
       redis.set(keys.lease(lease.id), JSON.stringify(lease), 'PX', leaseMs, 'NX'),
     );
     if (opened !== 'OK') return false;
@@ -29,7 +29,7 @@ export class RedisLeases {
   async renew(lease: Lease, leaseMs: number): Promise<boolean> {
     const { keys } = this.connection;
     const until = this.clock.wallMs() + leaseMs;
-    const renewed = await this.connection.attempt((redis) =>
+    const renewed = await this.connection.attemptNow((redis) =>
       redis.set(keys.lease(lease.id), JSON.stringify(lease), 'PX', leaseMs, 'XX'),
     );
     if (renewed !== 'OK') return false;

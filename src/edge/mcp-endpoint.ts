@@ -21,7 +21,7 @@ import { type Connections, TOO_MANY_CONNECTIONS } from './connections.js';
 import { corsHeaders, preflightHeaders } from './cors.js';
 import type { HostGuard } from './host-guard.js';
 import { HttpAnswer, HttpExchange, type HttpExchangeFacts, readBody } from './http-exchange.js';
-import { linger } from './linger.js';
+import { Lingering } from './linger.js';
 import { readMessage, UnusableMessage } from './read-message.js';
 
 export interface McpEndpointParts {
@@ -52,13 +52,19 @@ export class McpEndpoint {
   #wanted: ReadonlySet<string> | undefined;
   #passed: readonly string[] = [];
   readonly #open = new Bag<HttpExchange>('open');
+  readonly #lingering: Lingering;
 
   constructor(parts: McpEndpointParts) {
     this.#parts = parts;
+    this.#lingering = new Lingering(parts.clock);
   }
 
   /** Answers the request, whatever it is. Never rejects. @param serverId undefined: a path below /servers that is no endpoint */
   async handle(request: IncomingMessage, response: ServerResponse, serverId: string | undefined): Promise<void> {
+    if (this.#lingering.has(request.socket)) {
+      request.resume();
+      return;
+    }
     const startedMs = this.#parts.clock.monotonicMs();
     const answer = new HttpAnswer(response, () => this.#extraHeaders(request));
     let exchange: HttpExchange | undefined;
@@ -213,8 +219,13 @@ export class McpEndpoint {
     if (error.code === 'METHOD_NOT_ALLOWED') headers.allow = ALLOWED;
     const text = errorText(id, error.toJsonRpc());
     // The rest of a body that is not read would be taken for the next request: the connection ends with this one.
-    if (request.complete) answer.send(error.status, headers, text);
-    else linger(request, this.#parts.clock, answer.sendEarly(error.status, headers, text));
+    const { complete, socket } = request;
+    if (!complete && !this.#parts.connections.isExcess(socket) && this.#lingering.mayTake(request)) {
+      this.#lingering.take(request, answer.sendEarly(error.status, headers, text));
+      return;
+    }
+    if (!complete) headers.connection = 'close';
+    answer.send(error.status, headers, text);
   }
 }
 

@@ -39,12 +39,14 @@ const PRINCIPAL = new GatewayError('PRINCIPAL_BUSY', { details: { reason: 'princ
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #shares = new Map<string, Share>();
+  /** Of callers whose requests other workers forward. */
+  readonly #forwarded = new Map<string, Share>();
   readonly #common: Share;
   #open = 0;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    this.#common = this.#newShare(undefined);
+    this.#common = this.#newShare(() => undefined);
   }
 
   /** Requests under way, those that others forwarded included; streams of GET are not counted. */
@@ -94,21 +96,28 @@ export class Admission {
     return undefined;
   }
 
-  /** At the owner as well as at the edge: a caller with a share at each of many edges has only one at an owner of his sessions. */
-  #shareOf({ principal }: Exchange): Share {
+  /**
+   * At the owner as well as at the edge: a caller with a share at each of many edges has only one at an owner of his sessions. Apart from
+   * that at the edge of the same worker, or he would have half as much with many workers as with one.
+   */
+  #shareOf({ hop, principal }: Exchange): Share {
     if (this.#options.maxPerPrincipal() === undefined) return this.#common;
-    return this.#shares.get(principal.digest) ?? this.#remember(principal);
+    const shares = hop ? this.#forwarded : this.#shares;
+    return shares.get(principal.digest) ?? this.#remember(principal, shares);
   }
 
-  #remember({ digest }: Principal): Share {
-    const share = this.#newShare(digest);
-    this.#shares.set(digest, share);
+  #remember({ digest }: Principal, shares: Map<string, Share>): Share {
+    const share = this.#newShare(() => {
+      if (shares.size > KEPT_SHARES) shares.delete(digest);
+    });
+    shares.set(digest, share);
     return share;
   }
 
-  #newShare(digest: string | undefined): Share {
+  /** @param onEmpty nothing of it is under way */
+  #newShare(onEmpty: () => void): Share {
     const forget = () => {
-      if (share.open === 0 && digest !== undefined && this.#shares.size > KEPT_SHARES) this.#shares.delete(digest);
+      if (share.open === 0) onEmpty();
     };
     const leave = () => {
       share.open -= 1;

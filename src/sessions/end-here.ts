@@ -61,8 +61,8 @@ export class EndHere {
 
   /**
    * Race: the sweep read its list up to half a minute ago (owners were silent), and since then another worker took it over, served it
-   * and gave it up, which `from` does not show. Whoever gives up tells the last use first, so the index knows; a use that comes after
-   * this look changes the token, and the claim from `from` fails.
+   * and gave it up, which `from` does not show. Whoever gives up tells the last use first, so the index knows (unless that failed: the
+   * index may be on a server that was away); a use that comes after this look changes the token, and the claim from `from` fails.
    */
   async #wasUsed(ref: SessionRef): Promise<boolean> {
     const { directory, clock } = this.#parts;

@@ -1,5 +1,5 @@
-// The least that a hop by frames costs: two bare relays with one Unix socket between them, and none of what a gateway does. Arguments:
-// origin of the backend, path of the socket, role (`owner`, `edge`). Prints its port (an edge), ends with its parent.
+// A plain hop by frames: two bare relays with one Unix socket between them, and none of what a gateway does (no aborts, no back-pressure).
+// Arguments: origin of the backend, path of the socket, role (`owner`, `edge`). Prints its port (an edge), ends with its parent.
 // A frame: length of the rest (4 bytes), id of the request (4), length of its head (4), head as JSON, bytes of a body. An answer is one frame
 // with a head, any number without, and an empty one as its end.
 import { createServer } from 'node:http';

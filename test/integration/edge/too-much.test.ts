@@ -94,6 +94,18 @@ test.each([
   await waitFor('the connection to be closed', async () => (await edge.openConnections()) === 0);
 });
 
+test('what comes behind a refused body is not begun: its answer would never leave', async () => {
+  edge = await new Edge().start();
+  const next = rpc(PATH, undefined, 'tools/call', {}, 'behind');
+  const body = String(next.body);
+  const lines = Object.entries({ host: '127.0.0.1', ...next.headers, 'content-length': String(body.length) });
+  const request = `POST ${PATH} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${String(value)}\r\n`).join('')}\r\n${body}`;
+  const pieces = Array.from({ length: 4 }, () => 'x'.repeat(MIB));
+  const text = await writeThenRead([`${LARGE_HEAD}content-length: ${4 * MIB}\r\n\r\n`, ...pieces, request]);
+  expect(text.match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 413']);
+  expect(edge.seen).toEqual([]);
+});
+
 test('of a refused body so much is read into nothing, and no more', async () => {
   edge = await new Edge().start();
   const pieces = Array.from({ length: 64 }, () => 'x'.repeat(MIB));
