@@ -1,14 +1,16 @@
 // Whether requests wait longer for this worker than it is worth. They wait at two places: before the event loop, where what comes while it
 // has a turn waits in the kernel until the next one, so that the length of a turn is the time that requests wait; and behind it, for one of
 // the connections to a backend, which a full loop frees too late. A burst makes either queue long for a while, and is absorbed; a queue
-// that stands is long for as long as one looks (the principle of CoDel). Only then is anything refused.
+// that stands is long for as long as one looks (the principle of CoDel). Only then is anything refused: by chance, as large a share of all
+// as keeps the wait where it should be (the principle of PIE, RFC 8033), since to refuse costs half of serving, and more would only
+// take from what is served.
 import type { Clock, Timer } from '../lifecycle/clock.js';
 
 /** A queue behind the event loop: see CallQueue. */
 export interface QueueBehind {
-  readonly isTooLong: boolean;
-  readonly hasBacklog: boolean;
-  look(turns: number, boundMs: number, elapsedMs: number): boolean;
+  /** Of the last one in it, because of this worker; as far as is known since the last look. */
+  readonly delayMs: number;
+  look(turns: number, elapsedMs: number): number;
   forget(): void;
 }
 
@@ -22,24 +24,33 @@ export interface QueueWatchOptions {
   readonly afterTurn: (run: () => void) => void;
   /** The queues behind the event loop. */
   readonly callQueues: Iterable<QueueBehind>;
+  /** Evenly between 0 and 1; default `Math.random`. */
+  readonly random?: () => number;
 }
 
-const LOOK_MS = 100;
+const LOOK_MS = 50;
 /** So long must a queue stand: clients that all come again after a deploy are served late rather than not at all. */
 export const PATIENCE_MS = 1000;
 /** Of a loop that sleeps now and then nobody waits for long: turns are not timed. */
 const WATCHED_SHARE = 0.5;
 /** A loop that had time to spare had emptied its queue. */
 const FULL_SHARE = 0.98;
-/**
- * Of the bound: how old a turn of an overloaded worker may get before the rest of it is refused. What is accepted waits for two or three
- * such turns, and for what is refused in them, which takes longer.
- */
-const WINDOW = 1 / 32;
-/** Of the turn before: to refuse costs a good part of serving. Without this a flood would leave time for little else. */
-const LEAST_SHARE = 1 / 8;
-/** Of the window: what opens a session makes more load, and is refused first. */
-const OPENING = 1 / 2;
+/** Of the bound: the wait that an overloaded worker aims at. Far below the bound, since an answer waits for two or three turns. */
+const AIM = 1 / 10;
+/** How much the refused share follows, at each look: how far the wait is from its aim (in aims), how fast it grows, idle time. */
+const BY_DISTANCE = 0.05;
+const BY_GROWTH = 0.3;
+const BY_IDLE = 0.7;
+const BY_EXCESS = 0.1;
+/** Of a look, in the mean of idle time; and the mean at which the load fits again. An overloaded worker that is steered well has 1 or 2 %. */
+const IDLE_WEIGHT = 0.2;
+const RECOVERED_IDLE = 0.06;
+/** Somebody is always served: else it would not show that the load has fallen. */
+const MOST_REFUSED = 0.95;
+/** Until it is known better. */
+const FIRST_REFUSED = 0.3;
+/** What opens a session makes more load, and is refused so much more often. */
+const OPENING = 2;
 /**
  * Clients that wait for each answer before they ask again never leave an idle moment, although all of them together fit below the bound.
  * Whether that is so shows only when nothing is refused up to the bound, for so long that a queue of 5 % too much would have reached it.
@@ -49,26 +60,32 @@ const TRIAL_MS = 500;
 
 export class QueueWatch {
   readonly #options: QueueWatchOptions;
+  readonly #random: () => number;
   readonly #timer: Timer;
   readonly #endTurn = () => this.#onTurnEnd();
   #isTimed = false;
   #isOverloaded = false;
   /** When the turn under way saw its first request; undefined: it has not seen one, or turns are not timed. */
   #turnSinceMs: number | undefined;
+  /** Since the last look. */
   #turns = 0;
+  #turnsMs = 0;
   #shortestMs = Number.POSITIVE_INFINITY;
+  #lastLookMs: number;
   /** Since when every turn, or a queue of calls, was too long. */
   #standingSinceMs: number | undefined;
-  #windowMs = 0;
-  /** Of the turn under way: how old it may get. */
-  #acceptMs = 0;
-  #lastTurnMs = 0;
+  /** While overloaded: of all requests. */
+  #refusedShare = 0;
+  /** Of late: a moving mean over some quarter of a second. */
+  #idleShare = 0;
+  /** At the last look. */
+  #delayMs = 0;
   #isTrial = false;
   #lastTrialMs = 0;
-  #lastLookMs: number;
 
   constructor(options: QueueWatchOptions) {
     this.#options = options;
+    this.#random = options.random ?? Math.random;
     this.#lastLookMs = options.clock.monotonicMs();
     this.#timer = options.clock.every(LOOK_MS, () => this.#look());
   }
@@ -86,19 +103,13 @@ export class QueueWatch {
     if (!this.#isTimed) return false;
     if (this.#turnSinceMs === undefined) {
       this.#turnSinceMs = this.#options.clock.monotonicMs();
-      this.#acceptMs = this.#isTrial ? this.#windowMs : Math.max(this.#windowMs, this.#lastTurnMs * LEAST_SHARE);
       this.#options.afterTurn(this.#endTurn);
-      return false;
     }
     if (!this.#isOverloaded) return false;
-    const ageMs = this.#options.clock.monotonicMs() - this.#turnSinceMs;
-    // A turn that had begun before the trial has no say in it.
-    const isTried = this.#isTrial && this.#acceptMs === this.#windowMs;
-    // A trial asks whether all fit below the bound: what opens a session is not refused before that, or it would never pass.
-    const isTooOld = ageMs > (opens && !isTried ? this.#acceptMs * OPENING : this.#acceptMs);
-    if (!isTooOld && !this.#areCallsWaiting(isTried)) return false;
-    if (isTried) this.#endTrial();
-    return true;
+    if (this.#isTrial) return this.#failsTrial(this.#turnSinceMs);
+    // What has gathered beyond the bound is worked off before more is accepted.
+    const share = this.#delayMs > this.#options.boundMs() ? MOST_REFUSED : this.#refusedShare;
+    return this.#random() < (opens ? Math.min(share * OPENING, MOST_REFUSED) : share);
   }
 
   stop(): void {
@@ -107,9 +118,10 @@ export class QueueWatch {
 
   #onTurnEnd(): void {
     if (this.#turnSinceMs === undefined) return;
+    const lengthMs = this.#options.clock.monotonicMs() - this.#turnSinceMs;
     this.#turns += 1;
-    this.#lastTurnMs = this.#options.clock.monotonicMs() - this.#turnSinceMs;
-    this.#shortestMs = Math.min(this.#shortestMs, this.#lastTurnMs);
+    this.#turnsMs += lengthMs;
+    this.#shortestMs = Math.min(this.#shortestMs, lengthMs);
     this.#turnSinceMs = undefined;
   }
 
@@ -118,32 +130,32 @@ export class QueueWatch {
     const busy = busyShare();
     const bound = boundMs();
     const nowMs = clock.monotonicMs();
+    const elapsedMs = nowMs - this.#lastLookMs;
     const isFull = bound > 0 && busy >= FULL_SHARE && this.#turns > 0;
     this.#isTimed = bound > 0 && busy >= WATCHED_SHARE;
-    const areCallsLate = this.#lookAtCalls(isFull, bound, nowMs - this.#lastLookMs);
+    const callsMs = this.#lookAtCalls(isFull, elapsedMs);
+    const delayMs = isFull ? Math.max(this.#turnsMs / this.#turns, callsMs) : 0;
+    if (!this.#isOverloaded) this.#judge(isFull && Math.max(this.#shortestMs, callsMs) > bound, nowMs);
+    else {
+      if (isFull) this.#steer(delayMs, bound, elapsedMs);
+      else this.#relax(bound > 0 && this.#turns > 0 ? busy : 0);
+      this.#judgeEnd(bound > 0 && this.#turns > 0 ? busy : 0, nowMs);
+    }
+    this.#delayMs = delayMs;
     this.#lastLookMs = nowMs;
-    if (!this.#isOverloaded) this.#judge(isFull && (this.#shortestMs > bound || areCallsLate), nowMs);
-    else if (!isFull) this.#recover();
-    else this.#judgeTrial(nowMs);
-    this.#windowMs = this.#isTrial ? bound : bound * WINDOW;
     this.#turns = 0;
+    this.#turnsMs = 0;
     this.#shortestMs = Number.POSITIVE_INFINITY;
   }
 
-  /** A loop that is not full has calls waiting for a slow backend: no business of this one. */
-  #lookAtCalls(isFull: boolean, bound: number, elapsedMs: number): boolean {
-    let areLate = false;
+  /** A loop that is not full has calls waiting for a slow backend: no business of this one. @returns the longest wait */
+  #lookAtCalls(isFull: boolean, elapsedMs: number): number {
+    let longestMs = 0;
     for (const queue of this.#options.callQueues) {
-      if (!isFull) queue.forget();
-      else if (queue.look(this.#turns, bound, elapsedMs)) areLate = true;
+      if (isFull) longestMs = Math.max(longestMs, queue.look(this.#turns, elapsedMs));
+      else queue.forget();
     }
-    return areLate;
-  }
-
-  /** What has gathered before the worker was overloaded is worked off before more is accepted. */
-  #areCallsWaiting(isTried: boolean): boolean {
-    for (const queue of this.#options.callQueues) if (isTried ? queue.isTooLong : queue.hasBacklog) return true;
-    return false;
+    return longestMs;
   }
 
   #judge(isStanding: boolean, nowMs: number): void {
@@ -155,26 +167,57 @@ export class QueueWatch {
     this.#standingSinceMs ??= nowMs - LOOK_MS;
     if (nowMs - this.#standingSinceMs < PATIENCE_MS) return;
     this.#isOverloaded = true;
+    this.#refusedShare = FIRST_REFUSED;
     this.#lastTrialMs = nowMs;
+    this.#idleShare = 0;
   }
 
-  #judgeTrial(nowMs: number): void {
-    if (this.#isTrial) {
-      if (nowMs - this.#lastTrialMs >= TRIAL_MS) this.#recover();
-    } else if (nowMs - this.#lastTrialMs >= TRIAL_EVERY_MS) {
+  /** How fast a queue grows says how much too much is accepted; its length corrects what that misses. */
+  #steer(delayMs: number, bound: number, elapsedMs: number): void {
+    if (this.#isTrial) return;
+    // What stands beyond the bound is worked off by refusing nearly all, which says nothing about what share will do afterwards; only that
+    // it came to this.
+    if (delayMs > bound) {
+      if (this.#delayMs <= bound) this.#refusedShare = Math.min(this.#refusedShare + BY_EXCESS, MOST_REFUSED);
+      return;
+    }
+    const aimMs = bound * AIM;
+    const distance = clamp((delayMs - aimMs) / aimMs, -1, 2);
+    const growth = clamp((delayMs - this.#delayMs) / elapsedMs, -0.5, 0.5);
+    this.#refusedShare = clamp(this.#refusedShare + BY_DISTANCE * distance + BY_GROWTH * growth, 0, MOST_REFUSED);
+  }
+
+  /** The loop had time to spare: less by what would have filled it. */
+  #relax(busy: number): void {
+    this.#refusedShare = Math.max(0, this.#refusedShare - BY_IDLE * (1 - busy));
+  }
+
+  #judgeEnd(busy: number, nowMs: number): void {
+    this.#idleShare += IDLE_WEIGHT * (1 - busy - this.#idleShare);
+    const isTried = this.#isTrial && nowMs - this.#lastTrialMs >= TRIAL_MS;
+    // Not at the first idle moment: where the load is just above what fits there is one now and then, and to wait for a standing queue each
+    // time anew would let it grow each time.
+    if ((this.#refusedShare === 0 && this.#idleShare > RECOVERED_IDLE) || isTried) {
+      this.#isOverloaded = false;
+      this.#isTrial = false;
+      this.#refusedShare = 0;
+      this.#standingSinceMs = undefined;
+    } else if (!this.#isTrial && nowMs - this.#lastTrialMs >= TRIAL_EVERY_MS) {
       this.#isTrial = true;
       this.#lastTrialMs = nowMs;
     }
   }
 
-  #recover(): void {
-    this.#isOverloaded = false;
-    this.#isTrial = false;
-    this.#standingSinceMs = undefined;
+  /** Also what opens a session is let through for as long as it lasts, or no trial would ever say what a load of those would do. */
+  #failsTrial(turnSinceMs: number): boolean {
+    const bound = this.#options.boundMs();
+    let isTooLong = this.#options.clock.monotonicMs() - turnSinceMs > bound;
+    for (const queue of this.#options.callQueues) if (queue.delayMs > bound) isTooLong = true;
+    if (isTooLong) this.#isTrial = false;
+    return isTooLong;
   }
+}
 
-  #endTrial(): void {
-    this.#isTrial = false;
-    this.#windowMs = this.#options.boundMs() * WINDOW;
-  }
+function clamp(value: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, value));
 }
