@@ -1,9 +1,10 @@
 // Whether requests wait longer for this worker than it is worth. They wait at two places: before the event loop, where what comes while it
 // has a turn waits in the kernel until the next one, so that the length of a turn is the time that requests wait; and behind it, for one of
 // the connections to a backend, which a full loop frees too late. A burst makes either queue long for a while, and is absorbed; a queue
-// that stands is long for as long as one looks (the principle of CoDel). Only then is anything refused: by chance, as large a share of all
-// as keeps the wait where it should be (the principle of PIE, RFC 8033), since to refuse costs half of serving, and more would only
-// take from what is served.
+// that stands is long for as long as one looks (the principle of CoDel). Only then is anything refused: each turn accepts so many requests,
+// its budget, and refuses the others. That is stable without knowing what a request costs: a longer turn finds more requests, but accepts
+// no more of them, so it is followed by a shorter one as long as refusing alone does not fill the loop. What a refusal costs shows in
+// how long turns are then; the budget follows that slowly, so that the loop stays full and nobody waits for long.
 import type { Clock, Timer } from '../lifecycle/clock.js';
 
 /** A queue behind the event loop: see CallQueue. */
@@ -24,68 +25,57 @@ export interface QueueWatchOptions {
   readonly afterTurn: (run: () => void) => void;
   /** The queues behind the event loop. */
   readonly callQueues: Iterable<QueueBehind>;
-  /** Evenly between 0 and 1; default `Math.random`. */
-  readonly random?: () => number;
 }
 
 const LOOK_MS = 50;
 /** So long must a queue stand: clients that all come again after a deploy are served late rather than not at all. */
 export const PATIENCE_MS = 1000;
+/** Nothing was refused for so long: the load fits again. Above what fits the budget of a turn is used up many times in a second. */
+export const QUIET_MS = 1000;
 /** Of a loop that sleeps now and then nobody waits for long: turns are not timed. */
 const WATCHED_SHARE = 0.5;
 /** A loop that had time to spare had emptied its queue. */
 const FULL_SHARE = 0.98;
-/** Of the bound: the wait that an overloaded worker aims at. Far below the bound, since an answer waits for two or three turns. */
-const AIM = 1 / 10;
-/** How much the refused share follows, at each look: how far the wait is from its aim (in aims), how fast it grows, idle time. */
-const BY_DISTANCE = 0.05;
-const BY_GROWTH = 0.3;
-const BY_IDLE = 0.7;
-const BY_EXCESS = 0.1;
-/** Of a look, in the mean of idle time; and the mean at which the load fits again. An overloaded worker that is steered well has 1 or 2 %. */
-const IDLE_WEIGHT = 0.2;
-const RECOVERED_IDLE = 0.06;
-/** Somebody is always served: else it would not show that the load has fallen. */
-const MOST_REFUSED = 0.95;
-/** Until it is known better. */
-const FIRST_REFUSED = 0.3;
-/** What opens a session makes more load, and is refused so much more often. */
-const OPENING = 2;
+/** Of the bound: how long turns should be. What is accepted waits for two or three of them, and some vary; each has costs of its own. */
+const AIM = 1 / 6;
+/** By so much does the budget change at most, at each look: slower than turns come to the length that a budget makes, or both would swing. */
+const MOST_STEP = 0.3;
+/** Of what comes, somebody is always served: less would hardly make turns shorter. */
+const LEAST_SHARE = 1 / 20;
+/** Of the bound: the budget never exceeds what comes in this time, or it would be far too large when more comes. */
+const MOST = 1 / 2;
 /**
- * Clients that wait for each answer before they ask again never leave an idle moment, although all of them together fit below the bound.
- * Whether that is so shows only when nothing is refused up to the bound, for so long that a queue of 5 % too much would have reached it.
+ * Clients that wait for each answer before they ask again use up any budget, although all of them together may fit below the bound.
+ * Whether they do shows only when nothing is refused up to the bound.
  */
 const TRIAL_EVERY_MS = 30_000;
-const TRIAL_MS = 500;
 
 export class QueueWatch {
   readonly #options: QueueWatchOptions;
-  readonly #random: () => number;
   readonly #timer: Timer;
   readonly #endTurn = () => this.#onTurnEnd();
   #isTimed = false;
   #isOverloaded = false;
   /** When the turn under way saw its first request; undefined: it has not seen one, or turns are not timed. */
   #turnSinceMs: number | undefined;
-  /** Since the last look. */
+  /** Since the last look: turns with requests, and what they took; requests, and how many of them were refused. */
   #turns = 0;
   #turnsMs = 0;
-  #shortestMs = Number.POSITIVE_INFINITY;
+  #requests = 0;
+  #refused = 0;
   #lastLookMs: number;
-  /** Since when every turn, or a queue of calls, was too long. */
+  /** Since when requests, or calls, waited too long. */
   #standingSinceMs: number | undefined;
-  /** While overloaded: of all requests. */
-  #refusedShare = 0;
-  /** Of late: a moving mean over some quarter of a second. */
-  #idleShare = 0;
-  /** At the last look. */
-  #delayMs = 0;
+  /** Requests for each turn, while overloaded; not a whole number. */
+  #budget = 0;
+  /** What the turn under way has left of it. */
+  #left = 0;
+  #lastRefusalMs = 0;
   #isTrial = false;
   #lastTrialMs = 0;
 
   constructor(options: QueueWatchOptions) {
     this.#options = options;
-    this.#random = options.random ?? Math.random;
     this.#lastLookMs = options.clock.monotonicMs();
     this.#timer = options.clock.every(LOOK_MS, () => this.#look());
   }
@@ -105,11 +95,16 @@ export class QueueWatch {
       this.#turnSinceMs = this.#options.clock.monotonicMs();
       this.#options.afterTurn(this.#endTurn);
     }
+    this.#requests += 1;
     if (!this.#isOverloaded) return false;
-    if (this.#isTrial) return this.#failsTrial(this.#turnSinceMs);
-    // What has gathered beyond the bound is worked off before more is accepted.
-    const share = this.#delayMs > this.#options.boundMs() ? MOST_REFUSED : this.#refusedShare;
-    return this.#random() < (opens ? Math.min(share * OPENING, MOST_REFUSED) : share);
+    if (this.#isTrial && !this.#failsTrial(this.#turnSinceMs)) return false;
+    // What opens a session makes more load: only the first half of a turn's budget is for it.
+    if (this.#left >= (opens ? Math.max(1, this.#budget / 2) : 1)) {
+      this.#left -= 1;
+      return false;
+    }
+    this.#refused += 1;
+    return true;
   }
 
   stop(): void {
@@ -118,11 +113,11 @@ export class QueueWatch {
 
   #onTurnEnd(): void {
     if (this.#turnSinceMs === undefined) return;
-    const lengthMs = this.#options.clock.monotonicMs() - this.#turnSinceMs;
     this.#turns += 1;
-    this.#turnsMs += lengthMs;
-    this.#shortestMs = Math.min(this.#shortestMs, lengthMs);
+    this.#turnsMs += this.#options.clock.monotonicMs() - this.#turnSinceMs;
     this.#turnSinceMs = undefined;
+    // Parts of a request are kept, for budgets below 1 above all; turns that did not use theirs up save nothing.
+    this.#left = Math.min(this.#left, 1) + this.#budget;
   }
 
   #look(): void {
@@ -134,18 +129,18 @@ export class QueueWatch {
     const isFull = bound > 0 && busy >= FULL_SHARE && this.#turns > 0;
     this.#isTimed = bound > 0 && busy >= WATCHED_SHARE;
     const callsMs = this.#lookAtCalls(isFull, elapsedMs);
-    const delayMs = isFull ? Math.max(this.#turnsMs / this.#turns, callsMs) : 0;
-    if (!this.#isOverloaded) this.#judge(isFull && Math.max(this.#shortestMs, callsMs) > bound, nowMs);
-    else {
-      if (isFull) this.#steer(delayMs, bound, elapsedMs);
-      else this.#relax(bound > 0 && this.#turns > 0 ? busy : 0);
-      this.#judgeEnd(bound > 0 && this.#turns > 0 ? busy : 0, nowMs);
-    }
-    this.#delayMs = delayMs;
+    if (this.#turns > 0) {
+      // Of all turns: the shortest would hide for long that most of those who wait do so for too long.
+      const delayMs = Math.max(this.#turnsMs / this.#turns, callsMs);
+      if (this.#isOverloaded) this.#steer(delayMs, elapsedMs, bound);
+      else this.#judge(isFull && delayMs > bound, nowMs, elapsedMs, bound);
+    } else this.#standingSinceMs = undefined;
+    if (this.#isOverloaded) this.#judgeEnd(nowMs, bound);
     this.#lastLookMs = nowMs;
     this.#turns = 0;
     this.#turnsMs = 0;
-    this.#shortestMs = Number.POSITIVE_INFINITY;
+    this.#requests = 0;
+    this.#refused = 0;
   }
 
   /** A loop that is not full has calls waiting for a slow backend: no business of this one. @returns the longest wait */
@@ -158,7 +153,7 @@ export class QueueWatch {
     return longestMs;
   }
 
-  #judge(isStanding: boolean, nowMs: number): void {
+  #judge(isStanding: boolean, nowMs: number, elapsedMs: number, bound: number): void {
     if (!isStanding) {
       this.#standingSinceMs = undefined;
       return;
@@ -167,40 +162,31 @@ export class QueueWatch {
     this.#standingSinceMs ??= nowMs - LOOK_MS;
     if (nowMs - this.#standingSinceMs < PATIENCE_MS) return;
     this.#isOverloaded = true;
-    this.#refusedShare = FIRST_REFUSED;
+    // As many as come in a turn of the right length.
+    this.#budget = (this.#requests / elapsedMs) * bound * AIM;
+    this.#left = 0;
+    this.#lastRefusalMs = nowMs;
     this.#lastTrialMs = nowMs;
-    this.#idleShare = 0;
   }
 
-  /** How fast a queue grows says how much too much is accepted; its length corrects what that misses. */
-  #steer(delayMs: number, bound: number, elapsedMs: number): void {
+  #steer(delayMs: number, elapsedMs: number, bound: number): void {
     if (this.#isTrial) return;
-    // What stands beyond the bound is worked off by refusing nearly all, which says nothing about what share will do afterwards; only that
-    // it came to this.
-    if (delayMs > bound) {
-      if (this.#delayMs <= bound) this.#refusedShare = Math.min(this.#refusedShare + BY_EXCESS, MOST_REFUSED);
-      return;
-    }
+    const least = (this.#requests / this.#turns) * LEAST_SHARE;
+    const most = Math.max(least, (this.#requests / elapsedMs) * bound * MOST);
     const aimMs = bound * AIM;
-    const distance = clamp((delayMs - aimMs) / aimMs, -1, 2);
-    const growth = clamp((delayMs - this.#delayMs) / elapsedMs, -0.5, 0.5);
-    this.#refusedShare = clamp(this.#refusedShare + BY_DISTANCE * distance + BY_GROWTH * growth, 0, MOST_REFUSED);
+    const step = MOST_STEP * Math.max(-1, (aimMs - delayMs) / aimMs);
+    this.#budget = Math.min(most, Math.max(least, this.#budget * (1 + step)));
   }
 
-  /** The loop had time to spare: less by what would have filled it. */
-  #relax(busy: number): void {
-    this.#refusedShare = Math.max(0, this.#refusedShare - BY_IDLE * (1 - busy));
-  }
-
-  #judgeEnd(busy: number, nowMs: number): void {
-    this.#idleShare += IDLE_WEIGHT * (1 - busy - this.#idleShare);
-    const isTried = this.#isTrial && nowMs - this.#lastTrialMs >= TRIAL_MS;
-    // Not at the first idle moment: where the load is just above what fits there is one now and then, and to wait for a standing queue each
-    // time anew would let it grow each time.
-    if ((this.#refusedShare === 0 && this.#idleShare > RECOVERED_IDLE) || isTried) {
+  /**
+   * Not at the first idle moment: where the load is just above what fits there is one now and then, and to wait for a standing queue each
+   * time anew would let it grow each time. What fits meanwhile is not refused, as it does not use the budget up.
+   */
+  #judgeEnd(nowMs: number, bound: number): void {
+    if (this.#refused > 0) this.#lastRefusalMs = nowMs;
+    if (bound === 0 || nowMs - this.#lastRefusalMs >= QUIET_MS) {
       this.#isOverloaded = false;
       this.#isTrial = false;
-      this.#refusedShare = 0;
       this.#standingSinceMs = undefined;
     } else if (!this.#isTrial && nowMs - this.#lastTrialMs >= TRIAL_EVERY_MS) {
       this.#isTrial = true;
@@ -213,11 +199,10 @@ export class QueueWatch {
     const bound = this.#options.boundMs();
     let isTooLong = this.#options.clock.monotonicMs() - turnSinceMs > bound;
     for (const queue of this.#options.callQueues) if (queue.delayMs > bound) isTooLong = true;
-    if (isTooLong) this.#isTrial = false;
+    if (isTooLong) {
+      this.#isTrial = false;
+      this.#left = 0;
+    }
     return isTooLong;
   }
-}
-
-function clamp(value: number, least: number, most: number): number {
-  return Math.min(most, Math.max(least, value));
 }
