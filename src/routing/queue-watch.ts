@@ -30,8 +30,8 @@ export interface QueueWatchOptions {
 const LOOK_MS = 50;
 /** So long must a queue stand: clients that all come again after a deploy are served late rather than not at all. */
 export const PATIENCE_MS = 1000;
-/** Nothing was refused for so long: the load fits again. Above what fits the budget of a turn is used up many times in a second. */
-export const QUIET_MS = 1000;
+/** Nothing was refused for so long: the load fits again. A queue of 5 % too much would have grown to twice the bound. */
+export const QUIET_MS = 2000;
 /** Of a loop that sleeps now and then nobody waits for long: turns are not timed. */
 const WATCHED_SHARE = 0.5;
 /** A loop that had time to spare had emptied its queue. */
@@ -42,8 +42,6 @@ const AIM = 1 / 6;
 const MOST_STEP = 0.3;
 /** Of what comes, somebody is always served: less would hardly make turns shorter. */
 const LEAST_SHARE = 1 / 20;
-/** Of the bound: the budget never exceeds what comes in this time, or it would be far too large when more comes. */
-const MOST = 1 / 2;
 /**
  * Clients that wait for each answer before they ask again use up any budget, although all of them together may fit below the bound.
  * Whether they do shows only when nothing is refused up to the bound.
@@ -131,9 +129,9 @@ export class QueueWatch {
     const callsMs = this.#lookAtCalls(isFull, elapsedMs);
     if (this.#turns > 0) {
       // Of all turns: the shortest would hide for long that most of those who wait do so for too long.
-      const delayMs = Math.max(this.#turnsMs / this.#turns, callsMs);
+      const delayMs = isFull ? Math.max(this.#turnsMs / this.#turns, callsMs) : 0;
       if (this.#isOverloaded) this.#steer(delayMs, elapsedMs, bound);
-      else this.#judge(isFull && delayMs > bound, nowMs, elapsedMs, bound);
+      else this.#judge(delayMs > bound, nowMs, elapsedMs, bound);
     } else this.#standingSinceMs = undefined;
     if (this.#isOverloaded) this.#judgeEnd(nowMs, bound);
     this.#lastLookMs = nowMs;
@@ -169,10 +167,13 @@ export class QueueWatch {
     this.#lastTrialMs = nowMs;
   }
 
+  /** @param delayMs 0: the loop had time to spare */
   #steer(delayMs: number, elapsedMs: number, bound: number): void {
     if (this.#isTrial) return;
     const least = (this.#requests / this.#turns) * LEAST_SHARE;
-    const most = Math.max(least, (this.#requests / elapsedMs) * bound * MOST);
+    // What comes within the bound: a budget that is not used up would become far too large for the time when it is again. But no bound
+    // while the loop has time to spare: where a request takes much of the bound, turns are that long by chance.
+    const most = delayMs > 0 ? Math.max(least, (this.#requests / elapsedMs) * bound) : Number.POSITIVE_INFINITY;
     const aimMs = bound * AIM;
     const step = MOST_STEP * Math.max(-1, (aimMs - delayMs) / aimMs);
     this.#budget = Math.min(most, Math.max(least, this.#budget * (1 + step)));

@@ -12,7 +12,7 @@ const WORKERS: ReadonlyArray<readonly [string, WorkerOptions]> = [
   ['whose clients have 1000 connections', { costs: SLOW, clients: 1000, pauses: 0.001 }],
 ];
 
-/** The worst that is allowed; these have 95 % and 49 ms. */
+/** The worst that is allowed; these have 98 % and 47 ms. */
 function expectServed({ accepted, best, p99Ms }: Figures): void {
   expect(accepted / best).toBeGreaterThan(0.9);
   expect(p99Ms).toBeLessThan(60);
@@ -23,7 +23,7 @@ test.each(WORKERS)('a worker %s accepts nearly what it can, in time, and all as 
   expect(worker.load(0.8, 1000).refused).toBe(0);
   expectServed(worker.load(1.2, SETTLE_MS + 4000));
   expect(worker.watch.isOverloaded).toBe(true);
-  expect(worker.load(0.8, 2000).lastRefusalMs).toBeLessThan(300);
+  expect(worker.load(0.8, 3000).lastRefusalMs).toBeLessThan(300);
   expect(worker.watch.isOverloaded).toBe(false);
   expectServed(worker.load(1.5, SETTLE_MS + 4000));
   // What gathers within a second at twice the capacity takes ten to work off, so close is that to what refusing alone fills.
