@@ -26,7 +26,7 @@ const { values } = parseArgs({
 const STEP_MS = Number(values.seconds) * 1000;
 const CONNECTIONS = Number(values.connections);
 const SESSIONS = 64;
-const SHARES = [0.8, 1.2, 2, 3, 0.8];
+const SHARES = [0.8, 1.2, 1.5, 2, 0.8];
 /**
  * A queue stands for a second before anything is refused (PATIENCE_MS of src/routing/queue-watch.ts); what has come meanwhile has to be
  * worked off besides what goes on coming.

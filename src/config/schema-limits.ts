@@ -35,7 +35,7 @@ export const limits = z
       reason: 'Raise it together with the lease.',
     }),
     queueDelay: doc(duration('50ms', { max: '1m' }), {
-      text: 'How long requests may wait for a worker that has more of them than it can serve. If all wait longer for a second, new ones are refused with 503 until it keeps up, early enough that the others hardly wait; `0s`: never (docs/limits.md).',
+      text: 'How long requests may wait for a worker that has more of them than it can serve. If they wait longer for a second, as many as it cannot serve are refused with 503 until it keeps up, early enough that the others wait for less; `0s`: never (docs/limits.md).',
       reload: 'live',
       reason: 'Longer: clients would rather wait than be refused, or many connections take turns. See `berth_overloaded`.',
     }),

@@ -1,14 +1,17 @@
 // Whether requests wait longer for this worker than it is worth. They wait at two places: before the event loop, where what comes while it
 // has a turn waits in the kernel until the next one, so that the length of a turn is the time that requests wait; and behind it, for one of
 // the connections to a backend, which a full loop frees too late. A burst makes either queue long for a while, and is absorbed; a queue
-// that stands is long for as long as one looks (the principle of CoDel). Only then is anything refused.
+// that stands is long for as long as one looks (the principle of CoDel). Only then is anything refused: each turn accepts so many requests,
+// its budget, and refuses the others. That is stable without knowing what a request costs: a longer turn finds more requests, but accepts
+// no more of them, so it is followed by a shorter one as long as refusing alone does not fill the loop. What a refusal costs shows in
+// how long turns are then; the budget follows that slowly, so that the loop stays full and nobody waits for long.
 import type { Clock, Timer } from '../lifecycle/clock.js';
 
 /** A queue behind the event loop: see CallQueue. */
 export interface QueueBehind {
-  readonly isTooLong: boolean;
-  readonly hasBacklog: boolean;
-  look(turns: number, boundMs: number, elapsedMs: number): boolean;
+  /** Of the last one in it, because of this worker; as far as is known since the last look. */
+  readonly delayMs: number;
+  look(turns: number, elapsedMs: number): number;
   forget(): void;
 }
 
@@ -24,28 +27,26 @@ export interface QueueWatchOptions {
   readonly callQueues: Iterable<QueueBehind>;
 }
 
-const LOOK_MS = 100;
+const LOOK_MS = 50;
 /** So long must a queue stand: clients that all come again after a deploy are served late rather than not at all. */
 export const PATIENCE_MS = 1000;
+/** Nothing was refused for so long: the load fits again. A queue of 5 % too much would have grown to twice the bound. */
+export const QUIET_MS = 2000;
 /** Of a loop that sleeps now and then nobody waits for long: turns are not timed. */
 const WATCHED_SHARE = 0.5;
 /** A loop that had time to spare had emptied its queue. */
 const FULL_SHARE = 0.98;
+/** Of the bound: how long turns should be. What is accepted waits for two or three of them, and some vary; each has costs of its own. */
+const AIM = 1 / 6;
+/** By so much does the budget change at most, at each look: slower than turns come to the length that a budget makes, or both would swing. */
+const MOST_STEP = 0.3;
+/** Of what comes, somebody is always served: less would hardly make turns shorter. */
+const LEAST_SHARE = 1 / 20;
 /**
- * Of the bound: how old a turn of an overloaded worker may get before the rest of it is refused. What is accepted waits for two or three
- * such turns, and for what is refused in them, which takes longer.
- */
-const WINDOW = 1 / 32;
-/** Of the turn before: to refuse costs a good part of serving. Without this a flood would leave time for little else. */
-const LEAST_SHARE = 1 / 8;
-/** Of the window: what opens a session makes more load, and is refused first. */
-const OPENING = 1 / 2;
-/**
- * Clients that wait for each answer before they ask again never leave an idle moment, although all of them together fit below the bound.
- * Whether that is so shows only when nothing is refused up to the bound, for so long that a queue of 5 % too much would have reached it.
+ * Clients that wait for each answer before they ask again use up any budget, although all of them together may fit below the bound.
+ * Whether they do shows only when nothing is refused up to the bound.
  */
 const TRIAL_EVERY_MS = 30_000;
-const TRIAL_MS = 500;
 
 export class QueueWatch {
   readonly #options: QueueWatchOptions;
@@ -55,17 +56,21 @@ export class QueueWatch {
   #isOverloaded = false;
   /** When the turn under way saw its first request; undefined: it has not seen one, or turns are not timed. */
   #turnSinceMs: number | undefined;
+  /** Since the last look: turns with requests, and what they took; requests, and how many of them were refused. */
   #turns = 0;
-  #shortestMs = Number.POSITIVE_INFINITY;
-  /** Since when every turn, or a queue of calls, was too long. */
+  #turnsMs = 0;
+  #requests = 0;
+  #refused = 0;
+  #lastLookMs: number;
+  /** Since when requests, or calls, waited too long. */
   #standingSinceMs: number | undefined;
-  #windowMs = 0;
-  /** Of the turn under way: how old it may get. */
-  #acceptMs = 0;
-  #lastTurnMs = 0;
+  /** Requests for each turn, while overloaded; not a whole number. */
+  #budget = 0;
+  /** What the turn under way has left of it. */
+  #left = 0;
+  #lastRefusalMs = 0;
   #isTrial = false;
   #lastTrialMs = 0;
-  #lastLookMs: number;
 
   constructor(options: QueueWatchOptions) {
     this.#options = options;
@@ -86,18 +91,17 @@ export class QueueWatch {
     if (!this.#isTimed) return false;
     if (this.#turnSinceMs === undefined) {
       this.#turnSinceMs = this.#options.clock.monotonicMs();
-      this.#acceptMs = this.#isTrial ? this.#windowMs : Math.max(this.#windowMs, this.#lastTurnMs * LEAST_SHARE);
       this.#options.afterTurn(this.#endTurn);
+    }
+    this.#requests += 1;
+    if (!this.#isOverloaded) return false;
+    if (this.#isTrial && !this.#failsTrial(this.#turnSinceMs)) return false;
+    // What opens a session makes more load: only the first half of a turn's budget is for it.
+    if (this.#left >= (opens ? Math.max(1, this.#budget / 2) : 1)) {
+      this.#left -= 1;
       return false;
     }
-    if (!this.#isOverloaded) return false;
-    const ageMs = this.#options.clock.monotonicMs() - this.#turnSinceMs;
-    // A turn that had begun before the trial has no say in it.
-    const isTried = this.#isTrial && this.#acceptMs === this.#windowMs;
-    // A trial asks whether all fit below the bound: what opens a session is not refused before that, or it would never pass.
-    const isTooOld = ageMs > (opens && !isTried ? this.#acceptMs * OPENING : this.#acceptMs);
-    if (!isTooOld && !this.#areCallsWaiting(isTried)) return false;
-    if (isTried) this.#endTrial();
+    this.#refused += 1;
     return true;
   }
 
@@ -108,9 +112,10 @@ export class QueueWatch {
   #onTurnEnd(): void {
     if (this.#turnSinceMs === undefined) return;
     this.#turns += 1;
-    this.#lastTurnMs = this.#options.clock.monotonicMs() - this.#turnSinceMs;
-    this.#shortestMs = Math.min(this.#shortestMs, this.#lastTurnMs);
+    this.#turnsMs += this.#options.clock.monotonicMs() - this.#turnSinceMs;
     this.#turnSinceMs = undefined;
+    // Parts of a request are kept, for budgets below 1 above all; turns that did not use theirs up save nothing.
+    this.#left = Math.min(this.#left, 1) + this.#budget;
   }
 
   #look(): void {
@@ -118,35 +123,35 @@ export class QueueWatch {
     const busy = busyShare();
     const bound = boundMs();
     const nowMs = clock.monotonicMs();
+    const elapsedMs = nowMs - this.#lastLookMs;
     const isFull = bound > 0 && busy >= FULL_SHARE && this.#turns > 0;
     this.#isTimed = bound > 0 && busy >= WATCHED_SHARE;
-    const areCallsLate = this.#lookAtCalls(isFull, bound, nowMs - this.#lastLookMs);
+    const callsMs = this.#lookAtCalls(isFull, elapsedMs);
+    if (this.#turns > 0) {
+      // Of all turns: the shortest would hide for long that most of those who wait do so for too long.
+      const delayMs = isFull ? Math.max(this.#turnsMs / this.#turns, callsMs) : 0;
+      if (this.#isOverloaded) this.#steer(delayMs, elapsedMs, bound);
+      else this.#judge(delayMs > bound, nowMs, elapsedMs, bound);
+    } else this.#standingSinceMs = undefined;
+    if (this.#isOverloaded) this.#judgeEnd(nowMs, bound);
     this.#lastLookMs = nowMs;
-    if (!this.#isOverloaded) this.#judge(isFull && (this.#shortestMs > bound || areCallsLate), nowMs);
-    else if (!isFull) this.#recover();
-    else this.#judgeTrial(nowMs);
-    this.#windowMs = this.#isTrial ? bound : bound * WINDOW;
     this.#turns = 0;
-    this.#shortestMs = Number.POSITIVE_INFINITY;
+    this.#turnsMs = 0;
+    this.#requests = 0;
+    this.#refused = 0;
   }
 
-  /** A loop that is not full has calls waiting for a slow backend: no business of this one. */
-  #lookAtCalls(isFull: boolean, bound: number, elapsedMs: number): boolean {
-    let areLate = false;
+  /** A loop that is not full has calls waiting for a slow backend: no business of this one. @returns the longest wait */
+  #lookAtCalls(isFull: boolean, elapsedMs: number): number {
+    let longestMs = 0;
     for (const queue of this.#options.callQueues) {
-      if (!isFull) queue.forget();
-      else if (queue.look(this.#turns, bound, elapsedMs)) areLate = true;
+      if (isFull) longestMs = Math.max(longestMs, queue.look(this.#turns, elapsedMs));
+      else queue.forget();
     }
-    return areLate;
+    return longestMs;
   }
 
-  /** What has gathered before the worker was overloaded is worked off before more is accepted. */
-  #areCallsWaiting(isTried: boolean): boolean {
-    for (const queue of this.#options.callQueues) if (isTried ? queue.isTooLong : queue.hasBacklog) return true;
-    return false;
-  }
-
-  #judge(isStanding: boolean, nowMs: number): void {
+  #judge(isStanding: boolean, nowMs: number, elapsedMs: number, bound: number): void {
     if (!isStanding) {
       this.#standingSinceMs = undefined;
       return;
@@ -155,26 +160,50 @@ export class QueueWatch {
     this.#standingSinceMs ??= nowMs - LOOK_MS;
     if (nowMs - this.#standingSinceMs < PATIENCE_MS) return;
     this.#isOverloaded = true;
+    // As many as come in a turn of the right length.
+    this.#budget = (this.#requests / elapsedMs) * bound * AIM;
+    this.#left = 0;
+    this.#lastRefusalMs = nowMs;
     this.#lastTrialMs = nowMs;
   }
 
-  #judgeTrial(nowMs: number): void {
-    if (this.#isTrial) {
-      if (nowMs - this.#lastTrialMs >= TRIAL_MS) this.#recover();
-    } else if (nowMs - this.#lastTrialMs >= TRIAL_EVERY_MS) {
+  /** @param delayMs 0: the loop had time to spare */
+  #steer(delayMs: number, elapsedMs: number, bound: number): void {
+    if (this.#isTrial) return;
+    const least = (this.#requests / this.#turns) * LEAST_SHARE;
+    // What comes within the bound: a budget that is not used up would become far too large for the time when it is again. But no bound
+    // while the loop has time to spare: where a request takes much of the bound, turns are that long by chance.
+    const most = delayMs > 0 ? Math.max(least, (this.#requests / elapsedMs) * bound) : Number.POSITIVE_INFINITY;
+    const aimMs = bound * AIM;
+    const step = MOST_STEP * Math.max(-1, (aimMs - delayMs) / aimMs);
+    this.#budget = Math.min(most, Math.max(least, this.#budget * (1 + step)));
+  }
+
+  /**
+   * Not at the first idle moment: where the load is just above what fits there is one now and then, and to wait for a standing queue each
+   * time anew would let it grow each time. What fits meanwhile is not refused, as it does not use the budget up.
+   */
+  #judgeEnd(nowMs: number, bound: number): void {
+    if (this.#refused > 0) this.#lastRefusalMs = nowMs;
+    if (bound === 0 || nowMs - this.#lastRefusalMs >= QUIET_MS) {
+      this.#isOverloaded = false;
+      this.#isTrial = false;
+      this.#standingSinceMs = undefined;
+    } else if (!this.#isTrial && nowMs - this.#lastTrialMs >= TRIAL_EVERY_MS) {
       this.#isTrial = true;
       this.#lastTrialMs = nowMs;
     }
   }
 
-  #recover(): void {
-    this.#isOverloaded = false;
-    this.#isTrial = false;
-    this.#standingSinceMs = undefined;
-  }
-
-  #endTrial(): void {
-    this.#isTrial = false;
-    this.#windowMs = this.#options.boundMs() * WINDOW;
+  /** Also what opens a session is let through for as long as it lasts, or no trial would ever say what a load of those would do. */
+  #failsTrial(turnSinceMs: number): boolean {
+    const bound = this.#options.boundMs();
+    let isTooLong = this.#options.clock.monotonicMs() - turnSinceMs > bound;
+    for (const queue of this.#options.callQueues) if (queue.delayMs > bound) isTooLong = true;
+    if (isTooLong) {
+      this.#isTrial = false;
+      this.#left = 0;
+    }
+    return isTooLong;
   }
 }

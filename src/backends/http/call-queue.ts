@@ -12,47 +12,36 @@ export class CallQueue {
   /** Calls that got a connection since the last look. */
   sent = 0;
   readonly #connections: number;
-  /** So many got a connection within the bound when the worker held them up last; whoever waits behind more of them waits longer. */
-  #mostWaiting = Number.POSITIVE_INFINITY;
+  /** Between two calls that get a connection, as the worker holds them up; 0: it does not. */
+  #msPerCall = 0;
 
   constructor(connections: number) {
     this.#connections = connections;
   }
 
-  /** Whether the last one waits for longer than the bound, because of this worker. */
-  get isTooLong(): boolean {
-    return this.waiting > this.#mostWaiting;
+  /** What the last one in it has to wait for because of this worker, ms, in the middle of a turn. */
+  get delayMs(): number {
+    // As many as there are connections say nothing: undici looks at an idle one for the rest of the turn before it sends over it.
+    return Math.max(0, this.waiting - this.#connections) * this.#msPerCall;
   }
 
   /**
-   * Whether there is something to be worked off, because of this worker: more than can be sent in the next turn. Fewer say nothing: undici
-   * looks at an idle connection for the rest of the turn before it sends anything over it.
-   */
-  get hasBacklog(): boolean {
-    return this.waiting > this.#connections && this.#mostWaiting !== Number.POSITIVE_INFINITY;
-  }
-
-  /**
-   * To be asked of a full event loop, regularly.
+   * To be asked between two turns of a full event loop, regularly.
    * @param turns of the loop since it was asked last
-   * @returns whether it is too long now
+   * @returns what the last one in it has to wait for because of this worker, ms
    */
-  look(turns: number, boundMs: number, elapsedMs: number): boolean {
+  look(turns: number, elapsedMs: number): number {
     const { sent } = this;
     this.sent = 0;
-    if (sent * MOST_TURNS < this.#connections * turns) {
-      // Race: the backend may have become slow while the worker was overloaded; others would be refused for its sake.
-      if (this.hasBacklog) this.forget();
-      return false;
-    }
-    this.#mostWaiting = (sent * boundMs) / elapsedMs;
-    return this.isTooLong;
+    const isHeldByBackend = sent * MOST_TURNS < this.#connections * turns;
+    this.#msPerCall = isHeldByBackend ? 0 : elapsedMs / sent;
+    return this.waiting * this.#msPerCall;
   }
 
   /** To be told when the event loop was not full: what waits then, waits for the backend. */
   forget(): void {
     this.sent = 0;
-    this.#mostWaiting = Number.POSITIVE_INFINITY;
+    this.#msPerCall = 0;
   }
 }
 
