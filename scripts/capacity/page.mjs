@@ -64,7 +64,8 @@ export function capacityPage() {
 How many workers, pods and Redis servers so many live sessions need. **Measured** is what one request, one session, one stream and one
 worker cost (the table of [coefficients](#coefficients) says by which command, or that it is only an estimate or a
 [budget](benchmarks.md#budgets-and-figures) so far). **Computed** is everything in the tables of [profiles](#profiles): nobody has run a million live
-sessions, and the programs that weigh a million *records* in Redis and ten thousand open streams were run with a tenth of that so far. Absolute figures drift with the machine:
+sessions, but a million *records* in Redis and ten thousand open streams were weighed ([scale.md](benchmarks/scale.md)). Absolute figures drift with the
+machine:
 on yours \`npm run measure:records\` and \`npm run measure:idle-streams\`, each with \`--json FILE\`, then \`scripts/capacity/fill.mjs\` with these
 files, and \`npm run docs\` make this page anew.
 
@@ -96,8 +97,9 @@ Redis, its core   = the same with the µs of Redis of each, T × redisMicrosTouc
 Redis, memory     = redisBaseBytes + S × redisBytesSession
 \`\`\`
 
-A session costs Redis nothing while it rests: leases are per worker, and what is told of used sessions goes by the thousand. Cost of a step
-does not grow with the number of records, but for the logarithm of sorted sets (\`npm run measure:records\`).
+A session costs Redis nothing while it rests: leases are per worker, and what is told of used sessions goes by the thousand. The commands of a
+step do not grow with the number of records; the CPU of Redis for it was 1.4 to 3.6 times as much with a million as with a thousand
+([scale.md](benchmarks/scale.md)), and the coefficients are those of a million.
 
 ## Profiles
 
