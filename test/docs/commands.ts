@@ -49,6 +49,7 @@ export const NOT_HERE: ReadonlyArray<{ readonly begins: string; readonly why: st
   { begins: 'npm run conformance', why: 'a lane of its own' },
   { begins: 'npm run docs', why: 'npm test has it as a check' },
   { begins: 'npm run bench', why: 'minutes of measuring' },
+  { begins: 'node scripts/bench/where.mjs', why: 'reads what the bench wrote' },
   { begins: 'npm run build', why: 'npm test begins with it' },
   { begins: 'npx -p node@24 ', why: 'another version of Node, and minutes of measuring' },
   { begins: 'npm run guard', why: 'the cluster lane has a test of it' },
