@@ -76,7 +76,7 @@ function busiest(folder) {
 /** @returns `{ micros, kinds, root }`: time that was not idle; the share of each kind; frames `{ name, kind, own, total, children }` */
 function read({ nodes, samples, timeDeltas }) {
   const own = new Map();
-  samples.forEach((id, index) => own.set(id, (own.get(id) ?? 0) + Math.max(0, timeDeltas[index])));
+  for (const [index, id] of samples.entries()) own.set(id, (own.get(id) ?? 0) + Math.max(0, timeDeltas[index]));
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const kinds = new Map();
   const frameOf = ({ id, callFrame, children = [] }) => {
