@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { setPriority } from 'node:os';
 import { parseExposition } from '../support/exposition.js';
 import { type Pod, startPod } from '../support/pod.js';
-import { getStream, JSON_HEADERS, type RawAnswer, rpc, sendRaw, toolCall } from '../support/raw-request.js';
+import { getStream, JSON_HEADERS, type RawAnswer, requestText, rpc, sendRaw, toolCall } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -42,11 +42,6 @@ const errorOf = (answer: RawAnswer) => JSON.parse(answer.body) as { id: unknown;
 function expectRefusal(answer: RawAnswer, status: number, reason: string, id: number | string): void {
   expect([answer.status, errorOf(answer)]).toMatchObject([status, { id, error: { code: -32000, data: { reason } } }]);
   expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
-}
-
-function textOf({ headers, body }: ReturnType<typeof rpc>): string {
-  const lines = Object.entries({ host: 'x', ...headers, 'content-length': String(body?.length) });
-  return `POST ${PATH} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${String(value)}\r\n`).join('')}\r\n${String(body)}`;
 }
 
 const REFUSED_ID = /"id":"([^"]+)","error":\{"code":-32000,[^}]*"data":\{"reason":"queue"\}/g;
@@ -88,7 +83,7 @@ test('a worker that cannot keep up refuses requests, its own and those that othe
 
   const sockets: Socket[] = [];
   for (let n = 0; n < CONNECTIONS; n++) sockets.push(await socketTo(owner));
-  const ping = textOf(rpc(PATH, sessionId, 'ping'));
+  const ping = requestText(rpc(PATH, sessionId, 'ping'));
   const pressure = new Pressure(sockets, DEPTH, (count) => ping.repeat(count));
   await waitFor('the worker to refuse', () => pressure.refused > 0, 60_000);
 
@@ -168,7 +163,7 @@ test('a worker that cannot keep up refuses also where its calls wait behind the 
   let id = 0;
   const next = () => {
     const nonce = `call-${id++}`;
-    return textOf(toolCall(PATH, sessionId, 'echo', { nonce }, nonce));
+    return requestText(toolCall(PATH, sessionId, 'echo', { nonce }, nonce));
   };
   const pressure = new Pressure(sockets, CALLING.depth, (count) => Array.from({ length: count }, next).join(''));
   await waitFor('the worker to refuse', () => pressure.refusedIds.size > 0, 60_000);

@@ -45,6 +45,28 @@ export function beginRaw(
   });
 }
 
+/** As it goes over the wire, for what is written to a socket as such. */
+export function requestText({ method = 'POST', path, headers, body = '' }: RawRequest): string {
+  const lines = Object.entries<string | string[] | undefined>({
+    host: '127.0.0.1',
+    ...headers,
+    'content-length': String(Buffer.byteLength(body)),
+  });
+  return `${method} ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${String(value)}\r\n`).join('')}\r\n${String(body)}`;
+}
+
+/** What has come of a connection so far, and whether its other end has closed it. */
+export function collect(socket: Socket): { text: string; isClosed: boolean } {
+  const collected = { text: '', isClosed: false };
+  socket.setEncoding('utf8').on('data', (part: string) => {
+    collected.text += part;
+  });
+  socket.on('end', () => {
+    collected.isClosed = true;
+  });
+  return collected;
+}
+
 /** A JSON-RPC request as a raw one. */
 export function rpc(
   path: string,

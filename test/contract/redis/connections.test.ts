@@ -7,6 +7,7 @@ import {
   type RedisConnection,
 } from '../../../src/redis/connect.js';
 import { checkEviction } from '../../../src/redis/eviction.js';
+import { flushWrites } from '../../../src/redis/gather.js';
 import { closeConnection, waitForRedis, whenUp } from '../../../src/redis/ready.js';
 import {
   freePort,
@@ -48,6 +49,20 @@ describe('connections to Redis', () => {
       const asked = Array.from({ length: 10 }, (_, i) => connection.echo(`${i}`));
       expect(await Promise.all(asked)).toEqual(Array.from({ length: 10 }, (_, i) => `${i}`));
       expect(writes.reduce((sum, { mock }) => sum + mock.calls.length, 0)).toBe(1);
+    });
+
+    it('leave at once where somebody has little time, and what comes behind them gathers again', async () => {
+      const connection = (await track(openOwnershipConnection((await start()).url, { leaseMs: LEASE_MS }))) as Redis;
+      const writes = [jest.spyOn(connection.stream, '_write'), jest.spyOn(connection.stream, '_writev')];
+      const written = () => writes.reduce((sum, { mock }) => sum + mock.calls.length, 0);
+      const urgent = connection.echo('urgent');
+      expect(written()).toBe(0);
+      flushWrites(connection);
+      expect(written()).toBe(1);
+      const others = ['a', 'b'].map((text) => connection.echo(text));
+      expect(written()).toBe(1);
+      expect(await Promise.all([urgent, ...others])).toEqual(['urgent', 'a', 'b']);
+      expect(written()).toBe(2);
     });
 
     it('are rejected when their connection is cut before they left, and the next one is used at once', async () => {

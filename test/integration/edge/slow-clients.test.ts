@@ -1,6 +1,7 @@
 // Clients that do not read, over real sockets: whether anything moves is told by node and the kernel, and must stay true.
 import { connect, type Socket } from 'node:net';
 import { startEventStream, writeEvent } from '../../../src/streams/event-stream.js';
+import { collect } from '../../support/raw-request.js';
 import { waitFor } from '../../support/wait-for.js';
 import { Edge, type EdgeOptions } from './edge-fixture.js';
 
@@ -117,16 +118,9 @@ test.each([
     }
   };
   const socket = ask('1.0', accept);
-  let text = '';
-  let isClosed = false;
-  socket.setEncoding('utf8').on('data', (part: string) => {
-    text += part;
-  });
-  socket.on('end', () => {
-    isClosed = true;
-  });
-  await waitFor('the end', () => isClosed);
-  const [head = '', body = ''] = text.split('\r\n\r\n');
+  const received = collect(socket);
+  await waitFor('the end', () => received.isClosed);
+  const [head = '', body = ''] = received.text.split('\r\n\r\n');
   expect(head.toLowerCase()).toContain(`content-type: ${type}`);
   expect(head.toLowerCase()).not.toContain('transfer-encoding');
   expect(body).toMatch(type === 'application/json' ? /^\{"id":1\}$/ : /^retry: \d+\n\ndata: \{"id":1\}\n\n$/);

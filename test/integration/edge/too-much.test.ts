@@ -1,6 +1,6 @@
 // What the public edge refuses before it has read it, or because of the connection it came over.
 import { connect } from 'node:net';
-import { JSON_HEADERS, type RawRequest, rpc, sendRaw } from '../../support/raw-request.js';
+import { collect, JSON_HEADERS, type RawRequest, requestText, rpc, sendRaw } from '../../support/raw-request.js';
 import { waitFor } from '../../support/wait-for.js';
 import { Edge } from './edge-fixture.js';
 
@@ -61,17 +61,10 @@ async function writeThenRead(pieces: readonly string[]): Promise<string> {
     for (const piece of pieces) {
       await new Promise<void>((resolve, reject) => socket.write(piece, (error) => (error ? reject(error) : resolve())));
     }
-    let text = '';
-    let isClosed = false;
-    socket.setEncoding('utf8').on('data', (part: string) => {
-      text += part;
-    });
-    socket.on('end', () => {
-      isClosed = true;
-    });
-    await waitFor('the end of the answer', () => isClosed || failure !== undefined);
+    const answer = collect(socket);
+    await waitFor('the end of the answer', () => answer.isClosed || failure !== undefined);
     expect(failure).toBeUndefined();
-    return text;
+    return answer.text;
   } finally {
     socket.destroy();
   }
@@ -96,10 +89,7 @@ test.each([
 
 test('what comes behind a refused body is not begun: its answer would never leave', async () => {
   edge = await new Edge().start();
-  const next = rpc(PATH, undefined, 'tools/call', {}, 'behind');
-  const body = String(next.body);
-  const lines = Object.entries({ host: '127.0.0.1', ...next.headers, 'content-length': String(body.length) });
-  const request = `POST ${PATH} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${String(value)}\r\n`).join('')}\r\n${body}`;
+  const request = requestText(rpc(PATH, undefined, 'tools/call', {}, 'behind'));
   const pieces = Array.from({ length: 4 }, () => 'x'.repeat(MIB));
   const text = await writeThenRead([`${LARGE_HEAD}content-length: ${4 * MIB}\r\n\r\n`, ...pieces, request]);
   expect(text.match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 413']);
