@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { openSession, toolCall } from '../../support/raw-request.js';
+import { beginStream } from '../../support/raw-stream.js';
 import { type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
 import { connectSdkClient } from '../../support/sdk-client.js';
 import { cluster, shareCluster } from '../../support/shared-cluster.js';
@@ -50,6 +51,7 @@ test('a stream through each worker hears what the backend sends, and newest wins
     const { answer } = await pod.beginAt(pid, { method: 'GET', path: PATH, headers });
     expect(answer.statusCode).toBe(200);
     expect(answer.headers['content-type']).toMatch(/^text\/event-stream/);
+    expect(answer.headers['x-accel-buffering']).toBe('no');
     const stream = listen(answer);
     await waitFor('the gateway to listen at the backend', () => backend.listening.has(backendSession));
     const before = previous;
@@ -62,14 +64,22 @@ test('a stream through each worker hears what the backend sends, and newest wins
   }
 });
 
-test('comments keep a quiet stream open through a worker that does not own the session', async () => {
+test('comments keep a quiet stream open through a worker that does not own the session, and a call that is open for 10 s', async () => {
   const sessionId = await openUsedSession();
   const owner = await cluster.ownerOf(sessionId);
   const other = cluster.workers().find(({ pid }) => pid !== owner.pid);
   if (other === undefined) throw new Error('one worker only');
   const headers = { accept: 'text/event-stream', 'mcp-session-id': sessionId };
+  const held = backend.holdSteps();
+  const long = beginStream(other, toolCall(PATH, sessionId, 'emit', { nonce: 'long', steps: 1 }, 'long'));
   const { call, answer } = await other.pod.beginAt(other.pid, { method: 'GET', path: PATH, headers });
   const stream = listen(answer);
+  // It would be JSON else: nothing of it is said before its response.
+  const asStream = await long;
+  await waitFor('a comment in the call', () => /^:/m.test(asStream.text()), COMMENT_WITHIN_MS);
+  held.step();
+  await waitFor('the result of the call', () => asStream.ended());
+  expect(asStream.messages()).toMatchObject([{ id: 'long', result: { content: [{ text: 'long:emitted' }] } }]);
   await waitFor(`a comment: ${stream.text()}`, () => /^:/m.test(stream.text()), COMMENT_WITHIN_MS);
   expect(stream.ended()).toBe(false);
   call.destroy();
