@@ -14,6 +14,8 @@ import { waitFor } from '../support/wait-for.js';
 const PATH = '/servers/recorder/mcp';
 const STRICT = '/servers/strict/mcp';
 let backend: RecordingBackend;
+/** Of both backends; questions are open for longer. */
+const TIMEOUT_MS = 2000;
 /** Both backends of a virtual server; with event ids, so that their calls outlive an owner. */
 const BOTH = '/servers/both/mcp';
 let strict: StrictBackend;
@@ -32,8 +34,8 @@ beforeAll(async () => {
       mcpServers: {
         recorder: { type: 'http', url: backend.url },
         strict: { type: 'http', url: strict.url },
-        left: { type: 'http', url: left.url },
-        right: { type: 'http', url: right.url },
+        left: { type: 'http', url: left.url, timeout: TIMEOUT_MS },
+        right: { type: 'http', url: right.url, timeout: TIMEOUT_MS },
         everything,
       },
       servers: { both: { backends: ['left', 'right'] } },
@@ -399,6 +401,7 @@ test.each(['lives', 'is killed'])(
       ),
       await askThrough(at(0), BOTH, sessionId, `${fate} url`, { method: 'elicitation/create', params: url }, 'right__ask'),
     ];
+    const begunMs = performance.now();
     const names = ['roots', 'sampling', 'form', 'url'].map((name) => `${fate} ${name}`);
     expect(new Set(asked.map(({ question }) => question.id)).size).toBe(4);
     const sessions = [left.issued.at(-1) as string, right.issued.at(-1) as string] as const;
@@ -419,6 +422,7 @@ test.each(['lives', 'is killed'])(
       expect((await answer(0, 1, session, id)).status).toBe(400);
     }
     expect(arrived()).toEqual([0, 0]);
+    await waitFor('more than the time-out of the backends', () => performance.now() - begunMs > TIMEOUT_MS + 500);
     for (const index of [3, 2, 1, 0]) expect((await answer(index, index + 1)).status).toBe(202);
     for (const [index, { done, text }] of asked.entries()) {
       await done;
@@ -453,4 +457,29 @@ test('S108: what the client did not declare it is not asked either by who owns i
   expect((await cluster.ownerOf(sessionId)).pid).not.toBe(victim.pid);
   // In the backend session that was told at its initialize.
   expect(left.issued.at(-1)).toBe(backendSession);
+});
+
+test('asked outside any call, its owner killed: the answer arrives through the next owner, once, who also answers a ping', async () => {
+  const { sessionId, issued, edge, listen } = await openStrict({ elicitation: {} });
+  const { heard, leave } = await listen();
+  strict.streams.push({ jsonrpc: '2.0', id: 'open', method: 'elicitation/create', params: { message: 'who?' } }, issued);
+  const question = await waitFor('the question', () => heard.find(({ method }) => method === 'elicitation/create'));
+  const { pid } = await cluster.ownerOf(sessionId);
+  process.kill(pid, 'SIGKILL');
+  const [third] = cluster.workers().filter((one) => one.pid !== pid && one.pid !== edge.pid) as [Worker];
+  const answers = () => strict.of('response').filter((one) => one.sessionId === issued);
+  for (const worker of [third, edge, third]) {
+    const answer = answerTo(STRICT, sessionId, question.id, { result: { action: 'decline' } });
+    expect((await worker.pod.sendTo(worker.pid, answer)).status).toBe(202);
+  }
+  await waitFor('the answer at the backend', () => answers().length > 0);
+  await waitFor('the next owner to listen at the backend', () => strict.streams.has(issued));
+  strict.streams.push({ jsonrpc: '2.0', id: 'ping', method: 'ping' }, issued);
+  await waitFor('the answer to the ping', () => answers().length > 1);
+  expect(answers().map(({ message }) => message)).toEqual([
+    { jsonrpc: '2.0', id: 'open', result: { action: 'decline' } },
+    { jsonrpc: '2.0', id: 'ping', result: {} },
+  ]);
+  expect(heard.filter(({ method }) => method === 'elicitation/create')).toHaveLength(1);
+  leave();
 });

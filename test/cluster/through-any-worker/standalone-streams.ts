@@ -1,7 +1,7 @@
 // DESIGN 6, "Streams, GET", and S99: the standalone stream stands at any worker; what the backend says outside a call arrives there.
 import type { IncomingMessage } from 'node:http';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
-import { openSession, toolCall } from '../../support/raw-request.js';
+import { openSession, responseOf, rpc, toolCall } from '../../support/raw-request.js';
 import { beginStream } from '../../support/raw-stream.js';
 import { type RecordingBackend, startRecordingBackend } from '../../support/recording-backend.js';
 import { connectSdkClient } from '../../support/sdk-client.js';
@@ -9,17 +9,22 @@ import { cluster, shareCluster } from '../../support/shared-cluster.js';
 import { waitFor } from '../../support/wait-for.js';
 
 const PATH = '/servers/standalone/mcp';
+const JSON_PATH = '/servers/as-json/mcp';
 /** DESIGN 6: a comment every 15 s. */
 const COMMENT_WITHIN_MS = 17_000;
 
 let backend: RecordingBackend;
+let jsonBackend: RecordingBackend;
 
 shareCluster({
   async begin() {
     backend = await startRecordingBackend();
-    return { mcpServers: { standalone: { type: 'http', url: backend.url } } };
+    jsonBackend = await startRecordingBackend({ json: true });
+    return {
+      mcpServers: { standalone: { type: 'http', url: backend.url }, 'as-json': { type: 'http', url: jsonBackend.url } },
+    };
   },
-  end: () => backend.close(),
+  end: () => Promise.all([backend.close(), jsonBackend.close()]),
 });
 
 /** Collects what a stream says, for as long as it is open. */
@@ -83,6 +88,23 @@ test('comments keep a quiet stream open through a worker that does not own the s
   await waitFor(`a comment: ${stream.text()}`, () => /^:/m.test(stream.text()), COMMENT_WITHIN_MS);
   expect(stream.ended()).toBe(false);
   call.destroy();
+});
+
+test('what a backend gives as JSON is JSON at every worker, what says more than its response is a stream', async () => {
+  const held = backend.holdSteps();
+  for (const _ of cluster.workers()) held.step();
+  for (const [path, type] of [
+    [JSON_PATH, 'application/json'],
+    [PATH, 'text/event-stream'],
+  ] as const) {
+    const sessionId = await openSession(cluster.balancer.origin, path);
+    const params = { name: 'emit', arguments: { nonce: 'typed', steps: 1 }, _meta: { progressToken: 'p' } };
+    for (const { pid, pod } of cluster.workers()) {
+      const answer = await pod.sendTo(pid, rpc(path, sessionId, 'tools/call', params, 'typed'));
+      expect([path, answer.headers['content-type']]).toEqual([path, type]);
+      expect(responseOf(answer)).toMatchObject({ id: 'typed', result: { content: [{ text: 'typed:emitted' }] } });
+    }
+  }
 });
 
 test('the SDK client hears tools/list_changed through the balancer', async () => {
