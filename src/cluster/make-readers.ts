@@ -10,6 +10,7 @@ export function makeReaders({ live, clock, log, metrics }: Pick<WorkerBase, 'liv
     onOpened: (facts) => {
       if (facts.isGet) log.info(lineOf(facts), 'stream opened');
     },
+    onGap: (facts) => log.info(lineOf(facts), 'stream has a gap'),
     onEnded: (facts, reason, durationMs) => {
       metrics.streamEnds.inc(reason);
       if (!facts.isGet && reason === 'complete') return;

@@ -155,10 +155,7 @@ export class SessionServer {
     const text = exchange.resumeAfter ?? exchange.headers[LAST_EVENT_ID_HEADER];
     const last = text === undefined ? undefined : decodeEventId(text, session.facts.ref);
     if (last?.stream.kind === 'call') return this.#resumeCall(session, exchange, last, last.stream.id);
-    if (exchange.isReattached && session.standalone) {
-      exchange.answer.end();
-      return 'done';
-    }
+    if (exchange.isReattached && session.standalone) return this.#nothingMore(session, exchange);
     // Race: the reader left on the way here. To go on for nobody would empty the memory, and nobody would ask the backends again.
     if (exchange.aborted) {
       exchange.note.outcome = 'ABORTED';
@@ -185,26 +182,31 @@ export class SessionServer {
 
   /** The answer of a call whose caller was cut off. It touches no other stream. */
   #resumeCall(session: Session, exchange: Exchange, last: EventId, id: RequestId): ServeOutcome | Promise<ServeOutcome> {
-    const { answer } = exchange;
     const stream = session.streams.findCall(id);
     const after = last.epoch === session.streams.epoch ? last.seq : stream?.findMarks(last.marks ?? '');
     const isKnown = stream !== undefined && after !== undefined;
     if (isKnown && stream.hasMoreAfter(after)) return this.#read(session, exchange, stream, { after });
-    if (isKnown || last.isFinal) {
-      // Nothing more will come: a client that was told so does not ask again.
-      if (answer.started) answer.end();
-      else answer.send(204, versionHeader(session));
-      return 'done';
-    }
+    if (isKnown || last.isFinal) return this.#nothingMore(session, exchange);
     // The memory of it is gone, and the call with it or its answer; unless its backend still knows.
     const isOthers = last.epoch !== session.streams.epoch;
     const rest = isOthers ? this.#parts.resumer.resume(session, exchange, last, id) : undefined;
     if (rest) return this.#read(session, exchange, rest, { after: 0 });
     const error = new GatewayError('OUTCOME_UNKNOWN', { message: 'the answer was lost', details: { reason: 'stream_lost' } });
     exchange.note.outcome = error.code;
+    const { answer } = exchange;
     startEventStream(answer, versionHeader(session));
     writeEvent(answer, errorText(id, error.toJsonRpc()), encodeEventId({ ...last, isFinal: true }));
     answer.end();
+    return 'done';
+  }
+
+  /**
+   * Nothing more will come: a client that was told so does not ask again. Over a hop no answer has been started here, also where the edge
+   * has begun one for an earlier owner; it ends that as soon as it hears of the 204.
+   */
+  #nothingMore(session: Session, { answer }: Exchange): ServeOutcome {
+    if (answer.started) answer.end();
+    else answer.send(204, versionHeader(session));
     return 'done';
   }
 

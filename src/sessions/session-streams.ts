@@ -13,7 +13,7 @@ const MAX_CALLS = 64;
 export interface SessionStreamsOptions {
   /** Reference of the session. */
   readonly session: string;
-  /** In which this memory begins. */
+  /** Of this memory (see memoryEpoch). */
   readonly epoch: number;
   readonly budget?: EventBudget;
   /** See ResumableStreamOptions; of any call. */
@@ -45,12 +45,14 @@ export class SessionStreams {
     this.standalone = new ResumableStream({ ...this.#options, name: { kind: 'standalone' } });
   }
 
-  /** What is told outside any call: to the reader, or kept for one that has just left. */
-  tell(json: Buffer | string, nowMs: number): void {
+  /** What is told outside any call: to the reader, or kept for one that has just left. @returns false: nobody will get it */
+  tell(json: Buffer | string, nowMs: number): boolean {
     const { standalone } = this;
     if (standalone.hasReader) this.#listenedMs = nowMs;
-    if (this.#listenedMs !== undefined && nowMs - this.#listenedMs <= KEEP_MS) standalone.push(json);
+    const isKept = this.#listenedMs !== undefined && nowMs - this.#listenedMs <= KEEP_MS;
+    if (isKept) standalone.push(json);
     else standalone.skip();
+    return isKept;
   }
 
   /** See BackendSessionHost.onEventId; `generation` of the backend session. */
@@ -61,7 +63,8 @@ export class SessionStreams {
 
   /** Something may be missing from here on. */
   tellGap(nowMs: number): void {
-    this.tell(GAP, nowMs);
+    const { session, readers } = this.#options;
+    if (this.tell(GAP, nowMs)) readers?.gap({ session, name: { kind: 'standalone' }, isGet: true });
   }
 
   /** Where backends have said that they offer no stream outside calls: each says so once. */

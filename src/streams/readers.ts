@@ -29,6 +29,8 @@ export interface ReadersOptions {
   /** How long a reader may take nothing while something waits for it, ms; asked at each look. Default 30 s. */
   readonly maxStallMs?: () => number;
   readonly onOpened?: (facts: ReaderFacts) => void;
+  /** Something may be missing in what it reads, and it is told so. */
+  readonly onGap?: (facts: ReaderFacts) => void;
   readonly onEnded?: (facts: ReaderFacts, how: ReaderEnd, durationMs: number) => void;
 }
 
@@ -64,6 +66,11 @@ export class Readers {
     this.#open++;
     this.#options.onOpened?.(facts);
     return this.#options.clock.monotonicMs();
+  }
+
+  /** Something may be missing in what it reads. */
+  gap(facts: ReaderFacts): void {
+    this.#options.onGap?.(facts);
   }
 
   ended(facts: ReaderFacts, how: ReaderEnd, openedMs: number): void {

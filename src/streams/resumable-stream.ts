@@ -103,8 +103,9 @@ export class ResumableStream extends EventRing implements KeptAlive, Forgettable
       this.#pump();
       if (!current.isBlocked) this.onDrain?.();
     });
-    // Its first id: with it a client that drops before any event comes again to this stream.
-    if (isPrimed) current.writeBeside(this.#idOf(position), '');
+    // Its first id: with it a client that drops before any event comes again to this stream. Race: one that drops right behind an id of this
+    // memory would never hear of a gap before it, so there the gap itself brings the id.
+    if (isPrimed && !reader.hasGap) current.writeBeside(this.#idOf(position), '');
     if (reader.hasGap || !this.holdsAfter(position)) this.#tellGap();
     exchange.onAbort(() => {
       if (this.#reader === current) this.#leave('left');
@@ -249,6 +250,7 @@ export class ResumableStream extends EventRing implements KeptAlive, Forgettable
     if (!reader) return;
     reader.position = Math.max(reader.position, this.firstSeq - 1);
     reader.writeBeside(this.#idOf(reader.position), GAP);
+    reader.noteGap();
   }
 
   #trim(): void {

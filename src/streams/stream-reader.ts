@@ -78,6 +78,11 @@ export class StreamReader {
     this.exchange.answer.write(formatEvent({ id, data }));
   }
 
+  /** It has been told that something is missing. */
+  noteGap(): void {
+    this.#readers?.gap(this.#facts);
+  }
+
   noteTakes(takes: boolean): void {
     if (this.#isBlocked === !takes) return;
     this.#isBlocked = !takes;

@@ -2,8 +2,9 @@
 import { ElicitRequestSchema, ListRootsRequestSchema, CreateMessageRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import { type Cluster, startCluster, whenAllServe } from '../support/cluster.js';
+import { type Cluster, startCluster, type Worker, whenAllServe } from '../support/cluster.js';
 import { answersAt, answerTo, askThrough, respondThrough, ROOTS } from '../support/asking.js';
+import { EventLog } from '../support/event-log.js';
 import { eventsOf, openSession, responseOf, rpc, sendRaw, toolCall } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient, type SdkClient } from '../support/sdk-client.js';
@@ -13,16 +14,31 @@ import { waitFor } from '../support/wait-for.js';
 const PATH = '/servers/recorder/mcp';
 const STRICT = '/servers/strict/mcp';
 let backend: RecordingBackend;
+/** Of both backends; questions are open for longer. */
+const TIMEOUT_MS = 2000;
+/** Both backends of a virtual server; with event ids, so that their calls outlive an owner. */
+const BOTH = '/servers/both/mcp';
 let strict: StrictBackend;
+let left: RecordingBackend;
+let right: RecordingBackend;
 let cluster: Cluster;
 
 beforeAll(async () => {
   backend = await startRecordingBackend();
+  const eventStore = () => new EventLog();
+  [left, right] = [await startRecordingBackend({ eventStore }), await startRecordingBackend({ eventStore })];
   strict = await StrictBackend.start();
   const everything = { command: join(__dirname, '../../node_modules/.bin/mcp-server-everything'), args: ['stdio'] };
   cluster = await startCluster({
     config: {
-      mcpServers: { recorder: { type: 'http', url: backend.url }, strict: { type: 'http', url: strict.url }, everything },
+      mcpServers: {
+        recorder: { type: 'http', url: backend.url },
+        strict: { type: 'http', url: strict.url },
+        left: { type: 'http', url: left.url, timeout: TIMEOUT_MS },
+        right: { type: 'http', url: right.url, timeout: TIMEOUT_MS },
+        everything,
+      },
+      servers: { both: { backends: ['left', 'right'] } },
     },
   });
 });
@@ -30,7 +46,11 @@ afterAll(async () => {
   await cluster?.dispose();
   await backend?.close();
   await strict?.close();
+  await left?.close();
+  await right?.close();
 });
+// A worker that a test has killed is forked again.
+beforeEach(() => whenAllServe(cluster));
 
 const open = (capabilities: object) => openSession(cluster.balancer.origin, PATH, '2025-11-25', capabilities);
 const ask = (sessionId: string, pid: number, nonce: string) => {
@@ -330,4 +350,136 @@ test('the owner is killed while the question is open: the answer reaches the bac
   expect((await cluster.ownerOf(sessionId)).epoch).toBeGreaterThan(next.epoch);
   expect(await callThrough(sessionId)).toBe(200);
   expect(answers(asked)).toBe(1);
+});
+
+/** A worker that owns sessions opened through it, and three that do not. */
+async function openBoth(capabilities: object) {
+  const [victim, ...others] = cluster.workers();
+  if (!victim) throw new Error('no worker');
+  const open = async (declared: object) => {
+    const params = { protocolVersion: '2025-11-25', capabilities: declared, clientInfo: { name: 'raw', version: '1.0.0' } };
+    const answer = await victim.pod.sendTo(victim.pid, rpc(BOTH, undefined, 'initialize', params));
+    const sessionId = answer.headers['mcp-session-id'] as string;
+    expect((await cluster.ownerOf(sessionId)).pid).toBe(victim.pid);
+    return sessionId;
+  };
+  return { victim, others, sessionId: await open(capabilities), open };
+}
+
+const textOf = (text: string) => {
+  const last = JSON.parse(eventsOf(text).at(-1)?.data ?? '{}') as { result?: { content: [{ text: string }] } };
+  return last.result?.content[0].text ?? text;
+};
+
+test.each(['lives', 'is killed'])(
+  'S107: two backends ask everything under the same ids; each answer goes on with its own call, none twice (the owner %s)',
+  async (fate) => {
+    const all = { sampling: {}, elicitation: { form: {}, url: {} }, roots: {} };
+    const { victim, others, sessionId, open } = await openBoth(all);
+    const foreign = await open(all);
+    const at = (index: number) => others[index % others.length] as Worker;
+    const sampling = { messages: [{ role: 'user', content: { type: 'text', text: 'x' } }], maxTokens: 5 };
+    const url = { mode: 'url', message: 'go', url: 'https://example.com', elicitationId: 'e' };
+    // In each backend session the SDK numbers its questions from 0 on.
+    const asked = [
+      await askThrough(at(0), BOTH, sessionId, `${fate} roots`, ROOTS, 'left__ask'),
+      await askThrough(
+        at(1),
+        BOTH,
+        sessionId,
+        `${fate} sampling`,
+        { method: 'sampling/createMessage', params: sampling },
+        'right__ask',
+      ),
+      await askThrough(
+        at(2),
+        BOTH,
+        sessionId,
+        `${fate} form`,
+        { method: 'elicitation/create', params: { message: 'who?' } },
+        'left__ask',
+      ),
+      await askThrough(at(0), BOTH, sessionId, `${fate} url`, { method: 'elicitation/create', params: url }, 'right__ask'),
+    ];
+    const begunMs = performance.now();
+    const names = ['roots', 'sampling', 'form', 'url'].map((name) => `${fate} ${name}`);
+    expect(new Set(asked.map(({ question }) => question.id)).size).toBe(4);
+    const sessions = [left.issued.at(-1) as string, right.issued.at(-1) as string] as const;
+    const arrived = () => [answersAt(left, sessions[0]), answersAt(right, sessions[1])];
+    if (fate === 'is killed') process.kill(victim.pid, 'SIGKILL');
+
+    const answer = (index: number, through: number, session = sessionId, id = asked[index]?.question.id) =>
+      at(through).pod.sendTo(at(through).pid, answerTo(BOTH, session, id, { result: { is: names[index] } }));
+    // Neither that of another session of the same owner, nor one with a part of another id in it, nor those of the backends.
+    const [first, second] = asked.map(({ question }) => question.id) as [string, string];
+    const mixed = `${first.slice(0, -24)}${second.slice(-24)}`;
+    for (const [session, id] of [
+      [foreign, first],
+      [sessionId, mixed],
+      [sessionId, '0'],
+      [sessionId, '1'],
+    ]) {
+      expect((await answer(0, 1, session, id)).status).toBe(400);
+    }
+    expect(arrived()).toEqual([0, 0]);
+    await waitFor('more than the time-out of the backends', () => performance.now() - begunMs > TIMEOUT_MS + 500);
+    for (const index of [3, 2, 1, 0]) expect((await answer(index, index + 1)).status).toBe(202);
+    for (const [index, { done, text }] of asked.entries()) {
+      await done;
+      expect(textOf(text())).toBe(`${names[index]}:${JSON.stringify({ is: names[index] })}`);
+    }
+    for (const index of [0, 1, 2, 3]) expect((await answer(index, index)).status).toBe(202);
+    expect(arrived()).toEqual([2, 2]);
+
+    // What is asked from now on, by whoever owns it now.
+    const later = await askThrough(at(1), BOTH, sessionId, 'later', ROOTS, 'right__ask');
+    expect((await respondThrough(at(2), BOTH, sessionId, later.question.id)).status).toBe(202);
+    await later.done;
+    expect(textOf(later.text())).toContain('file:///here');
+    for (const tool of ['left__ask', 'right__ask']) {
+      const ping = toolCall(BOTH, sessionId, tool, { nonce: tool, method: 'ping' });
+      expect((await at(0).pod.sendTo(at(0).pid, ping)).body).toContain(`${tool}:{}`);
+    }
+  },
+);
+
+test('S108: what the client did not declare it is not asked either by who owns its session after a killed owner', async () => {
+  const { victim, others, sessionId } = await openBoth({ elicitation: { form: {} } });
+  const [edge] = others as [Worker];
+  const ask = async (what: object) => (await edge.pod.sendTo(edge.pid, toolCall(BOTH, sessionId, 'left__ask', { ...what }))).body;
+  expect(await ask(ROOTS)).toMatch(/error -32601 .*did not declare roots/);
+  const backendSession = left.issued.at(-1) as string;
+  process.kill(victim.pid, 'SIGKILL');
+  expect(await ask(ROOTS)).toMatch(/error -32601 .*did not declare roots/);
+  expect(await ask({ method: 'sampling/createMessage' })).toMatch(/error -32601 .*did not declare sampling/);
+  const url = { mode: 'url', message: 'go', url: 'https://example.com', elicitationId: 'e' };
+  expect(await ask({ method: 'elicitation/create', params: url })).toMatch(/error -32602 .*did not declare elicitation.url/);
+  expect((await cluster.ownerOf(sessionId)).pid).not.toBe(victim.pid);
+  // In the backend session that was told at its initialize.
+  expect(left.issued.at(-1)).toBe(backendSession);
+});
+
+test('asked outside any call, its owner killed: the answer arrives through the next owner, once, who also answers a ping', async () => {
+  const { sessionId, issued, edge, listen } = await openStrict({ elicitation: {} });
+  const { heard, leave } = await listen();
+  strict.streams.push({ jsonrpc: '2.0', id: 'open', method: 'elicitation/create', params: { message: 'who?' } }, issued);
+  const question = await waitFor('the question', () => heard.find(({ method }) => method === 'elicitation/create'));
+  const { pid } = await cluster.ownerOf(sessionId);
+  process.kill(pid, 'SIGKILL');
+  const [third] = cluster.workers().filter((one) => one.pid !== pid && one.pid !== edge.pid) as [Worker];
+  const answers = () => strict.of('response').filter((one) => one.sessionId === issued);
+  for (const worker of [third, edge, third]) {
+    const answer = answerTo(STRICT, sessionId, question.id, { result: { action: 'decline' } });
+    expect((await worker.pod.sendTo(worker.pid, answer)).status).toBe(202);
+  }
+  await waitFor('the answer at the backend', () => answers().length > 0);
+  await waitFor('the next owner to listen at the backend', () => strict.streams.has(issued));
+  strict.streams.push({ jsonrpc: '2.0', id: 'ping', method: 'ping' }, issued);
+  await waitFor('the answer to the ping', () => answers().length > 1);
+  expect(answers().map(({ message }) => message)).toEqual([
+    { jsonrpc: '2.0', id: 'open', result: { action: 'decline' } },
+    { jsonrpc: '2.0', id: 'ping', result: {} },
+  ]);
+  expect(heard.filter(({ method }) => method === 'elicitation/create')).toHaveLength(1);
+  leave();
 });

@@ -1,5 +1,5 @@
 // DESIGN 6, "Streams, GET": the end of an owner, by kill -9 or by a drain, does not end a stream that another worker's edge holds.
-import { type Cluster, type Ownership, startCluster, whenAllServe } from '../support/cluster.js';
+import { type Cluster, type Ownership, startCluster, type Worker, whenAllServe } from '../support/cluster.js';
 import type { Pod } from '../support/pod.js';
 import { getStream, openSession, sendRaw, toolCall } from '../support/raw-request.js';
 import { beginStream, type RawStream } from '../support/raw-stream.js';
@@ -8,6 +8,8 @@ import { waitFor } from '../support/wait-for.js';
 
 const PATH = '/servers/recorder/mcp';
 const WITHIN_MS = 4000;
+/** DESIGN 6: a comment every 15 s. */
+const COMMENT_WITHIN_MS = 17_000;
 /** One for each drain, and one that stays. */
 const PODS = 4;
 
@@ -42,9 +44,12 @@ interface Listened extends RawStream {
   readonly issued: number;
 }
 
-/** A used session with its stream at a worker: of another pod than the owner's, or of the owner's pod, but not the owner. */
-async function listen(where: 'otherPod' | 'samePod' | 'owner'): Promise<Listened> {
-  const sessionId = await openSession(cluster.balancer.origin, PATH);
+/**
+ * A used session with its stream at a worker: of another pod than the owner's, or of the owner's pod, but not the owner.
+ * @param origin where it is opened
+ */
+async function listen(where: 'otherPod' | 'samePod' | 'owner', origin = cluster.balancer.origin): Promise<Listened> {
+  const sessionId = await openSession(origin, PATH);
   const answer = await sendRaw(cluster.balancer.origin, toolCall(PATH, sessionId, 'counter'));
   expect(answer.body).toContain('"text":"1"');
   const owner = await cluster.ownerOf(sessionId);
@@ -82,6 +87,43 @@ test.each(['otherPod', 'samePod'] as const)('kill -9 of the owner: the stream at
   await expectHeardAgain(stream);
   expect((await cluster.ownerOf(stream.sessionId)).epoch).toBe(stream.owner.epoch + 1);
   expect(backend.issued).toHaveLength(stream.issued);
+  stream.leave();
+});
+
+test('kill -9 of the owner while the client opens its stream anew: one of them is left, and nothing comes on both', async () => {
+  const before = await listen('otherPod');
+  const { pid, pod } = cluster.workers().find(({ pid, pod }) => pid !== before.owner.pid && pod === before.owner.pod) as Worker;
+  process.kill(before.owner.pid, 'SIGKILL');
+  const newest = await beginStream({ pid, pod }, getStream(PATH, before.sessionId));
+  await expectHeardAgain({ ...before, ...newest });
+  await waitFor('the stream before to end in order', before.ended);
+  expect(before.text()).not.toContain('after');
+  expect(newest.text()).toMatch(/^retry: \d+$/m);
+  newest.leave();
+});
+
+test('kill -9 of the owner: comments come from the next one; a call that was open for 10 s ends as the stream that it became', async () => {
+  const [edge, ...places] = [cluster.workers()[0] as Worker, running[1] as Pod, running[2] as Pod] as const;
+  const calling = await openSession(places[0].origin, PATH);
+  const callee = await cluster.ownerOf(calling);
+  const held = backend.holdSteps();
+  const begun = beginStream(edge, toolCall(PATH, calling, 'emit', { nonce: 'long', steps: 1 }, 'long'));
+  const stream = await listen('otherPod', places[1].origin);
+  process.kill(stream.owner.pid, 'SIGKILL');
+  await expectHeardAgain(stream);
+  const heard = stream.text().length;
+
+  const call = await begun;
+  await waitFor('a comment in the call', () => /^:/m.test(call.text()), COMMENT_WITHIN_MS);
+  expect(call.messages()).toEqual([]);
+  process.kill(callee.pid, 'SIGKILL');
+  await waitFor('the end of the call', call.ended, WITHIN_MS);
+  expect(call.messages()).toMatchObject([{ id: 'long', error: { code: -32012 } }]);
+  // Nobody asks for it for ever.
+  expect((await edge.pod.sendTo(edge.pid, getStream(PATH, calling, call.lastId()))).status).toBe(204);
+  held.step();
+  await waitFor('a comment of the next owner', () => /^:/m.test(stream.text().slice(heard)), COMMENT_WITHIN_MS);
+  expect(stream.isOver()).toBe(false);
   stream.leave();
 });
 

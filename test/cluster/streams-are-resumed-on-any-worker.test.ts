@@ -1,6 +1,8 @@
 // DESIGN 6, "Resumption", S100–S103: a client that was cut off comes again at any worker with the last id it saw, and gets exactly what it
 // missed, or is told that something is missing.
+import { referenceOf, type SessionId } from '../../src/protocol/ids.js';
 import { type Cluster, type Ownership, startCluster, type Worker, whenAllServe } from '../support/cluster.js';
+import { EventLog } from '../support/event-log.js';
 import { getStream, openSession, sendRaw, toolCall } from '../support/raw-request.js';
 import { beginStream, gapsOf, logsOf, progressOf, type RawStream } from '../support/raw-stream.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
@@ -9,28 +11,34 @@ import { waitFor } from '../support/wait-for.js';
 
 const PATH = '/servers/recorder/mcp';
 const POLLED = '/servers/polled/mcp';
+const LOGGED = '/servers/logged/mcp';
 const STEPS = 4;
 
 let backend: RecordingBackend;
 let polled: StrictBackend;
+/** Gives event ids, from before the first message of an answer on. */
+let logged: RecordingBackend;
 let cluster: Cluster;
 
 beforeAll(async () => {
   backend = await startRecordingBackend();
   polled = await StrictBackend.start();
-  const mcpServers = { recorder: { type: 'http', url: backend.url }, polled: { type: 'http', url: polled.url } };
+  logged = await startRecordingBackend({ eventStore: () => new EventLog() });
+  const urls = { recorder: backend.url, polled: polled.url, logged: logged.url };
+  const mcpServers = Object.fromEntries(Object.entries(urls).map(([name, url]) => [name, { type: 'http', url }]));
   cluster = await startCluster({ config: { mcpServers } });
 });
 afterAll(async () => {
   await cluster?.dispose();
   await backend?.close();
   await polled?.close();
+  await logged?.close();
 });
 // A worker that a test has killed is forked again.
 beforeEach(() => whenAllServe(cluster));
 
-const emit = (sessionId: string, id: string) => {
-  const call = toolCall(PATH, sessionId, 'emit', { nonce: id, steps: STEPS }, id);
+const emit = (sessionId: string, id: string, path = PATH) => {
+  const call = toolCall(path, sessionId, 'emit', { nonce: id, steps: STEPS }, id);
   const message = JSON.parse(call.body as string);
   message.params._meta = { progressToken: id };
   return { ...call, body: JSON.stringify(message) };
@@ -128,24 +136,113 @@ describe('the standalone stream', () => {
       return logsOf(again).includes('later');
     });
     expect(logsOf(again)).not.toContain('one');
+    const reference = referenceOf(sessionId as SessionId);
+    const says = () => cluster.pods.flatMap((pod) => pod.logs()).filter(({ msg }) => msg === 'stream has a gap');
+    await waitFor('the log to say so', () => says().some(({ session }) => session === reference));
     again.leave();
   });
-
-  test('of another session yields nothing', async () => {
-    await backend.sendLog('secret');
-    await waitFor('the first', () => logsOf(stream).length === 1);
-    const foreign = stream.lastId();
-    const stranger = await openSession(cluster.balancer.origin, PATH);
-    await sendRaw(cluster.balancer.origin, toolCall(PATH, stranger, 'counter'));
-    const theirs = await beginStream(cluster.workers()[0] as Worker, resume(stranger, foreign));
-    await waitFor('the gateway to listen for them', () => backend.listening.has(backend.issued.at(-1) as string));
-    await backend.sendLog('to both');
-    await waitFor('what is sent from now on', () => logsOf(theirs).includes('to both'));
-    expect(logsOf(theirs)).toEqual(['to both']);
-    stream.leave();
-    theirs.leave();
-  });
 });
+
+/** A session that is open at the backend with event ids, its owner, and the workers that are not. */
+async function openLogged() {
+  const sessionId = await openSession(cluster.balancer.origin, LOGGED);
+  await sendRaw(cluster.balancer.origin, toolCall(LOGGED, sessionId, 'counter'));
+  const owner = await cluster.ownerOf(sessionId);
+  const others = cluster.workers().filter(({ pid }) => pid !== owner.pid);
+  const backendSession = logged.issued.at(-1) as string;
+  const heard = () => waitFor('the gateway to listen at the backend', () => logged.listening.has(backendSession));
+  return { sessionId, owner, at: (index: number) => others[index % others.length] as Worker, backendSession, heard };
+}
+
+test.each(['lives', 'is killed'])(
+  'S102: several cuts in a row before any event lose neither stream (the owner %s)',
+  async (fate) => {
+    const { sessionId, owner, at, heard } = await openLogged();
+    const held = logged.holdSteps();
+    const nonce = `cut while the owner ${fate}`;
+    let call = await beginStream(at(0), toolCall(LOGGED, sessionId, 'emit', { nonce, steps: 1 }, nonce));
+    let standalone = await beginStream(at(1), resume(sessionId, undefined, LOGGED));
+    await heard();
+    const cutOff: RawStream[] = [];
+    for (const cut of [1, 2, 3]) {
+      await waitFor(`ids before cut ${cut}`, () => call.lastId() !== undefined && standalone.lastId() !== undefined);
+      for (const stream of [call, standalone]) stream.leave();
+      cutOff.push(standalone);
+      if (cut === 2 && fate === 'is killed') process.kill(owner.pid, 'SIGKILL');
+      if (cut === 3) await logged.sendLog('meanwhile');
+      call = await beginStream(at(cut), resume(sessionId, call.lastId(), LOGGED));
+      standalone = await beginStream(at(cut + 1), resume(sessionId, standalone.lastId(), LOGGED));
+      await heard();
+    }
+    await logged.sendLog('then');
+    await waitFor(
+      () => `what was said: ${standalone.text()}`,
+      () => logsOf(standalone).includes('then'),
+    );
+    expect(logsOf(standalone)).toEqual(['meanwhile', 'then']);
+    // A backend that has said nothing yet may have said something to the one who died: that is told once.
+    expect([...cutOff, standalone].reduce((sum, stream) => sum + gapsOf(stream), 0)).toBe(fate === 'lives' ? 0 : 1);
+    held.step();
+    await waitFor('the result', () => call.ended());
+    // Each has what is its own, and nothing of the other.
+    expect(call.messages()).toEqual([
+      { jsonrpc: '2.0', id: nonce, result: { content: [{ type: 'text', text: `${nonce}:emitted` }] } },
+    ]);
+    expect(standalone.messages().filter(({ id }) => id !== undefined)).toEqual([]);
+    expect(logged.calls.filter((one) => one.nonce === nonce)).toHaveLength(1);
+    for (const index of [0, 1, 2]) {
+      expect((await at(index).pod.sendTo(at(index).pid, resume(sessionId, call.lastId(), LOGGED))).status).toBe(204);
+    }
+    standalone.leave();
+  },
+);
+
+test.each(['lives', 'is killed'])(
+  'an id of another session yields nothing of it, whatever stream it is of (the owner %s)',
+  async (fate) => {
+    const victim = await openLogged();
+    const held = logged.holdSteps();
+    const call = await beginStream(victim.at(0), emit(victim.sessionId, 'secret', LOGGED));
+    const over = await beginStream(victim.at(1), emit(victim.sessionId, 'secret too', LOGGED));
+    const standalone = await beginStream(victim.at(2), resume(victim.sessionId, undefined, LOGGED));
+    await victim.heard();
+    await logged.sendLog('secret');
+    await waitFor(
+      'what is secret',
+      () => progressOf(call).length === 1 && progressOf(over).length === 1 && logsOf(standalone).length === 1,
+    );
+    const ids = [call, over, standalone].flatMap((stream) => stream.events().map(({ id }) => id));
+    // The one is over when the stranger comes, the other runs.
+    const { sessionId, owner, at, backendSession, heard } = await openLogged();
+    if (fate === 'is killed') process.kill(owner.pid, 'SIGKILL');
+    const streams: RawStream[] = [];
+    for (const [index, id] of ids.entries()) {
+      streams.push(await beginStream(at(index), resume(sessionId, id, LOGGED)));
+      // The newest wins: whatever it was asked for, it is the standalone one of who asked.
+      await waitFor('the stream before to end', () => streams.slice(0, -1).every((stream) => stream.isOver()));
+    }
+    await heard();
+    for (let step = 0; step < 2 * STEPS; step++) held.step();
+    // Or to break off, where the worker that was killed held one of them.
+    await waitFor('both calls to be over', () => call.isOver() && over.isOver());
+    const theirs = streams.at(-1) as RawStream;
+    await waitFor('what is said to all', async () => {
+      await logged.sendLog('to all');
+      return logsOf(theirs).includes('to all');
+    });
+    for (const stream of streams) {
+      expect(stream.messages().filter((message) => message.params?.data !== 'to all')).toEqual([]);
+      stream.leave();
+    }
+    // Nor was the backend asked for any of it in the stranger's session.
+    const asked = logged.requestsOf('GET').filter((one) => one.sessionId === backendSession && one.headers['last-event-id']);
+    expect(asked.map(({ headers }) => headers['last-event-id'])).not.toContainEqual(
+      expect.stringContaining(victim.backendSession),
+    );
+    expect(asked).toEqual([]);
+    standalone.leave();
+  },
+);
 
 test('a call whose owner died: the resumed stream ends with an unknown outcome, a finished one with 204', async () => {
   const sessionId = await openSession(cluster.balancer.origin, PATH);

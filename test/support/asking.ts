@@ -15,12 +15,19 @@ export interface Asking {
   readonly done: Promise<void>;
 }
 
-/** A call of `ask` through this worker, up to the question. */
-export async function askThrough(worker: Worker, path: string, sessionId: string, nonce: string): Promise<Asking> {
-  const stream = await beginStream(worker, toolCall(path, sessionId, 'ask', { nonce, ...ROOTS }, nonce));
+/** A call of `ask` through this worker, up to the question. @param tool as the session knows it */
+export async function askThrough(
+  worker: Worker,
+  path: string,
+  sessionId: string,
+  nonce: string,
+  what: { readonly method: string; readonly params: object } = ROOTS,
+  tool = 'ask',
+): Promise<Asking> {
+  const stream = await beginStream(worker, toolCall(path, sessionId, tool, { nonce, ...what }, nonce));
   const question = await waitFor(
     () => `the question; so far: ${stream.text()}`,
-    () => stream.messages().find(({ method }) => method === ROOTS.method),
+    () => stream.messages().find(({ method }) => method === what.method),
   );
   return { question: question as Asking['question'], text: stream.text, done: stream.closed };
 }

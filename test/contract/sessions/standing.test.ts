@@ -79,7 +79,7 @@ it('survives its owner: the next one asks for it at a backend session that repla
   if (!taken) throw new Error('not taken over');
   const after = standingOf(heir);
   const told: string[] = [];
-  taken.streams.tell = (json) => void told.push(JSON.parse(json.toString()).params.uri);
+  taken.streams.tell = (json) => told.push(JSON.parse(json.toString()).params.uri) > 0;
   put(taken);
   const headers = { 'x-tenant': 't' };
   await after.standing.opened(taken, 'tickets', INFO, headers);

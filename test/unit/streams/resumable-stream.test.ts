@@ -52,6 +52,22 @@ test('what the ring has lost is told first', () => {
   expect(exact.events().map(({ data }) => data)).toEqual(['8', '9', '10']);
 });
 
+test('a gap that the memory cannot tell again comes with the first id: no cut between the two hides it', () => {
+  const gaps: unknown[] = [];
+  const stream = makeStream({ readers: new Readers({ clock: new FakeClock(), onGap: (facts) => void gaps.push(facts) }) });
+  stream.push('1');
+  const reader = read(stream, { isPrimed: true, hasGap: true });
+  expect(reader.events().map(({ data }) => isGap(data))).toEqual([true]);
+  expect(reader.seqs()).toEqual([1]);
+  // The log says it too, once.
+  expect(gaps).toEqual([{ session: SESSION, name: { kind: 'call', id: 7 }, isGet: true }]);
+  reader.leave();
+  const again = read(stream, { isPrimed: true, after: 1 });
+  stream.push('2');
+  expect(again.events().map(({ data }) => data)).toEqual(['', '2']);
+  expect(gaps).toHaveLength(1);
+});
+
 test('bytes are bounded, per stream and over all; the last event always stays', () => {
   const budget = new EventBudget(100);
   const one = makeStream({ budget, maxBytes: 60 });
