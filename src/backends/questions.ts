@@ -62,16 +62,19 @@ export class Questions {
     return undefined;
   }
 
-  /** A notification of the backend, as the client is to see it: one that takes a request back names it as the client knows it. */
-  translate(json: Buffer): Buffer | string {
-    if (!this.#pending?.size || !json.includes(CANCELLED)) return json;
+  /**
+   * A notification of the backend, as the client is to see it: one that takes a request back names it as the client knows it, also where
+   * an owner before us has asked. Undefined: it takes back what the client was never asked, or has answered.
+   */
+  translate(method: string, json: Buffer): Buffer | string | undefined {
+    if (method !== CANCELLED) return json;
     const message = parse(json);
-    if (!isObject(message) || message.method !== CANCELLED || !isObject(message.params)) return json;
+    if (!isObject(message) || !isObject(message.params)) return undefined;
     const { requestId } = message.params;
-    if (!isRequestId(requestId)) return json;
+    if (!isRequestId(requestId)) return undefined;
     const told = this.#host.withdraw?.(requestId, json);
     this.answered(requestId);
-    return told ?? json;
+    return told;
   }
 
   /** The client has answered this one, or nobody wants that any more. */

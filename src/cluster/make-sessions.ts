@@ -88,6 +88,7 @@ export function makeSessions(base: WorkerBase, storage: Storage, onGroup: (group
     count: (outcome) => metrics.clientRequests.inc(outcome),
     requestTimeoutMs: () => live.config.limits.requestTimeout,
     noteAnswered: ({ facts, token }, mark) => void directory.noteAnswered(facts.ref, token, mark).catch(() => undefined),
+    noteAsked: ({ facts, token }, id) => void directory.noteAsked(facts.ref, token, id).catch(() => undefined),
   });
   const sessionBackends: SessionBackends = new SessionBackends({
     directory,

@@ -63,6 +63,8 @@ export interface SessionRecord {
   readonly standing?: string;
   /** Marks of questions to its client whose answers were delivered, oldest first; only the last ones. */
   readonly answered?: readonly string[];
+  /** Ids under which its client was asked, answered ones among them, oldest first; only the last ones. */
+  readonly asked?: readonly string[];
 }
 
 export type NewSessionRecord = Omit<SessionRecord, 'state' | 'owner'> & {
@@ -163,6 +165,8 @@ export interface Directory {
 
   /** Remembers for the next owner that an answer of the client was delivered. @param mark a few characters, without a comma */
   noteAnswered(ref: SessionRef, token: OwnerToken, mark: string): Promise<{ readonly kind: 'saved' } | Refusal>;
+  /** Remembers for the next owner what the client was asked: whoever asked may take it back. @param id without a comma */
+  noteAsked(ref: SessionRef, token: OwnerToken, id: string): Promise<{ readonly kind: 'saved' } | Refusal>;
   /** Forgets a backend session whose teardown is queued. `conflict`: another generation is saved, nothing was done. Idempotent. */
   dropBackendSession(
     ref: SessionRef,

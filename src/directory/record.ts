@@ -1,7 +1,7 @@
 // A session's record as the fields of a Redis hash, and back. Each backend has two fields of its own, so that opening one backend
 // session rewrites nothing of the others: `b:<backend>` (JSON) and `g:<backend>` (generation, compared by the script). `n:<kind>`: what
-// names mean to the client. `standing`: what the client has asked for (sealed). `answered`: marks of delivered answers to questions, each
-// followed by a comma.
+// names mean to the client. `standing`: what the client has asked for (sealed). `answered`: marks of delivered answers to questions, `asked`:
+// the ids (sealed) under which the client was asked, each followed by a comma.
 import type { Epoch, WorkerId } from '../protocol/ids.js';
 import type { BackendSessionRecord, NewSessionRecord, SessionRecord } from './directory.js';
 
@@ -9,6 +9,7 @@ export const backendField = (backend: string) => `b:${backend}`;
 export const namesField = (kind: 'tools' | 'prompts') => `n:${kind}`;
 export const STANDING_FIELD = 'standing';
 export const ANSWERED_FIELD = 'answered';
+export const ASKED_FIELD = 'asked';
 export const generationField = (backend: string) => `g:${backend}`;
 
 /** Fields and values, flat; the nonce is not part of the record that others read. */
@@ -32,7 +33,8 @@ export function encodeRecord(record: NewSessionRecord, nonce: string): string[] 
     if (text !== undefined) fields.push([namesField(kind), text]);
   }
   if (record.standing !== undefined) fields.push([STANDING_FIELD, record.standing]);
-  if (record.answered) fields.push([ANSWERED_FIELD, record.answered.map((mark) => `${mark},`).join('')]);
+  if (record.answered) fields.push([ANSWERED_FIELD, joinMarks(record.answered)]);
+  if (record.asked) fields.push([ASKED_FIELD, joinMarks(record.asked)]);
   return fields.flat();
 }
 
@@ -59,7 +61,7 @@ export function decodeRecord(flat: readonly string[]): SessionRecord {
   const [tools, prompts] = [fields.get(namesField('tools')), fields.get(namesField('prompts'))];
   const standing = fields.get(STANDING_FIELD);
   const names = { ...(tools === undefined ? {} : { tools }), ...(prompts === undefined ? {} : { prompts }) };
-  const answered = fields.get(ANSWERED_FIELD);
+  const [answered, asked] = [fields.get(ANSWERED_FIELD), fields.get(ASKED_FIELD)];
   return {
     owner: field('owner') as WorkerId | '',
     epoch: Number(field('epoch')) as Epoch,
@@ -72,6 +74,10 @@ export function decodeRecord(flat: readonly string[]): SessionRecord {
     backends: Object.fromEntries(backends),
     ...(tools === undefined && prompts === undefined ? {} : { names }),
     ...(standing === undefined ? {} : { standing }),
-    ...(answered === undefined ? {} : { answered: answered.split(',').filter((mark) => mark !== '') }),
+    ...(answered === undefined ? {} : { answered: splitMarks(answered) }),
+    ...(asked === undefined ? {} : { asked: splitMarks(asked) }),
   };
 }
+
+const joinMarks = (marks: readonly string[]) => marks.map((mark) => `${mark},`).join('');
+const splitMarks = (text: string) => text.split(',').filter((mark) => mark !== '');

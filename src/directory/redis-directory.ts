@@ -119,6 +119,10 @@ export class RedisDirectory implements Directory {
     return this.sessions.noteAnswered(ref, token, mark);
   }
 
+  noteAsked(ref: SessionRef, token: OwnerToken, id: string) {
+    return this.sessions.noteAsked(ref, token, id);
+  }
+
   dropBackendSession(ref: SessionRef, token: OwnerToken, backend: string, generation: number) {
     return this.sessions.dropBackend(ref, token, backend, generation);
   }

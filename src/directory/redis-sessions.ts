@@ -15,6 +15,7 @@ import {
 } from './directory.js';
 import {
   ANSWERED_FIELD,
+  ASKED_FIELD,
   backendField,
   decodeRecord,
   encodeBackend,
@@ -23,13 +24,13 @@ import {
   namesField,
   STANDING_FIELD,
 } from './record.js';
+import { addMark } from './scripts/add-mark.js';
 import { claimEnding } from './scripts/claim-ending.js';
 import { claimSession } from './scripts/claim-session.js';
 import { closeSession } from './scripts/close-session.js';
 import { createSession } from './scripts/create-session.js';
 import { dropBackendSession } from './scripts/drop-backend-session.js';
 import { extendRecord } from './scripts/extend-record.js';
-import { noteAnswered } from './scripts/note-answered.js';
 import { releaseSession } from './scripts/release-session.js';
 import { removeSession } from './scripts/remove-session.js';
 import { saveBackendSession } from './scripts/save-backend-session.js';
@@ -37,6 +38,8 @@ import { saveFields } from './scripts/save-fields.js';
 
 /** Characters of all marks of delivered answers: about 64 of them. */
 const MAX_ANSWERED_LENGTH = 1024;
+/** Of the ids of questions: those of some 80 with short ids of their own. */
+const MAX_ASKED_LENGTH = 8 * 1024;
 
 export class RedisSessions {
   constructor(
@@ -140,10 +143,23 @@ export class RedisSessions {
     return kind === 'saved' ? { kind } : refusal('saveFields', kind);
   }
 
-  async noteAnswered(ref: SessionRef, token: OwnerToken, mark: string): Promise<{ readonly kind: 'saved' } | Refusal> {
-    const args = [token.owner, token.epoch, ANSWERED_FIELD, mark, MAX_ANSWERED_LENGTH];
-    const [kind] = await this.connection.script(noteAnswered, [this.key(ref)], args);
-    return kind === 'saved' ? { kind } : refusal('noteAnswered', kind);
+  noteAnswered(ref: SessionRef, token: OwnerToken, mark: string): Promise<{ readonly kind: 'saved' } | Refusal> {
+    return this.#addMark(ref, token, ANSWERED_FIELD, mark, MAX_ANSWERED_LENGTH);
+  }
+
+  noteAsked(ref: SessionRef, token: OwnerToken, id: string): Promise<{ readonly kind: 'saved' } | Refusal> {
+    return this.#addMark(ref, token, ASKED_FIELD, id, MAX_ASKED_LENGTH);
+  }
+
+  async #addMark(
+    ref: SessionRef,
+    token: OwnerToken,
+    field: string,
+    mark: string,
+    maxLength: number,
+  ): Promise<{ readonly kind: 'saved' } | Refusal> {
+    const [kind] = await this.connection.script(addMark, [this.key(ref)], [token.owner, token.epoch, field, mark, maxLength]);
+    return kind === 'saved' ? { kind } : refusal('addMark', kind);
   }
 
   async dropBackend(

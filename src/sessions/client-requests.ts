@@ -6,7 +6,6 @@
 // stream was cut comes again within seconds.
 import type { BackendAsk, BackendSession, CallSink } from '../backends/backend.js';
 import { type Clock, MAX_TIMER_MS } from '../lifecycle/clock.js';
-import { digestOf } from '../protocol/ids.js';
 import {
   errorText,
   type JsonRpcErrorObject,
@@ -17,7 +16,8 @@ import {
 } from '../protocol/json-rpc.js';
 import type { Keyring } from '../secrets/keyring.js';
 import type { Headers } from '../streams/exchange.js';
-import { openQuestionId, sealQuestionId } from './question-id.js';
+import { markOf, openQuestionId, sealQuestionId } from './question-id.js';
+import type { AnswerOutcome, QuestionOutcome } from './question-outcome.js';
 import { answerText, progressTokenOfQuestion, questionText, refuseUndeclared } from './question-text.js';
 import type { Session } from './session.js';
 import { type HeldTexts, type Question, SessionQuestions } from './session-questions.js';
@@ -32,8 +32,6 @@ const HOLD_MS = 20_000;
 const LOOK_MS = 250;
 /** How long the client has for an answer, at least: longer than a person thinks, shorter than for ever. */
 const MIN_ANSWER_MS = 10 * 60_000;
-/** Of the digest of our id; base64url. */
-const MARK_LENGTH = 15;
 
 const NOBODY = { code: -32603, message: 'The client is not asked: it has no stream open that could carry the request' };
 const BUSY = { code: -32603, message: 'The client is not asked: too many requests to it wait for an answer' };
@@ -43,29 +41,6 @@ const LONG_ID = {
 };
 const UNANSWERED = { code: -32603, message: 'The client did not answer' };
 
-/**
- * held: until a stream can carry it · asked · undeclared: the client did not say that it can be asked that · nobody: no stream came that
- * could carry it · busy: too many wait · withdrawn: by the backend · unanswered: the client took too long · answered: on its way to the
- * backend · dropped: answered before, withdrawn, or nobody waits any more · unknown: an answer to nothing that this session was asked.
- */
-export type QuestionOutcome =
-  | 'held'
-  | 'asked'
-  | 'undeclared'
-  | 'nobody'
-  | 'busy'
-  | 'withdrawn'
-  | 'unanswered'
-  | 'answered'
-  | 'dropped'
-  | 'unknown';
-
-/** `delivered`: resolves when the backend has it, or it is lost; `dropped` and `unknown` as above. */
-export type AnswerOutcome =
-  | { readonly kind: 'delivered'; readonly done: Promise<void> }
-  | { readonly kind: 'dropped' }
-  | { readonly kind: 'unknown' };
-
 export interface ClientRequestsParts {
   readonly keyring: Keyring;
   readonly clock: Clock;
@@ -74,6 +49,8 @@ export interface ClientRequestsParts {
   readonly requestTimeoutMs?: () => number;
   /** Saves for the next owner that an answer is on its way; never rejects. */
   readonly noteAnswered?: (session: Session, mark: string) => void;
+  /** Saves for the next owner what the client is asked; never rejects. */
+  readonly noteAsked?: (session: Session, ours: string) => void;
 }
 
 /** What can take a question to the client. */
@@ -154,7 +131,7 @@ export class ClientRequests {
 
   /** The backend no longer wants an answer. @returns its notification as the client knows the request; undefined if it was not asked */
   withdraw(session: Session, backend: string, id: RequestId, json: Buffer | string): string | undefined {
-    const ours = this.#close(session, backend, id);
+    const ours = this.#close(session, backend, id) ?? this.#closeInherited(session, backend, id);
     if (ours === undefined) return undefined;
     this.#parts.count('withdrawn');
     const message = JSON.parse(json.toString()) as { params: object };
@@ -194,7 +171,7 @@ export class ClientRequests {
       return { kind: 'unknown' };
     }
     session.questions ??= new SessionQuestions(this.#heldTexts);
-    const mark = digestOf(ours).slice(0, MARK_LENGTH);
+    const mark = markOf(ours);
     if (asked === 'over' || session.questions.closed.has(ours) || session.answered?.has(mark)) {
       count('dropped');
       return { kind: 'dropped' };
@@ -214,7 +191,11 @@ export class ClientRequests {
   }
 
   #tell(session: Session, ours: string, entry: Question, text: Buffer | string, carrier: Carrier): void {
-    const { clock, count, requestTimeoutMs } = this.#parts;
+    const { clock, count, noteAsked, requestTimeoutMs } = this.#parts;
+    if (session.mayAct() && !session.asked?.has(ours)) {
+      session.noteAsked(ours);
+      noteAsked?.(session, ours);
+    }
     session.questions?.letGo(entry);
     entry.timer?.cancel();
     const answerMs = Math.min(Math.max(MIN_ANSWER_MS, requestTimeoutMs?.() ?? 0), MAX_TIMER_MS);
@@ -280,6 +261,21 @@ export class ClientRequests {
   #close({ questions }: Session, backend: string, id: RequestId): string | undefined {
     const ours = questions?.find(backend, id);
     if (ours !== undefined) questions?.close(ours);
+    return ours;
+  }
+
+  /** Asked by an owner before us, in the same session of the backend, and neither answered nor taken back as far as we know. */
+  #closeInherited(session: Session, backend: string, id: RequestId): string | undefined {
+    const { keyring } = this.#parts;
+    const generation = session.generationOf(backend);
+    const ours = [...(session.asked ?? [])].findLast((one) => {
+      if (session.questions?.closed.has(one) || session.answered?.has(markOf(one))) return false;
+      const asked = openQuestionId(keyring, session.facts.ref, one);
+      return asked?.id === id && asked.backend === backend && asked.generation === generation;
+    });
+    if (ours === undefined) return undefined;
+    session.questions ??= new SessionQuestions(this.#heldTexts);
+    session.questions.close(ours);
     return ours;
   }
 

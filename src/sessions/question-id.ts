@@ -1,8 +1,11 @@
 // The id under which the client is asked: sealed for the session, it holds who asked and what, so that any owner can tell whose answer
 // comes, no two backends collide, none can be answered for another, and nobody can make one up.
 import { isRequestId, type RequestId } from '../protocol/json-rpc.js';
-import type { SessionRef } from '../protocol/ids.js';
+import { digestOf, type SessionRef } from '../protocol/ids.js';
 import { type Keyring, seal, unseal } from '../secrets/keyring.js';
+
+/** Base64url. */
+const MARK_LENGTH = 15;
 
 export interface QuestionId {
   readonly backend: string;
@@ -29,6 +32,9 @@ export function openQuestionId(keyring: Keyring, session: SessionRef, ours: stri
   if (typeof backend !== 'string' || !isRequestId(id) || typeof generation !== 'number') return undefined;
   return { backend, id, generation, progressToken: isRequestId(progressToken) ? progressToken : undefined };
 }
+
+/** What stands for it in the session's record once it is answered. */
+export const markOf = (ours: string): string => digestOf(ours).slice(0, MARK_LENGTH);
 
 /** No id of one session opens in another. */
 function contextOf(session: SessionRef): string {

@@ -120,6 +120,7 @@ export class Regain {
       names: session.pins.toSaved(),
       ...(session.sealedStanding === '' ? {} : { standing: session.sealedStanding }),
       ...(session.answered ? { answered: [...session.answered] } : {}),
+      ...(session.asked ? { asked: [...session.asked] } : {}),
     };
     const outcome = await this.#parts.directory.createSession(facts.ref, record, nonce);
     if (outcome !== 'created') return outcome;

@@ -13,7 +13,7 @@ import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { listScopeOf } from './askable.js';
 import { Cancellations } from './cancellations.js';
-import type { SessionQuestions } from './session-questions.js';
+import { type SessionQuestions, withMark } from './session-questions.js';
 import { SessionStreams } from './session-streams.js';
 import type { SessionTable } from './session-table.js';
 import type { Standing } from './standing.js';
@@ -23,9 +23,6 @@ import type { Standing } from './standing.js';
  * released: given up, its record says so · ended: for good.
  */
 export type SessionState = 'active' | 'reclaiming' | 'released' | 'ended';
-
-/** Marks of answers that are remembered: as many as the record holds. */
-const MAX_ANSWERED = 64;
 
 /** What the caller of a request gets, for those who end it from outside. */
 export interface CallerAnswer extends Pick<CallSink, 'message' | 'fail' | 'carriesRequests'> {
@@ -121,6 +118,8 @@ export class Session {
   inheritedStanding: string | undefined;
   /** Marks of answers that were delivered, here and, as far as they could say so, by owners before us; oldest first. */
   answered: Set<string> | undefined;
+  /** Our ids of what its client was asked, here and by owners before us; oldest first. */
+  asked: Set<string> | undefined;
   /** Client headers of the GET that reads it, or read it last. */
   listeningHeaders: Headers | undefined;
   #keeper: LeaseKeeper;
@@ -199,10 +198,12 @@ export class Session {
 
   /** Of many the oldest goes, as in the record. */
   noteAnswered(mark: string): void {
-    this.answered ??= new Set();
-    this.answered.add(mark);
-    const [oldest] = this.answered;
-    if (this.answered.size > MAX_ANSWERED && oldest !== undefined) this.answered.delete(oldest);
+    this.answered = withMark(this.answered, mark);
+  }
+
+  /** The same of what its client is asked. */
+  noteAsked(id: string): void {
+    this.asked = withMark(this.asked, id);
   }
 
   /** What the record has, or is to have, of `standing`; '': nothing. */

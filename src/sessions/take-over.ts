@@ -97,6 +97,7 @@ export class TakeOver {
     session.pins = new NamePins(record.names);
     session.inheritedStanding = record.standing;
     if (record.answered) session.answered = new Set(record.answered);
+    if (record.asked) session.asked = new Set(record.asked);
     table.add(session);
     sessionBackends.restore(session, record.backends);
     onTakenOver(session, from);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Cluster, startCluster, type Worker, whenAllServe } from '../support/cluster.js';
 import { answersAt, answerTo, askThrough, respondThrough, ROOTS } from '../support/asking.js';
 import { EventLog } from '../support/event-log.js';
-import { eventsOf, openSession, responseOf, rpc, sendRaw, toolCall } from '../support/raw-request.js';
+import { eventsOf, JSON_HEADERS, openSession, responseOf, rpc, sendRaw, toolCall } from '../support/raw-request.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient, type SdkClient } from '../support/sdk-client.js';
 import { StrictBackend } from '../support/strict-backend.js';
@@ -263,6 +263,56 @@ test('cut off while it is asked, the client gets the question when it comes agai
   expect(heard.map(({ params }) => params)).toEqual([{ id: 'before' }, { id: 'meanwhile' }, { id: 'after' }]);
   expect(new Set(heard.map(({ id }) => id)).size).toBe(3);
   leave();
+});
+
+test('taken back by the backend: the client hears so under the id it knows, also from an owner that has not asked it', async () => {
+  const { sessionId, issued, edge, listen } = await openStrict({ roots: {} });
+  const { heard, leave } = await listen();
+  const note = (method: string, params: object) => JSON.stringify({ jsonrpc: '2.0', method, params });
+  const say = (message: object) => strict.streams.push({ jsonrpc: '2.0', ...message }, issued);
+  const takeBack = (requestId: unknown) => say({ method: 'notifications/cancelled', params: { requestId, reason: 'late' } });
+  const hears = async (requestId: unknown) => {
+    const count = heard.length;
+    await waitFor(
+      () => `the cancellation of ${sessionId.slice(0, 4)}: ${JSON.stringify(heard)}`,
+      () => heard.length > count,
+    );
+    expect(heard.at(-1)).toMatchObject({ method: 'notifications/cancelled', params: { requestId, reason: 'late' } });
+  };
+  for (const id of [1, 2, '2']) say({ id, method: 'roots/list', params: { _meta: { progressToken: 'shared' } } });
+  await waitFor('three questions', () => heard.length === 3);
+  const [first, second, third] = heard.map(({ id }) => id);
+  // Of a request that nobody asked the client hears nothing.
+  takeBack('never asked');
+  takeBack(1);
+  await hears(first);
+
+  const owner = await cluster.ownerOf(sessionId);
+  process.kill(owner.pid, 'SIGKILL');
+  await waitFor('the next owner to listen at the backend', async () => {
+    const now = await cluster.ownerOf(sessionId).catch(() => owner);
+    return now.epoch > owner.epoch && strict.streams.has(issued);
+  });
+  const next = await cluster.ownerOf(sessionId);
+  const other = cluster.workers().find(({ pid }) => ![edge.pid, next.pid, owner.pid].includes(pid)) ?? edge;
+  // Progress of the one that stays open reaches who asked, under its own token.
+  const headers = { ...JSON_HEADERS, 'mcp-session-id': sessionId };
+  const progress = note('notifications/progress', { progressToken: third, progress: 1 });
+  expect((await other.pod.sendTo(other.pid, { path: STRICT, headers, body: progress })).status).toBe(202);
+  await waitFor('the progress at the backend', () => strict.of('notifications/progress').length === 1);
+  expect(strict.of('notifications/progress')[0]?.message.params).toEqual({ progressToken: 'shared', progress: 1 });
+
+  const answered = () => strict.of('response').filter((one) => one.sessionId === issued);
+  takeBack('never asked');
+  takeBack(2);
+  await hears(second);
+  expect((await respondThrough(other, STRICT, sessionId, second)).status).toBe(202);
+  expect((await respondThrough(other, STRICT, sessionId, third)).status).toBe(202);
+  await waitFor('the answer to the one that is open', () => answered().length > 0);
+  expect(answered().map(({ message }) => message.id)).toEqual(['2']);
+  expect(JSON.stringify(heard)).not.toContain('never asked');
+  leave();
+  await whenAllServe(cluster);
 });
 
 test('elicitation by URL: its completion is told to the session that was asked, and -32042 passes through', async () => {

@@ -4,40 +4,60 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  LoggingMessageNotificationSchema,
   PromptListChangedNotificationSchema,
+  ResourceListChangedNotificationSchema,
   ResourceUpdatedNotificationSchema,
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { type Cluster, type Ownership, startCluster, whenAllServe } from '../support/cluster.js';
 import { isAlive, killNow } from '../support/processes.js';
-import { eventsOf, JSON_HEADERS, openSession, rpc, sendRaw, toolCall } from '../support/raw-request.js';
+import { eventsOf, getStream, JSON_HEADERS, openSession, responseOf, rpc, sendRaw, toolCall } from '../support/raw-request.js';
 import { beginStream } from '../support/raw-stream.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient, type SdkClient } from '../support/sdk-client.js';
+import { type SdkSseBackend, startSdkSseBackend } from '../support/sdk-sse-backend.js';
+import { StrictBackend } from '../support/strict-backend.js';
 import { waitFor } from '../support/wait-for.js';
 
 const BOTH = '/servers/both/mcp';
-const [REMOTE, LOCAL] = ['/servers/remote/mcp', '/servers/local/mcp'];
+const [REMOTE, LOCAL, ALL, STRICT] = ['remote', 'local', 'all', 'strict'].map((id) => `/servers/${id}/mcp`) as [
+  string,
+  string,
+  string,
+  string,
+];
 const dir = mkdtempSync(join(tmpdir(), 'berth-record-'));
 const file = join(dir, 'record');
 
 let backend: RecordingBackend;
+let old: SdkSseBackend;
+let strict: StrictBackend;
 let cluster: Cluster;
 
 beforeAll(async () => {
   backend = await startRecordingBackend({ features: true });
+  old = await startSdkSseBackend();
+  strict = await StrictBackend.start();
   const args = [join(__dirname, '../support/fixtures/stdio-backend.mjs'), '--features'];
   const local = { command: process.execPath, args, env: { RECORD_FILE: file }, onStateLoss: 'reinitialize' };
   cluster = await startCluster({
     config: {
-      mcpServers: { remote: { type: 'http', url: backend.url }, local },
-      servers: { both: { backends: ['remote', 'local'] } },
+      mcpServers: {
+        remote: { type: 'http', url: backend.url },
+        local,
+        old: { type: 'sse', url: old.url },
+        strict: { type: 'http', url: strict.url },
+      },
+      servers: { both: { backends: ['remote', 'local'] }, all: { backends: ['remote', 'local', 'old'], prefix: 'always' } },
     },
   });
 });
 afterAll(async () => {
   await cluster?.dispose();
   await backend?.close();
+  await old?.close();
+  await strict?.close();
   rmSync(dir, { recursive: true, force: true });
 });
 beforeEach(() => whenAllServe(cluster));
@@ -114,6 +134,72 @@ describe('progress', () => {
     expect(seen).toEqual([1, 2, 3, 4]);
     await local.end();
   });
+
+  it('is never told after the result, nor of a call that was lost with its owner, wherever the backend tells it', async () => {
+    const sessionId = await openSession(cluster.balancer.origin, STRICT);
+    await sendRaw(cluster.balancer.origin, toolCall(STRICT, sessionId, 'echo'));
+    const issued = strict.issued.at(-1) as string;
+    const owner = await cluster.ownerOf(sessionId);
+    const edge = third(owner);
+    const outside = await beginStream(third(owner, edge.pid), getStream(STRICT, sessionId));
+    await waitFor('the gateway to listen at the backend', () => strict.streams.has(issued));
+    // One that gave ids would be asked for the rest of the call that is lost.
+    strict.streams.givesIds = false;
+    const progress = (n: number) => ({
+      jsonrpc: '2.0',
+      method: 'notifications/progress',
+      params: { progressToken: 'late', progress: n },
+    });
+    const frame = (message: object) => `data: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`;
+    const call = (id: string) => {
+      const message = JSON.parse(String(toolCall(STRICT, sessionId, 'echo', {}, id).body));
+      message.params._meta = { progressToken: 'late' };
+      return beginStream(edge, { ...toolCall(STRICT, sessionId, 'echo'), body: JSON.stringify(message) });
+    };
+    const marks: string[] = [];
+    /** What was told before it has arrived, or never will. */
+    const mark = async () => {
+      const data = `mark ${marks.push('')}`;
+      strict.streams.push({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'warning', data } }, issued);
+      await waitFor(
+        () => `${data} of ${sessionId.slice(0, 4)}: ${outside.text()}`,
+        () => outside.text().includes(data),
+      );
+    };
+
+    strict.once('tools/call', ({ message: { id } }, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.end(frame(progress(1)) + frame({ id, result: { content: [] } }) + frame(progress(2)));
+    });
+    const answered = await call('answered');
+    await answered.closed;
+    strict.streams.push(progress(3), issued);
+    await mark();
+    expect(answered.messages().map(({ id, params }) => id ?? params?.progress)).toEqual([1, 'answered']);
+
+    strict.once('tools/call', (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(frame(progress(1)));
+    });
+    const lost = await call('lost');
+    await waitFor('the first progress', () => lost.messages().length === 1);
+    strict.streams.push(progress(2), issued);
+    await waitFor(
+      () => `progress from outside the call: ${lost.text()}`,
+      () => lost.messages().length === 2,
+    );
+    killNow(owner.pid);
+    await lost.closed;
+    await waitFor('the next owner to listen', async () => {
+      const now = await cluster.ownerOf(sessionId).catch(() => owner);
+      return now.epoch > owner.epoch && strict.streams.has(issued);
+    });
+    strict.streams.push(progress(3), issued);
+    await mark();
+    expect(lost.messages().map(({ id, params }) => id ?? params?.progress)).toEqual([1, 2, 'lost']);
+    expect(lost.messages().at(-1)).toMatchObject({ error: { code: -32012 } });
+    expect(outside.text()).not.toContain('notifications/progress');
+    outside.leave();
+  });
 });
 
 describe('cancellation', () => {
@@ -158,6 +244,41 @@ describe('cancellation', () => {
       );
     },
   );
+});
+
+describe('a disconnect', () => {
+  it.each([
+    ['HTTP', 'remote__hang'],
+    ['stdio', 'local__hang'],
+  ] as const)('is no cancellation: over %s the call runs on, also past the death of the owner', async (kind, tool) => {
+    const sessionId = await openSession(cluster.balancer.origin, BOTH);
+    await sendRaw(cluster.balancer.origin, rpc(BOTH, sessionId, 'tools/list'));
+    const owner = await ownerOf({ sessionId });
+    const edge = third(owner);
+    const events = () => [...backend.events, ...ofChildren().map(({ kind: of, what }) => `${of} ${what}`)];
+    /** One that takes streams, one that takes JSON alone: both leave. */
+    const leave = async (nonce: string, accept: string, id: number) => {
+      const call = toolCall(BOTH, sessionId, tool, { nonce }, id);
+      const socket = await edge.pod.connectTo(edge.pid);
+      sendRaw(edge.pod.origin, { ...call, headers: { ...call.headers, accept } }, socket).catch(() => undefined);
+      await waitFor(`${nonce} to run`, () => events().includes(`hanging ${nonce}`));
+      socket.destroy();
+    };
+    const nonces = ['streams', 'json'].map((what) => `left-${kind}-${what}`);
+    await leave(nonces[0] as string, 'application/json, text/event-stream', 11);
+    await leave(nonces[1] as string, 'application/json', 12);
+    // Behind the news of it, over the same hop, and through the same channel to the backend.
+    const echo = toolCall(BOTH, sessionId, tool.replace('hang', 'echo'), { nonce: 'beside', text: 'x' }, 13);
+    for (let n = 0; n < 3; n += 1) expect((await edge.pod.sendTo(edge.pid, echo)).body).toContain('beside:x');
+    expect(events().filter((event) => event.startsWith(`cancelled left-${kind}`))).toEqual([]);
+    // It runs: who cancels it now is heard.
+    expect(await notify(sessionId, third(owner, edge.pid), 'notifications/cancelled', { requestId: 11 })).toBe(202);
+    await waitFor('the cancellation', () => events().includes(`cancelled ${nonces[0]}`));
+
+    await killOwner({ sessionId });
+    expect((await edge.pod.sendTo(edge.pid, echo)).body).toContain('beside:x');
+    expect(events().filter((event) => event.startsWith(`cancelled left-${kind}`))).toEqual([`cancelled ${nonces[0]}`]);
+  });
 });
 
 describe('log level', () => {
@@ -257,6 +378,8 @@ describe('subscriptions', () => {
       backend.touch('remote://watched');
       return updated.length > 1;
     });
+    await session.client.unsubscribeResource({ uri: 'remote://watched' });
+    expect(backend.events.at(-1)).toBe('unsubscribe remote://watched');
     await session.end();
   });
 });
@@ -321,6 +444,42 @@ describe('changed lists', () => {
   });
 });
 
+describe('changed lists and log messages', () => {
+  it('of every kind of backend reach one client, from whichever worker it is served, also after the death of its owner', async () => {
+    const heard: string[] = [];
+    const session = await connectSdkClient(cluster.url(ALL), {
+      prepare(client) {
+        client.setNotificationHandler(ToolListChangedNotificationSchema, () => void heard.push('tools'));
+        client.setNotificationHandler(PromptListChangedNotificationSchema, () => void heard.push('prompts'));
+        client.setNotificationHandler(ResourceListChangedNotificationSchema, () => void heard.push('resources'));
+        client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void heard.push(String(params.data)));
+      },
+    });
+    const hear = async (from: string, expected: string[], tell: () => unknown) => {
+      heard.length = 0;
+      await tell();
+      await waitFor(
+        () => `${expected} from ${from}, for ${session.sessionId.slice(0, 4)}; heard: ${heard}`,
+        () => expected.every((one) => heard.includes(one)),
+      );
+    };
+    const lists = ['tools', 'prompts', 'resources'];
+    const round = async () => {
+      // Opened anew where they died with their owner.
+      for (const name of ['remote', 'local', 'old']) await session.callText(`${name}__counter`);
+      await listening(backendSession());
+      await hear('an HTTP backend', lists, () => backend.add());
+      await hear('a stdio backend', [...lists, 'local grown'], () => session.callText('local__grow'));
+      await hear('an HTTP+SSE backend', ['tools'], () => old.sendToolListChanged());
+      expect((await session.client.listTools()).tools.map(({ name }) => name)).toContain('local__more-1');
+    };
+    await round();
+    await killOwner(session);
+    await round();
+    await session.end();
+  });
+});
+
 describe('completion', () => {
   it('finds its backend by prompt and by template, with the arguments so far, also at the next owner', async () => {
     const session = await connectSdkClient(cluster.url(BOTH));
@@ -350,3 +509,30 @@ describe('completion', () => {
     await session.end();
   });
 });
+
+it.each([
+  ['logging/setLevel', { level: 'debug' }],
+  ['resources/subscribe', { uri: 'remote://watched' }],
+  [
+    'completion/complete',
+    { ref: { type: 'ref/prompt', name: 'remote__greet' }, argument: { name: 'city', value: 'x' }, context: { arguments: {} } },
+  ],
+] as const)(
+  'the owner is killed while the backend thinks about %s: told so, and the next one is answered',
+  async (method, params) => {
+    const sessionId = await openSession(cluster.balancer.origin, BOTH);
+    await sendRaw(cluster.balancer.origin, toolCall(BOTH, sessionId, 'remote__counter'));
+    const owner = await cluster.ownerOf(sessionId);
+    const edge = third(owner);
+    const asked = () => backend.requestsOf('POST', method).filter((one) => one.sessionId === backendSession()).length;
+    const hung = backend.hang(({ rpcMethod, sessionId: of }) => rpcMethod === method && of === backendSession());
+    const ask = () => edge.pod.sendTo(edge.pid, rpc(BOTH, sessionId, method, params, 'asked'));
+    const lost = ask();
+    await waitFor(`${method} to be at the backend`, () => asked() === 1);
+    await killOwner({ sessionId });
+    expect(responseOf(await lost)).toMatchObject({ id: 'asked', error: { code: -32012 } });
+    hung.release();
+    expect(responseOf(await ask())).toMatchObject({ id: 'asked', result: {} });
+    expect(asked()).toBe(2);
+  },
+);

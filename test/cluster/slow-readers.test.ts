@@ -4,7 +4,18 @@ import { join } from 'node:path';
 import { type Cluster, startCluster } from '../support/cluster.js';
 import { isAlive } from '../support/processes.js';
 import { getStream, responseOf, toolCall } from '../support/raw-request.js';
-import { EVENTS, endsBy, openBetween, PAD, pourCall, pourNext, readAll, upTo, watchMemory } from '../support/slow-clients.js';
+import {
+  EVENTS,
+  endsBy,
+  eventsAsTheyCome,
+  openBetween,
+  PAD,
+  pourCall,
+  pourNext,
+  readAll,
+  upTo,
+  watchMemory,
+} from '../support/slow-clients.js';
 import { StrictBackend } from '../support/strict-backend.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -37,8 +48,10 @@ test('50 MB through a hop: the backend is held back, then read on; what was lost
   expect(pouring.written).toBeLessThan(MOST_HELD_BYTES);
   // The same session, at the same owner through the same edge.
   for (let n = 0; n < 5; n++) {
+    const begun = performance.now();
     const quick = await edge.pod.sendTo(edge.pid, toolCall(PATH, sessionId, 'echo', { text: 'quick' }, n));
     expect(responseOf(quick)).toMatchObject({ id: n, result: { content: [{ text: 'quick' }] } });
+    expect(performance.now() - begun).toBeLessThan(SLOW_READER_MS);
   }
 
   await waitFor('the end of its stream', () => endsBy(cluster, 'slow').length === 1, 15_000);
@@ -47,6 +60,9 @@ test('50 MB through a hop: the backend is held back, then read on; what was lost
   checkMemory();
 
   expect(got.final).toBeUndefined();
+  // It ends in order, with the id and the time to come again with.
+  expect(got.lastId).toBeDefined();
+  expect(got.retryMs).toBeGreaterThanOrEqual(4000);
   expect(got.progress.length).toBeGreaterThan(0);
   expect(got.progress).toEqual(upTo(1, got.progress.length));
   const rest = await readAll((await third.pod.beginAt(third.pid, getStream(PATH, sessionId, got.lastId))).answer);
@@ -86,10 +102,15 @@ test('a caller that does not read while its owner is killed gets a beginning wit
   const poured = () => http.of('tools/call').filter(({ message }) => message.id === 'poured').length;
   const before = poured();
   const pouring = pourNext(http);
+  const checkMemory = watchMemory(cluster);
   const { answer } = await edge.pod.beginAt(edge.pid, pourCall(PATH, sessionId));
   await waitFor('the backend to be held back', () => pouring.isHeldBack);
   process.kill(owner.pid, 'SIGKILL');
   await waitFor(`owner ${owner.pid} to be gone`, () => !isAlive(owner.pid));
+  // While it still does not read: another caller of the same session, at the next owner.
+  const quick = await third.pod.sendTo(third.pid, toolCall(PATH, sessionId, 'echo', { text: 'quick' }, 'quick'));
+  expect(responseOf(quick)).toMatchObject({ id: 'quick', result: { content: [{ text: 'quick' }] } });
+  checkMemory();
   const got = await readAll(answer);
   expect(got.progress.length).toBeGreaterThan(0);
   expect(got.progress).toEqual(upTo(1, got.progress.length));
@@ -98,4 +119,60 @@ test('a caller that does not read while its owner is killed gets a beginning wit
     result: { content: [{ text: 'on' }] },
   });
   expect(poured() - before).toBe(1);
+});
+
+test('a standalone stream that nobody reads while its owner is killed: bounded, nobody waits, and what is missing is told', async () => {
+  const PATH = '/servers/http/mcp';
+  const { sessionId, owner, edge, third } = await openBetween(cluster, PATH);
+  const issued = http.issued.at(-1) as string;
+  const checkMemory = watchMemory(cluster);
+  const { answer } = await edge.pod.beginAt(edge.pid, getStream(PATH, sessionId));
+  await waitFor('the gateway to listen at the backend', () => http.streams.has(issued));
+  // One that gave ids would be asked for what was missed, and keeps no log.
+  http.streams.givesIds = false;
+  const say = (data: string) =>
+    http.streams.push({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data } }, issued);
+  for (let n = 0; n < EVENTS; n++) say(`${n} ${PAD}`);
+  await waitFor('the backend to be read', () => http.streams.waiting < (EVENTS / 2) * PAD.length, 15_000);
+  process.kill(owner.pid, 'SIGKILL');
+  await waitFor(`owner ${owner.pid} to be gone`, () => !isAlive(owner.pid));
+  const quick = await third.pod.sendTo(third.pid, toolCall(PATH, sessionId, 'echo', { text: 'quick' }, 'quick'));
+  expect(responseOf(quick)).toMatchObject({ id: 'quick', result: { content: [{ text: 'quick' }] } });
+  checkMemory();
+
+  // It reads at last, and comes again as often as it is let go.
+  const heard: Array<number | 'gap'> = [];
+  let lastId: string | undefined;
+  let isOver = false;
+  const read = async (stream: typeof answer) => {
+    for await (const { id, data } of eventsAsTheyCome(stream)) {
+      lastId = id ?? lastId;
+      if (data.includes('"gap":true')) heard.push('gap');
+      else if (data !== '' && !data.includes('the end')) heard.push(Number.parseInt(JSON.parse(data).params.data, 10));
+      isOver ||= data.includes('the end');
+      if (isOver) break;
+    }
+  };
+  const telling = setInterval(() => say('the end'), 200);
+  try {
+    await waitFor(
+      () => `what was said last to session ${sessionId.slice(0, 4)}; heard: ${heard}`,
+      async () => {
+        const next = lastId === undefined ? undefined : await third.pod.beginAt(third.pid, getStream(PATH, sessionId, lastId));
+        await read(next?.answer ?? answer);
+        next?.call.destroy();
+        return isOver;
+      },
+      20_000,
+    );
+  } finally {
+    clearInterval(telling);
+    answer.destroy();
+  }
+  // In order, none twice, and no hole that was not told.
+  expect(
+    heard.filter((one, n) => one !== 'gap' && typeof heard[n - 1] === 'number' && one !== (heard[n - 1] as number) + 1),
+  ).toEqual([]);
+  expect(heard[0]).toBe(0);
+  expect(heard).toContain('gap');
 });

@@ -18,6 +18,7 @@ export class AskedClient {
       },
       withdraw: (id) => {
         this.withdrawn.push(id);
+        if (!this.asked.some((one) => one.id === id)) return undefined;
         return JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: `ours-${id}` } });
       },
       forget: (id) => void this.forgotten.push(id),

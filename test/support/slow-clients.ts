@@ -76,6 +76,8 @@ export async function readAll(answer: IncomingMessage) {
   return {
     lastId: events.at(-1)?.id as string,
     messages,
+    /** When to come again: told at the beginning, for a client that is let go later. */
+    retryMs: Number(/^retry: (\d+)$/m.exec(text)?.[1]),
     hasGap: messages.some(({ params }) => params?.data?.gap === true),
     progress: messages.flatMap(({ params }) => (params?.progress === undefined ? [] : [params.progress as number])),
     final: messages.find(({ id }) => id === POURED),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Ownership, whenAllServe } from './cluster.js';
 import { Fleet } from './fleet.js';
-import { OFFICIAL_CLIENTS } from './official-clients.js';
+import { type ConnectOfficialClient, OFFICIAL_CLIENTS } from './official-clients.js';
 import type { Pod } from './pod.js';
 import { isReaped } from './processes.js';
 import { type RecordingBackend, startRecordingBackend } from './recording-backend.js';
@@ -25,8 +25,10 @@ export interface SteadyFleetOptions {
   readonly drain: { readonly delay: string; readonly timeout: string };
   /** `limits`. */
   readonly limits?: Record<string, string>;
-  /** `each`: every client behind every kind of balancer; `one`: in turn, each behind one of them. */
-  readonly balancers: 'each' | 'one';
+  /** `each`: every client behind every kind of balancer; `one`: in turn, each behind one of them; or all behind that one. */
+  readonly balancers: 'each' | 'one' | 'per request';
+  /** By name; default the TypeScript clients. */
+  readonly clients?: Record<string, ConnectOfficialClient>;
 }
 
 async function release(backend: RecordingBackend, dir: string): Promise<void> {
@@ -49,7 +51,13 @@ export class SteadyFleet {
   ) {}
 
   /** Two pods of two workers. */
-  static async start({ longMs, drain, limits = {}, balancers }: SteadyFleetOptions): Promise<SteadyFleet> {
+  static async start({
+    longMs,
+    drain,
+    limits = {},
+    balancers,
+    clients = OFFICIAL_CLIENTS,
+  }: SteadyFleetOptions): Promise<SteadyFleet> {
     const backend = await startRecordingBackend({ features: true });
     const dir = mkdtempSync(join(tmpdir(), 'berth-steady-'));
     const local = { command: process.execPath, args: [STDIO], env: { RECORD_FILE: join(dir, 'calls') } };
@@ -66,8 +74,9 @@ export class SteadyFleet {
     });
     const steady = new SteadyFleet(backend, fleet, dir);
     try {
-      const places = Object.entries({ 'per request': fleet.fresh.origin, 'per connection': fleet.perConnection.origin });
-      for (const [n, [kind, connect]] of Object.entries(OFFICIAL_CLIENTS).entries()) {
+      const all = Object.entries({ 'per request': fleet.fresh.origin, 'per connection': fleet.perConnection.origin });
+      const places = all.slice(0, balancers === 'per request' ? 1 : all.length);
+      for (const [n, [kind, connect]] of Object.entries(clients).entries()) {
         for (const [balanced, origin] of balancers === 'each' ? places : [places[n % places.length] as (typeof places)[0]]) {
           const options = { tools: TOOLS, watched: WATCHED, longMs };
           steady.clients.push(await SteadyClient.start(`${kind}, balanced ${balanced}`, connect, origin + PATH, options));

@@ -107,7 +107,7 @@ export class Dialogue {
         break;
       case 'notification':
         if (message.method === 'notifications/progress') this.#progress(text);
-        else this.#tell(text);
+        else this.#tell(message.method, text);
         break;
       case 'request':
         this.#ask(message.id, message.method, text);
@@ -230,8 +230,9 @@ export class Dialogue {
   }
 
   /** Outside any call. */
-  #tell(text: Buffer): void {
-    this.#options.host.onNotification(this.#questions.translate(text).toString());
+  #tell(method: string, text: Buffer): void {
+    const told = this.#questions.translate(method, text);
+    if (told !== undefined) this.#options.host.onNotification(told.toString());
   }
 
   #readOn(entry: TrackedCall): void {

@@ -77,7 +77,8 @@ export abstract class CallMessages extends CallLife implements PausedCall {
           this.session.host.onNotification(json);
           return;
         }
-        const told = this.session.translate(json);
+        const told = this.session.translate(message.method, json);
+        if (told === undefined) return;
         if (!sink.message(told === json ? text : told, false)) this.pauseReading();
         return;
       }

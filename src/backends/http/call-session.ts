@@ -38,5 +38,5 @@ export interface CallSession {
   /** A request of the backend: answered, or passed on to the client. `call`: in whose answer it came. */
   asked(state: OpenState, request: BackendRequest, headers: Headers, call?: SessionCall): void;
   /** A notification of the backend, as the client is to see it. */
-  translate(json: Buffer): Buffer | string;
+  translate(method: string, json: Buffer): Buffer | string | undefined;
 }

@@ -211,8 +211,8 @@ export class HttpBackendSession implements BackendSession, CallSession, Listenin
     if (answer !== undefined) void this.#post(this.#answering, state, answer, 'answer', headers);
   }
 
-  translate(json: Buffer): Buffer | string {
-    return this.#questions.translate(json);
+  translate(method: string, json: Buffer): Buffer | string | undefined {
+    return this.#questions.translate(method, json);
   }
 
   async probe(): Promise<void> {

@@ -26,7 +26,7 @@ export interface ListeningSession {
   /** The session in force, if it is open. */
   readonly current: OpenState | undefined;
   asked(state: OpenState, request: BackendRequest, headers: Headers): void;
-  translate(json: Buffer): Buffer | string;
+  translate(method: string, json: Buffer): Buffer | string | undefined;
   /** Asks the backend something harmless; recovers a lost session on the way. Never rejects. */
   probe(): Promise<void>;
 }
@@ -219,8 +219,10 @@ export class ListenStream implements StreamOwner {
   #take(json: Buffer): void {
     const { host, current } = this.#session;
     const message = scanMessage(json);
-    if (message.kind === 'notification') host.onNotification(this.#session.translate(json));
-    else if (message.kind === 'request' && current) this.#session.asked(current, { ...message, json }, this.client);
+    if (message.kind === 'notification') {
+      const told = this.#session.translate(message.method, json);
+      if (told !== undefined) host.onNotification(told);
+    } else if (message.kind === 'request' && current) this.#session.asked(current, { ...message, json }, this.client);
   }
 
   onStreamEnd(request: StreamRequest, status: number | undefined): void {

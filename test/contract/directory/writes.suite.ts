@@ -64,8 +64,17 @@ export function describeWrites(use: () => Harness): void {
       expect(await answered()).toEqual(marks.slice(-64));
     });
 
+    it('keeps beside them what was asked, as much as there is room for', async () => {
+      const { ref, token } = await use().openSession();
+      const ids = Array.from({ length: 20 }, (_, n) => String(n).padStart(499, 'x'));
+      for (const id of ids) expect(await directory().noteAsked(ref, token, id)).toEqual({ kind: 'saved' });
+      await directory().noteAnswered(ref, token, 'mark');
+      expect(await directory().readSession(ref)).toMatchObject({ record: { asked: ids.slice(-16), answered: ['mark'] } });
+    });
+
     it('is fenced, closing, missing', async () => {
       const { ref, stale, token } = await takenOver();
+      expect(await directory().noteAsked(ref, stale, 'i')).toEqual({ kind: 'fenced' });
       expect(await directory().noteAnswered(ref, stale, 'm')).toEqual({ kind: 'fenced' });
       await directory().closeSession(ref, token);
       expect(await directory().noteAnswered(ref, token, 'm')).toEqual({ kind: 'closing' });

@@ -105,12 +105,13 @@ it('writes a session anew that the older data does not know, with its places', a
   const session = await b.open();
   session.backends.set('tickets', backendSession(false, backendRecord(2)));
   for (const mark of ['first', 'second']) session.noteAnswered(mark);
+  session.noteAsked('question');
   await comeBackWith(world, snapshot, [b]);
   await verified(b);
   expect(session.mayAct()).toBe(true);
   const read = await b.directory.readSession(session.facts.ref);
   expect(read).toMatchObject({ kind: 'found', record: { ...session.token, backends: { tickets: backendRecord(2) } } });
-  expect(read).toMatchObject({ record: { answered: ['first', 'second'] } });
+  expect(read).toMatchObject({ record: { answered: ['first', 'second'], asked: ['question'] } });
   expect(await b.directory.countSessions()).toBe(1);
   expect(await world.redis.zcard(world.keys.principal(session.facts.principal))).toBe(1);
 });

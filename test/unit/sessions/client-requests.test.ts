@@ -129,6 +129,35 @@ test('a withdrawn question is told to the client under our id, and its answer is
   expect(delivered).toEqual([]);
 });
 
+test('what an owner has asked its successor can take back under the id that the client knows: what is open, of that backend session', () => {
+  const { requests, session, ask, lastId, answer, asked } = make();
+  const ids = [5, '5', 6].map((id) => {
+    ask(id);
+    return lastId();
+  });
+  // Once more under the same id: the newest is meant.
+  expect(answer(ids[0] as string)).toBe('delivered');
+  ask(5);
+  ids.push(lastId());
+  expect(asked).toEqual(ids);
+  expect([...(session.asked ?? [])]).toEqual(ids);
+  const heir = makeSession(EVERYTHING, session.facts.id).session;
+  [heir.asked, heir.answered] = [new Set(asked), session.answered];
+  const takeBack = (backend: string, id: number | string) => {
+    const text = requests.withdraw(heir, backend, id, '{"method":"notifications/cancelled","params":{"requestId":0}}');
+    return text && JSON.parse(text).params.requestId;
+  };
+  expect([takeBack('c', 5), takeBack('b', 7)]).toEqual([undefined, undefined]);
+  expect([takeBack('b', 5), takeBack('b', '5')]).toEqual([ids[3], ids[1]]);
+  expect([takeBack('b', 5), takeBack('b', '5')]).toEqual([undefined, undefined]);
+  expect(answer(ids[1] as string, {}, heir)).toBe('dropped');
+  // A backend that has begun anew has asked nothing.
+  heir.backends.set('b', { record: { generation: 2 } } as never);
+  expect(takeBack('b', 6)).toBeUndefined();
+  for (let n = 0; n < 64; n++) session.noteAsked(`id ${n}`);
+  expect([session.asked?.size, session.asked?.has(ids[3] as string)]).toEqual([64, false]);
+});
+
 test('progress of the client reaches who asked, under its own token', () => {
   const { ask, told, requests, session, open } = make();
   ask(1, 'sampling/createMessage', { _meta: { progressToken: 4, x: 1 }, maxTokens: 2 });

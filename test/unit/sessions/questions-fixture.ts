@@ -3,8 +3,9 @@ import type { BackendAsk } from '../../../src/backends/backend.js';
 import { type Epoch, mintSessionId, type OwnerToken, referenceOf, type WorkerId } from '../../../src/protocol/ids.js';
 import type { RequestId } from '../../../src/protocol/json-rpc.js';
 import { makeKeyring } from '../../../src/secrets/keyring.js';
-import { ClientRequests, type QuestionOutcome } from '../../../src/sessions/client-requests.js';
+import { ClientRequests } from '../../../src/sessions/client-requests.js';
 import type { LeaseKeeper } from '../../../src/sessions/lease-keeper.js';
+import type { QuestionOutcome } from '../../../src/sessions/question-outcome.js';
 import { Session } from '../../../src/sessions/session.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
@@ -32,9 +33,11 @@ export function make(capabilities?: unknown) {
   const clock = new FakeClock();
   const counts: QuestionOutcome[] = [];
   const marks: string[] = [];
+  const asked: string[] = [];
   const requests = new ClientRequests({
     ...{ keyring: makeKeyring(['s']), clock, count: (outcome) => counts.push(outcome) },
     noteAnswered: (_session, mark) => void marks.push(mark),
+    noteAsked: (_session, id) => void asked.push(id),
   });
   const made = makeSession(capabilities);
   const told: string[] = [];
@@ -55,5 +58,5 @@ export function make(capabilities?: unknown) {
     const response = { jsonrpc: '2.0' as const, id, result, ...more };
     return requests.answer(session, response, Buffer.from(JSON.stringify(response)), {}).kind;
   };
-  return { clock, counts, marks, requests, told, ask, lastId, answer, ...made };
+  return { clock, counts, marks, asked, requests, told, ask, lastId, answer, ...made };
 }

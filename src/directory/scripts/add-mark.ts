@@ -10,7 +10,7 @@ import { REFUSE_MISSING_AND_CLOSING, REFUSE_OTHER_TOKEN } from './guards.js';
  *       {'fenced'} {'closing'} {'missing'}
  * Invariant: only the holder of the token writes; a whole mark stands before every comma.
  */
-export const noteAnswered = defineScript(`${REFUSE_MISSING_AND_CLOSING}${REFUSE_OTHER_TOKEN}
+export const addMark = defineScript(`${REFUSE_MISSING_AND_CLOSING}${REFUSE_OTHER_TOKEN}
 local marks = (redis.call('HGET', KEYS[1], ARGV[3]) or '') .. ARGV[4] .. ','
 while #marks > tonumber(ARGV[5]) do
   marks = string.sub(marks, string.find(marks, ',', 1, true) + 1)
