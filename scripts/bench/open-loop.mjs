@@ -12,6 +12,7 @@ const MOST_WAITING = 5000;
  * @property {number} perSecond arrivals, at random (Poisson)
  * @property {number} ms
  * @property {number} settleMs of it, at its beginning, that latencies are told apart for: the gateway has to notice first
+ * @property {number} [calmMs] of it, at its beginning, after which refusals are counted apart: by then a lesser load should be served again
  */
 
 export class OpenLoop {
@@ -107,6 +108,7 @@ export class OpenLoop {
       step.shed += 1;
       step.shedLatencies.push(nowMs - dueMs);
       step.lastShedMs = Math.max(step.lastShedMs, dueMs - step.startMs);
+      if (dueMs - step.startMs >= step.calmMs) step.calmShed += 1;
       if (isSettled) step.settledShed += 1;
       return;
     }
@@ -138,7 +140,7 @@ const sortedOf = (values) => Float64Array.from(values).sort();
 const exponential = (mean) => -mean * Math.log(1 - Math.random());
 
 const newCounts = () => ({
-  ...{ accepted: 0, shed: 0, errors: 0, crossed: 0, settledAccepted: 0, settledShed: 0, unsent: 0, lastShedMs: 0 },
+  ...{ accepted: 0, shed: 0, errors: 0, crossed: 0, settledAccepted: 0, settledShed: 0, calmShed: 0, unsent: 0, lastShedMs: 0 },
   ...{ firstError: undefined, startMs: 0, latencies: [], firstLatencies: [], shedLatencies: [], lateMs: [] },
 });
 
