@@ -7,7 +7,7 @@ import type { OwnerToken, SessionId, SessionRef } from '../protocol/ids.js';
 import { isRequestId, type JsonRpcNotification, type RequestId } from '../protocol/json-rpc.js';
 import { NamePins } from '../servers/name-pins.js';
 import type { VirtualServer } from '../servers/virtual-server.js';
-import { memoryEpoch } from '../streams/event-id.js';
+import { mintMemoryEpoch } from '../streams/event-id.js';
 import type { Exchange, Headers } from '../streams/exchange.js';
 import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
@@ -138,7 +138,7 @@ export class Session {
     // An answer that its caller is to come for is in flight: a session that is released meanwhile would lose it.
     const onAway = (isAway: boolean) => (isAway ? void this.inFlight++ : this.leave());
     this.streams = new SessionStreams({
-      ...{ session: facts.ref, epoch: memoryEpoch(token), onAway },
+      ...{ session: facts.ref, epoch: mintMemoryEpoch(token.epoch), onAway },
       ...(shared && { budget: shared.eventBudget, readers: shared.readers }),
     });
     this.token = token;
