@@ -45,6 +45,9 @@ export interface OpenHolder {
   readonly generation: number;
 }
 
+/** Characters of all ids of questions in a record, each with a comma: some 110 where backends number them, 60 where theirs are UUIDs. */
+export const MAX_ASKED_LENGTH = 8 * 1024;
+
 export interface SessionRecord {
   readonly owner: WorkerId | '';
   readonly epoch: Epoch;
@@ -63,7 +66,7 @@ export interface SessionRecord {
   readonly standing?: string;
   /** Marks of questions to its client whose answers were delivered, oldest first; only the last ones. */
   readonly answered?: readonly string[];
-  /** Ids under which its client was asked, answered ones among them, oldest first; only the last ones. */
+  /** Ids under which its client was asked, answered ones among them, oldest first; only the last ones (MAX_ASKED_LENGTH). */
   readonly asked?: readonly string[];
 }
 
@@ -117,6 +120,8 @@ export interface HeldSession {
   readonly standing: string;
   /** Marks that the record is to have; default none. */
   readonly answered?: readonly string[];
+  /** Ids of questions that it is to have; default none. */
+  readonly asked?: readonly string[];
 }
 
 export type Verdict = 'valid' | 'outdated' | 'fenced' | 'closing' | 'missing';
@@ -165,7 +170,10 @@ export interface Directory {
 
   /** Remembers for the next owner that an answer of the client was delivered. @param mark a few characters, without a comma */
   noteAnswered(ref: SessionRef, token: OwnerToken, mark: string): Promise<{ readonly kind: 'saved' } | Refusal>;
-  /** Remembers for the next owner what the client was asked: whoever asked may take it back. @param id without a comma */
+  /**
+   * Remembers for the next owner what the client was asked: whoever asked may take it back. Idempotent.
+   * @param id without a comma; one that alone has more than MAX_ASKED_LENGTH is not remembered
+   */
   noteAsked(ref: SessionRef, token: OwnerToken, id: string): Promise<{ readonly kind: 'saved' } | Refusal>;
   /** Forgets a backend session whose teardown is queued. `conflict`: another generation is saved, nothing was done. Idempotent. */
   dropBackendSession(

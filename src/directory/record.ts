@@ -81,3 +81,10 @@ export function decodeRecord(flat: readonly string[]): SessionRecord {
 
 const joinMarks = (marks: readonly string[]) => marks.map((mark) => `${mark},`).join('');
 const splitMarks = (text: string) => text.split(',').filter((mark) => mark !== '');
+
+/** Whether the field of a record, if there is one, has all of these. */
+export function hasMarks(text: string | null | undefined, marks: readonly string[]): boolean {
+  if (marks.length === 0) return true;
+  const known = new Set(splitMarks(text ?? ''));
+  return marks.every((mark) => known.has(mark));
+}

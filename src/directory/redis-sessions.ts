@@ -6,6 +6,7 @@ import {
   type ClaimOutcome,
   type Directory,
   type HeldSession,
+  MAX_ASKED_LENGTH,
   type NewSessionRecord,
   type Refusal,
   type SavedNames,
@@ -21,6 +22,7 @@ import {
   encodeBackend,
   encodeRecord,
   generationField,
+  hasMarks,
   namesField,
   STANDING_FIELD,
 } from './record.js';
@@ -38,8 +40,6 @@ import { saveFields } from './scripts/save-fields.js';
 
 /** Characters of all marks of delivered answers: about 64 of them. */
 const MAX_ANSWERED_LENGTH = 1024;
-/** Of the ids of questions: those of some 80 with short ids of their own. */
-const MAX_ASKED_LENGTH = 8 * 1024;
 
 export class RedisSessions {
   constructor(
@@ -180,16 +180,23 @@ export class RedisSessions {
   async verify(entries: readonly HeldSession[]): Promise<readonly Verdict[]> {
     return this.connection.attempt((redis) =>
       Promise.all(
-        entries.map(async ({ ref, token, generations, standing, answered = [] }): Promise<Verdict> => {
+        entries.map(async ({ ref, token, generations, standing, answered = [], asked = [] }): Promise<Verdict> => {
           const backends = Object.keys(generations);
-          const fields = ['owner', 'epoch', 'state', STANDING_FIELD, ANSWERED_FIELD, ...backends.map(generationField)];
-          const [owner, epoch, state, stands, marks, ...saved] = await redis.hmget(this.key(ref), ...fields);
+          const fields = [
+            'owner',
+            'epoch',
+            'state',
+            STANDING_FIELD,
+            ANSWERED_FIELD,
+            ASKED_FIELD,
+            ...backends.map(generationField),
+          ];
+          const [owner, epoch, state, stands, marks, ids, ...saved] = await redis.hmget(this.key(ref), ...fields);
           if (state === null || state === undefined) return 'missing';
           if (owner !== token.owner || epoch !== String(token.epoch)) return 'fenced';
           if (state === 'closing') return 'closing';
           if ((stands ?? '') !== standing) return 'outdated';
-          const known = answered.length > 0 ? (marks ?? '').split(',') : [];
-          if (!answered.every((mark) => known.includes(mark))) return 'outdated';
+          if (!hasMarks(marks, answered) || !hasMarks(ids, asked)) return 'outdated';
           return backends.every((backend, i) => saved[i] === String(generations[backend])) ? 'valid' : 'outdated';
         }),
       ),

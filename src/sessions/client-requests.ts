@@ -24,7 +24,7 @@ import { type HeldTexts, type Question, SessionQuestions } from './session-quest
 
 /** Questions of one session that wait for an answer; beyond them a backend is told that nobody answers. */
 const MAX_PENDING = 64;
-/** A longer id of a backend is not carried to the client and back. */
+/** A longer id, or progress token, of a backend is not carried to the client and back: both are in our id. */
 const MAX_ID_LENGTH = 256;
 /** How long a question waits for a stream: two attempts of a client that was told to try again after 4 to 5 s, and a lease. */
 const HOLD_MS = 20_000;
@@ -37,7 +37,7 @@ const NOBODY = { code: -32603, message: 'The client is not asked: it has no stre
 const BUSY = { code: -32603, message: 'The client is not asked: too many requests to it wait for an answer' };
 const LONG_ID = {
   code: -32600,
-  message: `The client is not asked: the id of the request has more than ${MAX_ID_LENGTH} characters`,
+  message: `The client is not asked: the id of the request, or its progress token, has more than ${MAX_ID_LENGTH} characters`,
 };
 const UNANSWERED = { code: -32603, message: 'The client did not answer' };
 
@@ -79,9 +79,10 @@ export class ClientRequests {
     }
     session.questions ??= new SessionQuestions(this.#heldTexts);
     const { questions } = session;
-    const isLong = String(id).length > MAX_ID_LENGTH;
+    const token = progressTokenOfQuestion(json);
+    const isLong = [id, token].some((one) => String(one).length > MAX_ID_LENGTH);
     const generation = session.generationOf(backend);
-    const known = questions.findIn(backend, id, generation);
+    const known = questions.find(backend, id, generation);
     if (known) {
       known.entry.from = from;
       // It waits for a stream, or for its answer on that of a call, which is still there to be resumed.
@@ -90,13 +91,12 @@ export class ClientRequests {
       count('busy');
       return isLong ? LONG_ID : BUSY;
     }
-    const token = progressTokenOfQuestion(json);
     // The same question keeps its id: the client may have seen it after all, and one answer counts.
     const ours = known?.ours ?? sealQuestionId(keyring, session.facts.ref, { backend, id, generation, progressToken: token });
     const text = questionText(json, ours, token !== undefined);
     if (text === undefined) return { code: -32700, message: 'Parse error' };
     const entry: Question = known?.entry ?? {
-      ...{ backend, id, generation, from, isOutside: false },
+      ...{ backend, id, generation, from, isTold: false, isOutside: false },
       ...{ held: undefined, timer: undefined },
     };
     const carrier = sink ?? this.#carrierOf(session);
@@ -129,18 +129,27 @@ export class ClientRequests {
     }
   }
 
-  /** The backend no longer wants an answer. @returns its notification as the client knows the request; undefined if it was not asked */
+  /**
+   * The backend no longer wants an answer, also where we have given up on one and the client has not.
+   * @returns its notification as the client knows the request; undefined if it was not asked, or has answered
+   */
   withdraw(session: Session, backend: string, id: RequestId, json: Buffer | string): string | undefined {
-    const ours = this.#close(session, backend, id) ?? this.#closeInherited(session, backend, id);
+    const pending = session.questions?.find(backend, id);
+    const ours = pending?.ours ?? this.#findAsked(session, backend, id);
     if (ours === undefined) return undefined;
+    session.questions ??= new SessionQuestions(this.#heldTexts);
+    session.questions.close(ours);
+    session.asked?.delete(ours);
     this.#parts.count('withdrawn');
+    if (pending && !pending.entry.isTold) return undefined;
     const message = JSON.parse(json.toString()) as { params: object };
     return textOf({ ...message, params: { ...message.params, requestId: ours } });
   }
 
   /** Nobody waits for the answer any more: the call is over, or the backend's session is. */
-  forget(session: Session, backend: string, id: RequestId): void {
-    this.#close(session, backend, id);
+  forget({ questions }: Session, backend: string, id: RequestId): void {
+    const pending = questions?.find(backend, id);
+    if (pending) questions?.close(pending.ours);
   }
 
   /**
@@ -180,6 +189,7 @@ export class ClientRequests {
     // First: what is nested too deeply to be written throws, and the question is still open then.
     const json = answerText(response, bytes, id);
     session.questions.close(ours);
+    session.asked?.delete(ours);
     count('answered');
     const done = from.respond(id, json, headers);
     // Beside the answer, not before it: Redis may be away, and an answer that came twice does less harm than one that never came.
@@ -191,10 +201,11 @@ export class ClientRequests {
   }
 
   #tell(session: Session, ours: string, entry: Question, text: Buffer | string, carrier: Carrier): void {
-    const { clock, count, noteAsked, requestTimeoutMs } = this.#parts;
-    if (session.mayAct() && !session.asked?.has(ours)) {
+    const { clock, count, requestTimeoutMs } = this.#parts;
+    if (!entry.isTold) {
+      entry.isTold = true;
       session.noteAsked(ours);
-      noteAsked?.(session, ours);
+      void this.#saveAsked(session, ours);
     }
     session.questions?.letGo(entry);
     entry.timer?.cancel();
@@ -203,6 +214,12 @@ export class ClientRequests {
     count('asked');
     entry.isOutside = carrier.isStandalone === true;
     carrier.message(text, false);
+  }
+
+  /** A question may come while the session is being claimed back. What Redis loses of it is saved with the rest of the record. */
+  async #saveAsked(session: Session, ours: string): Promise<void> {
+    if (!session.mayAct()) await session.settled();
+    if (session.mayAct()) this.#parts.noteAsked?.(session, ours);
   }
 
   /**
@@ -258,25 +275,10 @@ export class ClientRequests {
       .finally(() => session.leave());
   }
 
-  #close({ questions }: Session, backend: string, id: RequestId): string | undefined {
-    const ours = questions?.find(backend, id);
-    if (ours !== undefined) questions?.close(ours);
-    return ours;
-  }
-
-  /** Asked by an owner before us, in the same session of the backend, and neither answered nor taken back as far as we know. */
-  #closeInherited(session: Session, backend: string, id: RequestId): string | undefined {
-    const { keyring } = this.#parts;
-    const generation = session.generationOf(backend);
-    const ours = [...(session.asked ?? [])].findLast((one) => {
-      if (session.questions?.closed.has(one) || session.answered?.has(markOf(one))) return false;
-      const asked = openQuestionId(keyring, session.facts.ref, one);
-      return asked?.id === id && asked.backend === backend && asked.generation === generation;
-    });
-    if (ours === undefined) return undefined;
-    session.questions ??= new SessionQuestions(this.#heldTexts);
-    session.questions.close(ours);
-    return ours;
+  /** Asked in this session of the backend, by us or by an owner before us, and neither answered nor taken back as far as we know. */
+  #findAsked(session: Session, backend: string, id: RequestId): string | undefined {
+    const asked = { backend, id, generation: session.generationOf(backend) };
+    return session.asked?.find(asked, (ours) => openQuestionId(this.#parts.keyring, session.facts.ref, ours));
   }
 
   /** Asked by us, or by an owner before us; `over`: what asked it is gone. Undefined: this session was never asked that. */

@@ -154,6 +154,7 @@ export class Reclaim {
       generations: Object.fromEntries(Object.entries(session.savedBackends()).map(([name, saved]) => [name, saved.generation])),
       standing: session.sealedStanding,
       ...(session.answered ? { answered: [...session.answered] } : {}),
+      ...(session.asked ? { asked: session.asked.all } : {}),
     }));
     let verdicts: readonly Verdict[] | undefined;
     while (!verdicts && isCurrent()) {

@@ -84,23 +84,27 @@ export class Regain {
   async reconcile(
     session: Session,
     token: OwnerToken,
-    saved: Pick<SessionRecord, 'backends' | 'standing' | 'answered'>,
+    saved: Pick<SessionRecord, 'backends' | 'standing' | 'answered' | 'asked'>,
   ): Promise<void> {
+    const { directory } = this.#parts;
     const { ref } = session.facts;
-    const { sealedStanding, answered = [] } = session;
+    const { sealedStanding, answered = [], asked } = session;
     if ((saved.standing ?? '') !== sealedStanding) {
-      await this.#parts.directory.saveStanding(ref, token, sealedStanding);
+      await directory.saveStanding(ref, token, sealedStanding);
       if (session.standing) session.standing.saved = sealedStanding;
     }
-    // One that is on its way already stands there twice then, which does no harm.
     const marks = [...answered].filter((mark) => !saved.answered?.includes(mark));
-    await Promise.all(marks.map((mark) => this.#parts.directory.noteAnswered(ref, token, mark)));
+    const ids = (asked?.all ?? []).filter((ours) => !saved.asked?.includes(ours));
+    await Promise.all([
+      ...marks.map((mark) => directory.noteAnswered(ref, token, mark)),
+      ...ids.map((ours) => directory.noteAsked(ref, token, ours)),
+    ]);
     let isBehind = false;
     for (const [backend, value] of Object.entries(session.savedBackends())) {
       const known = saved.backends[backend]?.generation ?? 0;
       if (known >= value.generation) continue;
       isBehind = true;
-      await this.#parts.directory.saveBackendSession(ref, token, backend, known, value);
+      await directory.saveBackendSession(ref, token, backend, known, value);
     }
     if (isBehind) await this.#takePlaces(session);
   }
@@ -120,7 +124,7 @@ export class Regain {
       names: session.pins.toSaved(),
       ...(session.sealedStanding === '' ? {} : { standing: session.sealedStanding }),
       ...(session.answered ? { answered: [...session.answered] } : {}),
-      ...(session.asked ? { asked: [...session.asked] } : {}),
+      ...(session.asked ? { asked: session.asked.all } : {}),
     };
     const outcome = await this.#parts.directory.createSession(facts.ref, record, nonce);
     if (outcome !== 'created') return outcome;

@@ -9,7 +9,7 @@ const MAX_CLOSED = 256;
 const MAX_HELD_BYTES = 1024 * 1024;
 /** The same of all sessions of the worker. */
 const MAX_HELD_BYTES_TOTAL = 32 * 1024 * 1024;
-/** Marks of answers, and ids of questions, that are remembered: as many as the record holds. */
+/** Marks of answers that are remembered: as many as the record holds. */
 const MAX_MARKS = 64;
 
 /** Shared by the sessions of a worker: text that waits for streams. */
@@ -24,6 +24,8 @@ export interface Question {
   /** Of the backend session in which it was asked, as the record counts them. */
   readonly generation: number;
   from: BackendAsk['from'];
+  /** It went out to the client, at least once. */
+  isTold: boolean;
   /** It went out on the standalone stream. */
   isOutside: boolean;
   /** Waits for a stream that can carry it, until then (monotonic); undefined: the client has been asked. */
@@ -71,16 +73,11 @@ export class SessionQuestions {
     this.#worker.bytes -= bytes;
   }
 
-  /** @returns our id of what this backend has asked under that id and nobody has answered */
-  find(backend: string, id: RequestId): string | undefined {
-    for (const [ours, pending] of this.pending) if (pending.backend === backend && pending.id === id) return ours;
-    return undefined;
-  }
-
-  /** The same, asked in that session of the backend. */
-  findIn(backend: string, id: RequestId, generation: number): { ours: string; entry: Question } | undefined {
+  /** @returns what this backend has asked under that id, in that session of it if one is named, and nobody has answered */
+  find(backend: string, id: RequestId, generation?: number): { ours: string; entry: Question } | undefined {
     for (const [ours, entry] of this.pending) {
-      if (entry.id === id && entry.backend === backend && entry.generation === generation) return { ours, entry };
+      const isThat = generation === undefined || entry.generation === generation;
+      if (isThat && entry.id === id && entry.backend === backend) return { ours, entry };
     }
     return undefined;
   }

@@ -13,7 +13,7 @@ const MAX_CALLS = 64;
 export interface SessionStreamsOptions {
   /** Reference of the session. */
   readonly session: string;
-  /** Of this memory (see memoryEpoch). */
+  /** Of this memory (see mintMemoryEpoch). */
   readonly epoch: number;
   readonly budget?: EventBudget;
   /** See ResumableStreamOptions; of any call. */

@@ -7,11 +7,12 @@ import type { OwnerToken, SessionId, SessionRef } from '../protocol/ids.js';
 import { isRequestId, type JsonRpcNotification, type RequestId } from '../protocol/json-rpc.js';
 import { NamePins } from '../servers/name-pins.js';
 import type { VirtualServer } from '../servers/virtual-server.js';
-import { memoryEpoch } from '../streams/event-id.js';
+import { mintMemoryEpoch } from '../streams/event-id.js';
 import type { Exchange, Headers } from '../streams/exchange.js';
 import type { ResumableStream } from '../streams/resumable-stream.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { listScopeOf } from './askable.js';
+import { AskedIds } from './asked-ids.js';
 import { Cancellations } from './cancellations.js';
 import { type SessionQuestions, withMark } from './session-questions.js';
 import { SessionStreams } from './session-streams.js';
@@ -118,8 +119,8 @@ export class Session {
   inheritedStanding: string | undefined;
   /** Marks of answers that were delivered, here and, as far as they could say so, by owners before us; oldest first. */
   answered: Set<string> | undefined;
-  /** Our ids of what its client was asked, here and by owners before us; oldest first. */
-  asked: Set<string> | undefined;
+  /** Our ids of what its client was asked, here and by owners before us, and has not answered. */
+  asked: AskedIds | undefined;
   /** Client headers of the GET that reads it, or read it last. */
   listeningHeaders: Headers | undefined;
   #keeper: LeaseKeeper;
@@ -138,7 +139,7 @@ export class Session {
     // An answer that its caller is to come for is in flight: a session that is released meanwhile would lose it.
     const onAway = (isAway: boolean) => (isAway ? void this.inFlight++ : this.leave());
     this.streams = new SessionStreams({
-      ...{ session: facts.ref, epoch: memoryEpoch(token), onAway },
+      ...{ session: facts.ref, epoch: mintMemoryEpoch(token.epoch), onAway },
       ...(shared && { budget: shared.eventBudget, readers: shared.readers }),
     });
     this.token = token;
@@ -202,8 +203,9 @@ export class Session {
   }
 
   /** The same of what its client is asked. */
-  noteAsked(id: string): void {
-    this.asked = withMark(this.asked, id);
+  noteAsked(ours: string): void {
+    this.asked ??= new AskedIds();
+    this.asked.add(ours);
   }
 
   /** What the record has, or is to have, of `standing`; '': nothing. */

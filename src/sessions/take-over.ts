@@ -6,6 +6,7 @@ import { mintNonce, type OwnerToken, referenceOf, type SessionId, type SessionRe
 import { NamePins } from '../servers/name-pins.js';
 import { goneServer, type VirtualServer } from '../servers/virtual-server.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import { markOf } from './question-id.js';
 import { Session } from './session.js';
 import type { SessionBackends } from './session-backends.js';
 import type { SessionTable } from './session-table.js';
@@ -97,7 +98,7 @@ export class TakeOver {
     session.pins = new NamePins(record.names);
     session.inheritedStanding = record.standing;
     if (record.answered) session.answered = new Set(record.answered);
-    if (record.asked) session.asked = new Set(record.asked);
+    for (const ours of record.asked ?? []) if (!session.answered?.has(markOf(ours))) session.noteAsked(ours);
     table.add(session);
     sessionBackends.restore(session, record.backends);
     onTakenOver(session, from);

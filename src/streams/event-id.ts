@@ -1,7 +1,8 @@
 // The ids of the events that clients get, as in `<stream>.<epoch>.<seq>`: what a worker that remembers nothing of a stream needs to say
 // what is true about it. Encoded, not secret: whoever makes one up reaches only what is his own (the session is checked apart from it).
+import { randomInt } from 'node:crypto';
 import type { RequestId } from '../protocol/json-rpc.js';
-import { digestOf, type OwnerToken } from '../protocol/ids.js';
+import type { Epoch } from '../protocol/ids.js';
 import { type BackendMark, decodeMark, MAX_MARKS_LENGTH } from './backend-marks.js';
 
 /** `standalone`, or the caller's request whose answer the stream carries. */
@@ -11,7 +12,7 @@ export interface EventId {
   /** Reference of the session. An id of another session is worth nothing. */
   readonly session: string;
   readonly stream: StreamName;
-  /** Of the owner's memory of the stream (see memoryEpoch): another one says that the memory was another. */
+  /** Of the owner's memory of the stream (see mintMemoryEpoch): another one says that the memory was another. */
   readonly epoch: number;
   /** From 1 on; 0 stands before the first event. */
   readonly seq: number;
@@ -21,16 +22,15 @@ export interface EventId {
   readonly marks?: string;
 }
 
-/** Of the owner: an epoch stays a number that is exact up to 2^33. */
-const OWNER_VALUES = 2 ** 20;
+/** An epoch stays a number that is exact up to 2^33. */
+const MEMORIES = 2 ** 20;
 
 /**
- * Names the memory that begins with this ownership. Not the epoch alone: where Redis has come back without its last writes (a failover, an older
- * snapshot) two owners may have had the same, and what the one remembers would be taken for what the other told.
+ * Names the memory that begins with an ownership. Not the epoch alone: where Redis has come back without its last writes (a failover, an
+ * older snapshot) it is given twice, perhaps to the same owner, and what the one memory remembers would be taken for what the other told.
  */
-export function memoryEpoch({ owner, epoch }: OwnerToken): number {
-  const digest = Buffer.from(digestOf(owner), 'base64url').readUInt32BE(0);
-  return epoch * OWNER_VALUES + (digest % OWNER_VALUES);
+export function mintMemoryEpoch(epoch: Epoch): number {
+  return epoch * MEMORIES + randomInt(MEMORIES);
 }
 
 /** A session's reference is 22 characters: enough of it to tell its own ids from others. */

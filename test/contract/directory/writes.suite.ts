@@ -69,6 +69,8 @@ export function describeWrites(use: () => Harness): void {
       const ids = Array.from({ length: 20 }, (_, n) => String(n).padStart(499, 'x'));
       for (const id of ids) expect(await directory().noteAsked(ref, token, id)).toEqual({ kind: 'saved' });
       await directory().noteAnswered(ref, token, 'mark');
+      // Once more, or longer than all may be: the others stay.
+      for (const id of [ids[19] as string, 'y'.repeat(8192)]) await directory().noteAsked(ref, token, id);
       expect(await directory().readSession(ref)).toMatchObject({ record: { asked: ids.slice(-16), answered: ['mark'] } });
     });
 
@@ -150,6 +152,7 @@ export function describeWrites(use: () => Harness): void {
       const { ref: behind, token: known } = await use().openSession({ backends });
       await directory().saveStanding(behind, known, 'sealed');
       for (const mark of ['one', 'two']) await directory().noteAnswered(behind, known, mark);
+      await directory().noteAsked(behind, known, 'question');
       const ours = { ref: behind, token: known, generations, standing: 'sealed' };
       const verdicts = await directory().verifySessions([
         { ref: newRef(), token, generations, standing: '' },
@@ -164,6 +167,8 @@ export function describeWrites(use: () => Harness): void {
         { ...ours, answered: ['two', 'one'] },
         { ...ours, answered: ['one', 'wo'] },
         { ref: valid, token, generations, standing: '', answered: ['one'] },
+        { ...ours, asked: ['question'] },
+        { ...ours, asked: ['question', 'other'] },
       ]);
       const [outdated, good] = ['outdated', 'valid'];
       expect(verdicts).toEqual([
@@ -174,6 +179,8 @@ export function describeWrites(use: () => Harness): void {
         ...[outdated, outdated, good, outdated, outdated],
         good,
         outdated,
+        outdated,
+        good,
         outdated,
       ]);
       expect(await directory().verifySessions([])).toEqual([]);

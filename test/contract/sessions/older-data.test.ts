@@ -1,5 +1,6 @@
 // Redis comes back without its last writes: whoever owned a session then owns it still, whatever an older record says, nobody else
 // begins before, and what was ended stays ended (rule 10).
+import { markOf } from '../../../src/sessions/question-id.js';
 import type { Session } from '../../../src/sessions/session.js';
 import { waitFor } from '../../support/wait-for.js';
 import { useWorld } from './fixture.js';
@@ -147,6 +148,29 @@ it('marks answers again that the older record does not know, so that the next ow
   await b.die();
   const c = await world.worker('c');
   expect([...((await c.claim(session))?.answered ?? [])]).toEqual(['first', 'second', 'third']);
+});
+
+it('notes questions again that the older record does not know, so that they can be taken back through the next owner', async () => {
+  const world = use();
+  const b = await world.worker('b');
+  const session = await b.open();
+  const { ref } = session.facts;
+  const snapshot = await world.snapshot();
+  const [open, answered] = ['sealed id', 'answered id'];
+  for (const ours of [open, answered]) {
+    session.noteAsked(ours);
+    await b.directory.noteAsked(ref, session.token, ours);
+  }
+  session.asked?.delete(answered);
+  session.noteAnswered(markOf(answered));
+  await comeBackWith(world, snapshot, [b]);
+  await verified(b);
+  // What was answered needs its mark alone, also where the record still has its id.
+  expect(await b.directory.readSession(ref)).toMatchObject({ record: { asked: [open], answered: [markOf(answered)] } });
+  await b.directory.noteAsked(ref, session.token, answered);
+  await b.die();
+  const c = await world.worker('c');
+  expect((await c.claim(session))?.asked?.all).toEqual([open]);
 });
 
 it('drops a session that the older data gave to a living worker', async () => {

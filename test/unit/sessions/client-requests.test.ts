@@ -1,4 +1,5 @@
 // Questions of backends to the client: who is asked, whose answer counts, what is bounded.
+import { settle } from './lease-fixture.js';
 import { EVERYTHING, make, makeSession } from './questions-fixture.js';
 
 test('the client is asked under an id of ours, and its answer reaches who asked under the original one', () => {
@@ -129,6 +130,41 @@ test('a withdrawn question is told to the client under our id, and its answer is
   expect(delivered).toEqual([]);
 });
 
+test('a backend takes back what we have given up on, once: the client has not, and its dialog is open', () => {
+  const { requests, session, ask, lastId, answer, clock, counts } = make();
+  const takeBack = (id: number) => {
+    const text = requests.withdraw(session, 'b', id, '{"method":"notifications/cancelled","params":{"requestId":0}}');
+    return text && JSON.parse(text).params.requestId;
+  };
+  ask(1);
+  const forgotten = lastId();
+  requests.forget(session, 'b', 1);
+  ask(2);
+  const unanswered = lastId();
+  clock.advance(10 * 60_000);
+  expect(counts.at(-1)).toBe('unanswered');
+  ask(3);
+  expect(answer(lastId())).toBe('delivered');
+  expect([1, 2, 3].map(takeBack)).toEqual([forgotten, unanswered, undefined]);
+  expect([1, 2, 3].map(takeBack)).toEqual([undefined, undefined, undefined]);
+  for (const id of [forgotten, unanswered]) expect(answer(id)).toBe('dropped');
+});
+
+test('what is asked while the session is being claimed back is kept for the record, and saved as soon as it may be', async () => {
+  const { ask, session, asked, lastId } = make();
+  session.state = 'reclaiming';
+  ask(1);
+  expect([session.asked?.all, asked]).toEqual([[lastId()], []]);
+  session.settle('active');
+  await settle();
+  expect(asked).toEqual([lastId()]);
+  session.state = 'reclaiming';
+  ask(2);
+  session.settle('released');
+  await settle();
+  expect(asked).toHaveLength(1);
+});
+
 test('what an owner has asked its successor can take back under the id that the client knows: what is open, of that backend session', () => {
   const { requests, session, ask, lastId, answer, asked } = make();
   const ids = [5, '5', 6].map((id) => {
@@ -136,26 +172,25 @@ test('what an owner has asked its successor can take back under the id that the 
     return lastId();
   });
   // Once more under the same id: the newest is meant.
-  expect(answer(ids[0] as string)).toBe('delivered');
+  requests.forget(session, 'b', 5);
   ask(5);
   ids.push(lastId());
   expect(asked).toEqual(ids);
-  expect([...(session.asked ?? [])]).toEqual(ids);
+  expect(session.asked?.all).toEqual(ids);
   const heir = makeSession(EVERYTHING, session.facts.id).session;
-  [heir.asked, heir.answered] = [new Set(asked), session.answered];
+  for (const ours of asked) heir.noteAsked(ours);
   const takeBack = (backend: string, id: number | string) => {
     const text = requests.withdraw(heir, backend, id, '{"method":"notifications/cancelled","params":{"requestId":0}}');
     return text && JSON.parse(text).params.requestId;
   };
   expect([takeBack('c', 5), takeBack('b', 7)]).toEqual([undefined, undefined]);
   expect([takeBack('b', 5), takeBack('b', '5')]).toEqual([ids[3], ids[1]]);
-  expect([takeBack('b', 5), takeBack('b', '5')]).toEqual([undefined, undefined]);
+  // The first one as well: nobody has answered it.
+  expect([takeBack('b', 5), takeBack('b', '5'), takeBack('b', 5)]).toEqual([ids[0], undefined, undefined]);
   expect(answer(ids[1] as string, {}, heir)).toBe('dropped');
   // A backend that has begun anew has asked nothing.
   heir.backends.set('b', { record: { generation: 2 } } as never);
   expect(takeBack('b', 6)).toBeUndefined();
-  for (let n = 0; n < 64; n++) session.noteAsked(`id ${n}`);
-  expect([session.asked?.size, session.asked?.has(ids[3] as string)]).toEqual([64, false]);
 });
 
 test('progress of the client reaches who asked, under its own token', () => {
@@ -191,6 +226,10 @@ test('so many wait and no more; of one that has waited for very long the backend
   expect(clock.pendingTimers).toBe(0);
   expect(ask(68)).toBeUndefined();
   expect(ask('x'.repeat(257))).toMatchObject({ code: -32600, message: expect.stringContaining('256') });
+  // Both are in the id that the client sees, and in the record.
+  const withToken = (length: number) => ask(69, 'roots/list', { _meta: { progressToken: 'x'.repeat(length) } });
+  expect(withToken(257)).toMatchObject({ code: -32600, message: expect.stringContaining('256') });
+  expect(withToken(256)).toBeUndefined();
 });
 
 test('a question as a task is asked as an ordinary one: nobody declared tasks to the backend', () => {

@@ -6,6 +6,7 @@ import { settle } from './lease-fixture.js';
 import { make, makeSession } from './questions-fixture.js';
 
 const NO_CALL = { sink: undefined };
+const CANCELLED = '{"method":"notifications/cancelled","params":{"requestId":1}}';
 
 /** The client opens its standalone stream. */
 function listen({ session, requests }: ReturnType<typeof make>): RecordingAnswer {
@@ -69,6 +70,13 @@ test('one that a backend tells again goes out again under the same id, if it wen
   requests.deliverHeld(session);
   expect(listening.events).toHaveLength(4);
   expect(session.isIdle).toBe(true);
+  // It is held once more, and the client has seen it.
+  session.standalone = undefined;
+  ask(3, 'roots/list', {}, NO_CALL);
+  expect(session.isIdle).toBe(false);
+  expect(requests.withdraw(session, 'b', 3, CANCELLED)).toContain(asked(3));
+  expect(session.isIdle).toBe(true);
+  session.standalone = session.streams.standalone;
   // Another session of the backend asks something else.
   open('b', 2);
   ask(3, 'roots/list', {}, NO_CALL);
@@ -129,8 +137,10 @@ test('taken back, forgotten, or gone with the session: no timer and no byte stay
   const made = make();
   const { ask, requests, session, clock } = made;
   for (const id of [1, 2, 3]) ask(id, 'roots/list', {}, NO_CALL);
-  requests.withdraw(session, 'b', 1, '{"method":"notifications/cancelled","params":{"requestId":1}}');
+  // The client, who has not seen it, hears nothing of it.
+  expect(requests.withdraw(session, 'b', 1, CANCELLED)).toBeUndefined();
   requests.forget(session, 'b', 2);
+  expect(requests.withdraw(session, 'b', 2, CANCELLED)).toBeUndefined();
   expect(clock.pendingTimers).toBe(1);
   session.close('released', new GatewayError('NOT_OWNER'));
   expect(clock.pendingTimers).toBe(0);

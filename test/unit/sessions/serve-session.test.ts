@@ -240,7 +240,12 @@ describe('a stream whose session is released', () => {
     const serving = sessions.serve(session, newer);
     const late = exchangeOf({ isReattached: true });
     expect(await sessions.serve(session, late)).toBe('done');
-    expect(late.answer.finished).toBe(true);
+    // Over the hop nothing has begun here, and the edge that has begun it ends it when it hears of this.
+    expect([late.answer.log, late.answer.status]).toEqual([['send'], 204]);
+    const begun = exchangeOf({ isReattached: true });
+    begun.answer.start(200, {});
+    expect(await sessions.serve(session, begun)).toBe('done');
+    expect(begun.answer.log).toEqual(['start', 'end']);
     expect(newer.answer.finished).toBe(false);
     newer.leave();
     expect(await serving).toBe('done');
