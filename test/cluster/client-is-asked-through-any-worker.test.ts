@@ -6,10 +6,11 @@ import { type Cluster, startCluster, type Worker, whenAllServe } from '../suppor
 import { answersAt, answerTo, askThrough, respondThrough, ROOTS } from '../support/asking.js';
 import { EventLog } from '../support/event-log.js';
 import { eventsOf, JSON_HEADERS, openSession, responseOf, rpc, sendRaw, toolCall } from '../support/raw-request.js';
+import { nextListener } from '../support/next-listener.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient, type SdkClient } from '../support/sdk-client.js';
 import { StrictBackend } from '../support/strict-backend.js';
-import { waitFor } from '../support/wait-for.js';
+import { lasted, waitFor } from '../support/wait-for.js';
 
 const PATH = '/servers/recorder/mcp';
 const STRICT = '/servers/strict/mcp';
@@ -106,7 +107,12 @@ test('S107: asked in a forwarded call, answered through a third worker; a second
   const asked = backend.issued.at(-1) as string;
   expect((await respond(sessionId, question.id, edge)).status).toBe(202);
   expect((await respond(sessionId, question.id, { pid: owner.pid, pod: owner.pod })).status).toBe(202);
-  expect(answers(asked)).toBe(1);
+  // Behind them, by the same owner in the same backend session: a second answer that was passed on would be there before this one.
+  const later = await ask(sessionId, edge.pid, 's107 later');
+  expect((await respond(sessionId, later.question.id, third)).status).toBe(202);
+  await later.done;
+  expect(backend.issued.at(-1)).toBe(asked);
+  expect(answers(asked)).toBe(2);
 });
 
 test('S107: an answer forged, of another session, or under an id of the backend reaches nobody', async () => {
@@ -280,20 +286,19 @@ test('taken back by the backend: the client hears so under the id it knows, also
     expect(heard.at(-1)).toMatchObject({ method: 'notifications/cancelled', params: { requestId, reason: 'late' } });
   };
   for (const id of [1, 2, '2']) say({ id, method: 'roots/list', params: { _meta: { progressToken: 'shared' } } });
-  await waitFor('three questions', () => heard.length === 3);
+  const owner = await cluster.ownerOf(sessionId);
+  await waitFor(
+    () => `three questions to session ${sessionId.slice(0, 4)} of epoch ${owner.epoch}: ${JSON.stringify(heard)}`,
+    () => heard.length === 3,
+  );
   const [first, second, third] = heard.map(({ id }) => id);
   // Of a request that nobody asked the client hears nothing.
   takeBack('never asked');
   takeBack(1);
   await hears(first);
 
-  const owner = await cluster.ownerOf(sessionId);
   process.kill(owner.pid, 'SIGKILL');
-  await waitFor('the next owner to listen at the backend', async () => {
-    const now = await cluster.ownerOf(sessionId).catch(() => owner);
-    return now.epoch > owner.epoch && strict.streams.has(issued);
-  });
-  const next = await cluster.ownerOf(sessionId);
+  const next = await nextListener(cluster, sessionId, owner, strict, issued);
   const other = cluster.workers().find(({ pid }) => ![edge.pid, next.pid, owner.pid].includes(pid)) ?? edge;
   // Progress of the one that stays open reaches who asked, under its own token.
   const headers = { ...JSON_HEADERS, 'mcp-session-id': sessionId };
@@ -451,7 +456,6 @@ test.each(['lives', 'is killed'])(
       ),
       await askThrough(at(0), BOTH, sessionId, `${fate} url`, { method: 'elicitation/create', params: url }, 'right__ask'),
     ];
-    const begunMs = performance.now();
     const names = ['roots', 'sampling', 'form', 'url'].map((name) => `${fate} ${name}`);
     expect(new Set(asked.map(({ question }) => question.id)).size).toBe(4);
     const sessions = [left.issued.at(-1) as string, right.issued.at(-1) as string] as const;
@@ -472,16 +476,16 @@ test.each(['lives', 'is killed'])(
       expect((await answer(0, 1, session, id)).status).toBe(400);
     }
     expect(arrived()).toEqual([0, 0]);
-    await waitFor('more than the time-out of the backends', () => performance.now() - begunMs > TIMEOUT_MS + 500);
+    // The client says nothing for longer than the time-out of the backends.
+    await lasted(TIMEOUT_MS + 500);
     for (const index of [3, 2, 1, 0]) expect((await answer(index, index + 1)).status).toBe(202);
     for (const [index, { done, text }] of asked.entries()) {
       await done;
       expect(textOf(text())).toBe(`${names[index]}:${JSON.stringify({ is: names[index] })}`);
     }
     for (const index of [0, 1, 2, 3]) expect((await answer(index, index)).status).toBe(202);
-    expect(arrived()).toEqual([2, 2]);
 
-    // What is asked from now on, by whoever owns it now.
+    // What is asked from now on, by whoever owns it now; behind the second answers, which would be there before if they were passed on.
     const later = await askThrough(at(1), BOTH, sessionId, 'later', ROOTS, 'right__ask');
     expect((await respondThrough(at(2), BOTH, sessionId, later.question.id)).status).toBe(202);
     await later.done;
@@ -490,6 +494,9 @@ test.each(['lives', 'is killed'])(
       const ping = toolCall(BOTH, sessionId, tool, { nonce: tool, method: 'ping' });
       expect((await at(0).pod.sendTo(at(0).pid, ping)).body).toContain(`${tool}:{}`);
     }
+    // Each of the five questions once, and each ping.
+    expect(arrived()).toEqual([2 + 1, 3 + 1]);
+    expect([left.issued.at(-1), right.issued.at(-1)]).toEqual(sessions);
   },
 );
 
@@ -514,16 +521,16 @@ test('asked outside any call, its owner killed: the answer arrives through the n
   const { heard, leave } = await listen();
   strict.streams.push({ jsonrpc: '2.0', id: 'open', method: 'elicitation/create', params: { message: 'who?' } }, issued);
   const question = await waitFor('the question', () => heard.find(({ method }) => method === 'elicitation/create'));
-  const { pid } = await cluster.ownerOf(sessionId);
-  process.kill(pid, 'SIGKILL');
-  const [third] = cluster.workers().filter((one) => one.pid !== pid && one.pid !== edge.pid) as [Worker];
+  const owner = await cluster.ownerOf(sessionId);
+  process.kill(owner.pid, 'SIGKILL');
+  const [third] = cluster.workers().filter(({ pid }) => pid !== owner.pid && pid !== edge.pid) as [Worker];
   const answers = () => strict.of('response').filter((one) => one.sessionId === issued);
   for (const worker of [third, edge, third]) {
     const answer = answerTo(STRICT, sessionId, question.id, { result: { action: 'decline' } });
     expect((await worker.pod.sendTo(worker.pid, answer)).status).toBe(202);
   }
   await waitFor('the answer at the backend', () => answers().length > 0);
-  await waitFor('the next owner to listen at the backend', () => strict.streams.has(issued));
+  await nextListener(cluster, sessionId, owner, strict, issued);
   strict.streams.push({ jsonrpc: '2.0', id: 'ping', method: 'ping' }, issued);
   await waitFor('the answer to the ping', () => answers().length > 1);
   expect(answers().map(({ message }) => message)).toEqual([

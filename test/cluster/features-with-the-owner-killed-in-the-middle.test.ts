@@ -17,6 +17,7 @@ import { beginStream } from '../support/raw-stream.js';
 import { type RecordingBackend, startRecordingBackend } from '../support/recording-backend.js';
 import { connectSdkClient, type SdkClient } from '../support/sdk-client.js';
 import { type SdkSseBackend, startSdkSseBackend } from '../support/sdk-sse-backend.js';
+import { nextListener } from '../support/next-listener.js';
 import { StrictBackend } from '../support/strict-backend.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -189,10 +190,7 @@ describe('progress', () => {
     );
     killNow(owner.pid);
     await lost.closed;
-    await waitFor('the next owner to listen', async () => {
-      const now = await cluster.ownerOf(sessionId).catch(() => owner);
-      return now.epoch > owner.epoch && strict.streams.has(issued);
-    });
+    await nextListener(cluster, sessionId, owner, strict, issued);
     strict.streams.push(progress(3), issued);
     await mark();
     expect(lost.messages().map(({ id, params }) => id ?? params?.progress)).toEqual([1, 2, 'lost']);
