@@ -3,7 +3,8 @@ import type { RequestId } from '../protocol/json-rpc.js';
 import { type BackendMark, BackendMarks } from '../streams/backend-marks.js';
 import { EventBudget } from '../streams/event-budget.js';
 import type { Readers } from '../streams/readers.js';
-import { GAP, ResumableStream, type ResumableStreamOptions } from '../streams/resumable-stream.js';
+import { ResumableStream, type ResumableStreamOptions } from '../streams/resumable-stream.js';
+import { GAP } from '../streams/stream-reader.js';
 
 /** A client tries a broken stream again within seconds; this is what it may take with all its back-off. */
 const KEEP_MS = 60_000;
@@ -63,8 +64,7 @@ export class SessionStreams {
 
   /** Something may be missing from here on. */
   tellGap(nowMs: number): void {
-    const { session, readers } = this.#options;
-    if (this.tell(GAP, nowMs)) readers?.gap({ session, name: { kind: 'standalone' }, isGet: true });
+    this.tell(GAP, nowMs);
   }
 
   /** Where backends have said that they offer no stream outside calls: each says so once. */

@@ -26,13 +26,6 @@ const MAX_EVENTS = 1000;
 /** Well within the time for which the answer of a call is kept after its end. */
 const MAX_AWAY_MS = 20_000;
 
-/** Told where events may be missing (docs/streams.md). */
-export const GAP = JSON.stringify({
-  jsonrpc: '2.0',
-  method: 'notifications/message',
-  params: { level: 'warning', logger: 'berth', data: { gap: true } },
-});
-
 /** What a reader may have waiting before others should wait for it, as a part of what the ring holds at most. */
 const NEAR_BOUND = 1 / 4;
 
@@ -105,7 +98,7 @@ export class ResumableStream extends EventRing implements KeptAlive, Forgettable
     });
     // Its first id: with it a client that drops before any event comes again to this stream. Race: one that drops right behind an id of this
     // memory would never hear of a gap before it, so there the gap itself brings the id.
-    if (isPrimed && !reader.hasGap) current.writeBeside(this.#idOf(position), '');
+    if (isPrimed && !reader.hasGap) current.writeId(this.#idOf(position));
     if (reader.hasGap || !this.holdsAfter(position)) this.#tellGap();
     exchange.onAbort(() => {
       if (this.#reader === current) this.#leave('left');
@@ -249,8 +242,7 @@ export class ResumableStream extends EventRing implements KeptAlive, Forgettable
     const reader = this.#reader;
     if (!reader) return;
     reader.position = Math.max(reader.position, this.firstSeq - 1);
-    reader.writeBeside(this.#idOf(reader.position), GAP);
-    reader.noteGap();
+    reader.tellGap(this.#idOf(reader.position));
   }
 
   #trim(): void {

@@ -4,6 +4,13 @@ import type { StreamName } from './event-id.js';
 import type { Exchange, Headers } from './exchange.js';
 import type { ReaderEnd, ReaderFacts, Readers, Stallable } from './readers.js';
 
+/** Told where events may be missing (docs/streams.md). */
+export const GAP = JSON.stringify({
+  jsonrpc: '2.0',
+  method: 'notifications/message',
+  params: { level: 'warning', logger: 'berth', data: { gap: true } },
+});
+
 /** Who reads from now on; the one before ends cleanly (newest wins). */
 export interface NewReader {
   readonly exchange: Exchange;
@@ -71,15 +78,18 @@ export class StreamReader {
   write(seq: number, id: string, json: Buffer | string): void {
     this.position = seq;
     this.noteTakes(this.exchange.answer.write(formatEvent({ id, data: json })));
+    // One that came while nobody read is told to whoever comes, or to nobody.
+    if (json === GAP) this.#readers?.gap(this.#facts);
   }
 
-  /** What is no event of the stream, under the id of the one before it: an empty one that only carries the id, or the word of a gap. */
-  writeBeside(id: string, data: string): void {
-    this.exchange.answer.write(formatEvent({ id, data }));
+  /** No event of the stream: only the id of the one before. */
+  writeId(id: string): void {
+    this.exchange.answer.write(formatEvent({ id, data: '' }));
   }
 
-  /** It has been told that something is missing. */
-  noteGap(): void {
+  /** No event of the stream, under the id of the one before: it has lost events that this reader has not got. */
+  tellGap(id: string): void {
+    this.exchange.answer.write(formatEvent({ id, data: GAP }));
     this.#readers?.gap(this.#facts);
   }
 

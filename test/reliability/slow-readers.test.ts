@@ -124,9 +124,10 @@ test('a standalone stream that nobody reads ends in order; who comes again is to
   let hasHeard = false;
   await waitFor('the backend to be read to the end', () => http.streams.waiting === 0, LONG_MS);
   say('after the flood');
+  const deadlineMs = performance.now() + LONG_MS;
   const comeAgain = async () => {
     const { call, answer: next } = await third.pod.beginAt(third.pid, getStream(PATH, sessionId, lastId));
-    for await (const { id, data } of eventsAsTheyCome(next)) {
+    for await (const { id, data } of eventsAsTheyCome(next, deadlineMs)) {
       lastId = id ?? lastId;
       hasGap ||= data.includes('"gap":true');
       hasHeard ||= data.includes('after the flood');
@@ -135,7 +136,7 @@ test('a standalone stream that nobody reads ends in order; who comes again is to
     call.destroy();
     return hasHeard;
   };
-  await waitFor('what was said last', comeAgain, LONG_MS);
+  await waitFor(() => `what was said last to session ${sessionId.slice(0, 4)}; last id ${lastId}`, comeAgain, LONG_MS);
   expect(hasGap).toBe(true);
   await waitFor('no stream to be counted', async () => (await readMetric(cluster, 'berth_streams')) === 0);
 });

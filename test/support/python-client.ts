@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { ConnectOfficialClient, Heard, OfficialClient } from './official-clients.js';
 import type { Exchange } from './watched-fetch.js';
@@ -12,8 +13,11 @@ import type { Exchange } from './watched-fetch.js';
 const SCRIPT = join(__dirname, 'fixtures/python-client.py');
 /** The one that fixtures/python-client.py is written for. */
 const REQUIREMENT = 'mcp>=2.3,<3';
+const FITS = /^2\.(?:[3-9]|\d\d)/;
 const VERSION = 'from importlib.metadata import version; from mcp import Client; print(version("mcp"))';
 const FETCH_WITHIN_MS = 120_000;
+/** Without a network it is known soon that there is none. */
+const PIP = '-m pip install --quiet --disable-pip-version-check --no-cache-dir --retries 0 --timeout 10'.split(' ');
 const CONNECT_WITHIN_MS = 20_000;
 const ANSWER_WITHIN_MS = 60_000;
 
@@ -21,18 +25,18 @@ export type PythonSdk =
   | { readonly isThere: true; readonly python: string; readonly version: string; dispose(): void }
   | { readonly isThere: false; readonly why: string };
 
-/** Blocks: whether there are tests is known before the first one runs. */
+/** Blocks: whether there are tests is known before the first one runs. What is fetched goes at `dispose`, or else with this process. */
 export function findPythonSdk(): PythonSdk {
   const installed = run('python3', ['-c', VERSION]);
-  if (installed.status === 0 && installed.out.startsWith('2.')) {
+  if (installed.status === 0 && FITS.test(installed.out)) {
     return { isThere: true, python: 'python3', version: installed.out, dispose: () => undefined };
   }
   const dir = mkdtempSync(join(tmpdir(), 'berth-python-'));
-  const dispose = () => rmSync(dir, { recursive: true, force: true });
+  const dispose = removeAtTheEnd(dir);
   const python = join(dir, 'bin/python');
   const steps: ReadonlyArray<readonly [file: string, args: string[]]> = [
     ['python3', ['-m', 'venv', dir]],
-    [python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--retries', '0', REQUIREMENT]],
+    [python, [...PIP, REQUIREMENT]],
   ];
   for (const [file, args] of steps) {
     const { status, out } = run(file, args);
@@ -41,6 +45,25 @@ export function findPythonSdk(): PythonSdk {
     return { isThere: false, why: `${[file === python ? 'python' : file, ...args.slice(0, 3)].join(' ')}: ${out.slice(-300)}` };
   }
   return { isThere: true, python, version: run(python, ['-c', VERSION]).out, dispose };
+}
+
+/**
+ * Also where no hook runs: tests that are filtered out, Ctrl-C, a kill. Jest hides the end of its process from tests, so another one waits
+ * for it, in a group of its own.
+ * @returns removes it now
+ */
+function removeAtTheEnd(dir: string): () => void {
+  const remover = spawn('sh', ['-c', 'cat >/dev/null; rm -rf "$0"', dir], {
+    cwd: tmpdir(),
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  remover.unref();
+  (remover.stdin as Socket).unref();
+  return () => {
+    rmSync(dir, { recursive: true, force: true });
+    remover.stdin.end();
+  };
 }
 
 function run(file: string, args: string[]): { status: number | null; out: string } {
@@ -81,6 +104,8 @@ interface Said {
   readonly result?: unknown;
   readonly code?: number;
   readonly message?: string;
+  /** An answer on its behalf broke off. */
+  readonly isBroken?: boolean;
 }
 
 interface Waiting {
@@ -110,8 +135,10 @@ class PythonClient implements OfficialClient {
     child.stdin.on('error', () => undefined);
     // Number 0 is the connection itself.
     const late = setTimeout(() => this.#end(`the Python client did not connect: ${this.#stderr}`), CONNECT_WITHIN_MS);
-    this.connected = this.#wait(0).then(() => clearTimeout(late));
-    createInterface(child.stdout).on('line', (line) => this.#take(JSON.parse(line) as Said));
+    this.connected = this.#wait(0)
+      .then(() => undefined)
+      .finally(() => clearTimeout(late));
+    createInterface(child.stdout).on('line', (line) => this.#hear(line));
     child.on('close', () => this.#end(`the Python client has ended: ${this.#stderr}`));
     child.on('error', (error) => this.#end(String(error)));
   }
@@ -162,6 +189,18 @@ class PythonClient implements OfficialClient {
     this.#waiting.clear();
   }
 
+  #hear(line: string): void {
+    let said: Said;
+    try {
+      said = JSON.parse(line);
+    } catch {
+      // Of a library that prints.
+      this.errors.push(`no JSON: ${line}`);
+      return;
+    }
+    this.#take(said);
+  }
+
   #take(said: Said): void {
     if (said.heard) this.#onHeard(said.heard);
     else if (said.error !== undefined) this.errors.push(said.error);
@@ -200,16 +239,20 @@ class PythonClient implements OfficialClient {
     this.#exchanges.delete(number);
   }
 
-  #done(id: number, { result, code, message = '' }: Said): void {
+  #done(id: number, { result, code, message = '', isBroken = false }: Said): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (code === undefined) waiting?.resolve(result);
-    else waiting?.reject(Object.assign(new Error(message), { code: codeOf(code, message) }));
+    else waiting?.reject(Object.assign(new Error(message), { code: codeOf(code, message, isBroken) }));
   }
 }
 
-/** Any status without a JSON-RPC error looks the same to its users; that it was a 502 is checked in `exchanges`. */
-function codeOf(code: number, message: string): number {
-  const isCut = message === 'Server returned an error response' || message === 'SSE stream ended without a response';
+/**
+ * Any status without a JSON-RPC error looks the same to its users; that it was a 502 is checked in `exchanges`. So do a stream that broke
+ * off before its first event and one that ended in order without an answer: of these two only the first is that of a killed worker.
+ */
+function codeOf(code: number, message: string, isBroken: boolean): number {
+  const isCut =
+    message === 'Server returned an error response' || (message === 'SSE stream ended without a response' && isBroken);
   return isCut ? 502 : code;
 }

@@ -84,9 +84,11 @@ export async function readAll(answer: IncomingMessage) {
   };
 }
 
-/** Up to the end of the stream, however it comes. */
-export async function* eventsAsTheyCome(answer: IncomingMessage) {
+/** Up to the end of the stream, however it comes; at the deadline, which `performance.now()` tells, it is broken off. */
+export async function* eventsAsTheyCome(answer: IncomingMessage, deadlineMs: number) {
   let text = '';
+  // Not by who awaits the next event: that would never hear of the deadline.
+  const late = setTimeout(() => answer.destroy(), Math.max(0, deadlineMs - performance.now()));
   try {
     for await (const part of answer.setEncoding('utf8')) {
       text += part as string;
@@ -97,6 +99,8 @@ export async function* eventsAsTheyCome(answer: IncomingMessage) {
     }
   } catch {
     // Cut off: it comes again.
+  } finally {
+    clearTimeout(late);
   }
 }
 

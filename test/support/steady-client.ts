@@ -1,5 +1,6 @@
 // An official client in steady use: calls of every length, one after the other, while it listens. It does nothing that
 // the client would not do by itself: no second connect, no repeated call, no look at a status. Afterwards it can say what became of it.
+import { NumberedMessages } from './numbered-messages.js';
 import type { ConnectOfficialClient, Heard, OfficialClient } from './official-clients.js';
 import { waitFor } from './wait-for.js';
 
@@ -37,9 +38,7 @@ const PROGRESS_MS = 250;
 
 export class SteadyClient {
   readonly calls: CallRecord[] = [];
-  /** Numbered messages that came twice, in the wrong order, or were missing although no gap was told. */
-  readonly misheard: string[] = [];
-  gapsTold = 0;
+  readonly numbered = new NumberedMessages();
   readonly #heard: Heard[] = [];
   readonly #options: SteadyOptions;
   readonly #running: Array<Promise<void>> = [];
@@ -47,8 +46,6 @@ export class SteadyClient {
   #phase = 'before';
   #stopped = false;
   #inFlight = new Map<string, string>();
-  #lastNumber: number | undefined;
-  #mayMiss = false;
 
   private constructor(
     readonly name: string,
@@ -193,16 +190,8 @@ export class SteadyClient {
   #hear(heard: Heard): void {
     this.#heard.push(heard);
     const data = heard.method === 'notifications/message' ? (heard.params?.data as Record<string, unknown>) : undefined;
-    if (data?.gap === true) {
-      this.gapsTold += 1;
-      this.#mayMiss = true;
-    }
-    if (typeof data?.number !== 'number') return;
-    const last = this.#lastNumber ?? data.number - 1;
-    if (data.number <= last) this.misheard.push(`${data.number} after ${last}`);
-    else if (data.number > last + 1 && !this.#mayMiss) this.misheard.push(`${data.number} after ${last}, and no gap was told`);
-    this.#mayMiss = false;
-    this.#lastNumber = data.number;
+    if (data?.gap === true) this.numbered.gap();
+    if (typeof data?.number === 'number') this.numbered.hear(data.number);
   }
 }
 

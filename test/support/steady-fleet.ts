@@ -172,7 +172,7 @@ export class SteadyFleet {
 
   /** For each client: how its calls ended in each phase, the longest wait beyond the tool's own time, GETs, gaps told, errors. */
   figures(): string {
-    const lines = this.clients.map(({ name, calls, client, gapsTold, failedStreamRequests }) => {
+    const lines = this.clients.map(({ name, calls, client, numbered, failedStreamRequests }) => {
       const outcomes: Record<string, number> = {};
       const mostMs: Record<string, number> = {};
       for (const { endedIn: phase, outcome, extraMs } of calls) {
@@ -187,7 +187,7 @@ export class SteadyFleet {
         mostMs,
         gets,
         failedStreamRequests,
-        gapsTold,
+        gapsTold: numbered.gapsTold,
         errors: [...new Set(client.errors)],
       });
     });
@@ -206,7 +206,7 @@ export class SteadyFleet {
       if (initialized !== 1) say(`initialized ${initialized} times`);
       if (client.failedStreamRequests > 1) say('gave a stream up');
       for (const error of errors.filter((text) => text.includes('Maximum reconnection'))) say(error);
-      for (const text of client.misheard) say(`heard ${text}`);
+      for (const text of client.numbered.misheard) say(`heard ${text}`);
       for (const text of client.refusals.filter((text) => /^\d/.test(text) && !text.startsWith('502')))
         say(`was answered ${text}`);
       for (const { kind, nonce, endedIn, outcome, extraMs } of client.calls) {

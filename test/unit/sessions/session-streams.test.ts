@@ -2,8 +2,10 @@
 import { SessionStreams } from '../../../src/sessions/session-streams.js';
 import { EventBudget } from '../../../src/streams/event-budget.js';
 import type { Exchange } from '../../../src/streams/exchange.js';
+import { type ReaderFacts, Readers } from '../../../src/streams/readers.js';
 import type { ResumableStream } from '../../../src/streams/resumable-stream.js';
 import type { NewReader } from '../../../src/streams/stream-reader.js';
+import { FakeClock } from '../../support/fake-clock.js';
 import { RecordingAnswer } from '../streams/recording-answer.js';
 
 const MINUTE_MS = 60_000;
@@ -154,6 +156,34 @@ it('keeps what was told for a minute after its reader has left; who comes later 
   const [gap, ...rest] = read(streams.standalone, { after: 1 }).events;
   expect(JSON.parse(gap ?? '')).toMatchObject({ params: { data: { gap: true } } });
   expect(rest).toEqual([]);
+});
+
+it('says that there is a gap once somebody is told: at once, to whoever comes within a minute, or never', () => {
+  const session = 'abcdefghijklmnopqrstuv';
+  const gaps: ReaderFacts[] = [];
+  const readers = new Readers({ clock: new FakeClock(), onGap: (facts) => void gaps.push(facts) });
+  const streams = new SessionStreams({ session, epoch: 1, readers });
+  const asGet = { onEnd: () => undefined };
+  streams.tellGap(0);
+  expect(gaps).toEqual([]);
+  read(streams.standalone, asGet);
+  streams.tellGap(0);
+  expect(gaps).toEqual([{ session, name: { kind: 'standalone' }, isGet: true }]);
+
+  streams.standalone.end();
+  streams.noteLeft(0);
+  streams.tellGap(1);
+  expect(gaps).toHaveLength(1);
+  const [again, ...rest] = read(streams.standalone, { after: 2, ...asGet }).events;
+  expect(JSON.parse(again ?? '')).toMatchObject({ params: { data: { gap: true } } });
+  expect(rest).toEqual([]);
+  expect(gaps).toHaveLength(2);
+
+  streams.standalone.end();
+  streams.noteLeft(2);
+  streams.tellGap(3);
+  streams.age(2 * MINUTE_MS);
+  expect(gaps).toHaveLength(2);
 });
 
 it('does not find a call that had to make room', () => {
