@@ -63,7 +63,12 @@ describe('the embedded Redis', () => {
 
   it('is started again with its data when it dies, and the new one ends with the gateway', async () => {
     const primary = await ready();
-    await withClient((client) => client.set('kept', 'yes'));
+    await withClient(async (client) => {
+      await client.set('kept', 'yes');
+      // Race: while a file is being synced, on a slow disk for up to two seconds, Redis answers before it writes (`appendfsync everysec`).
+      const isWritten = async () => /^aof_buffer_length:0\r?$/m.test(await client.info('persistence'));
+      await waitFor('the append-only file to hold what was set', isWritten);
+    });
     const first = primary.redis() as number;
     process.kill(first, 'SIGKILL');
     const second = await waitFor('another redis', () => {
