@@ -9,8 +9,6 @@ const MAX_CLOSED = 256;
 const MAX_HELD_BYTES = 1024 * 1024;
 /** The same of all sessions of the worker. */
 const MAX_HELD_BYTES_TOTAL = 32 * 1024 * 1024;
-/** Marks of answers that are remembered: as many as the record holds. */
-const MAX_MARKS = 64;
 
 /** Shared by the sessions of a worker: text that waits for streams. */
 export interface HeldTexts {
@@ -101,12 +99,4 @@ export class SessionQuestions {
     question.timer?.cancel();
     this.letGo(question);
   }
-}
-
-/** With one more; of many the oldest goes. */
-export function withMark(marks: Set<string> = new Set(), mark: string): Set<string> {
-  marks.add(mark);
-  const [oldest] = marks;
-  if (marks.size > MAX_MARKS && oldest !== undefined) marks.delete(oldest);
-  return marks;
 }

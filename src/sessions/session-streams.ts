@@ -46,14 +46,12 @@ export class SessionStreams {
     this.standalone = new ResumableStream({ ...this.#options, name: { kind: 'standalone' } });
   }
 
-  /** What is told outside any call: to the reader, or kept for one that has just left. @returns false: nobody will get it */
-  tell(json: Buffer | string, nowMs: number): boolean {
+  /** What is told outside any call: to the reader, or kept for one that has just left. */
+  tell(json: Buffer | string, nowMs: number): void {
     const { standalone } = this;
     if (standalone.hasReader) this.#listenedMs = nowMs;
-    const isKept = this.#listenedMs !== undefined && nowMs - this.#listenedMs <= KEEP_MS;
-    if (isKept) standalone.push(json);
+    if (this.#listenedMs !== undefined && nowMs - this.#listenedMs <= KEEP_MS) standalone.push(json);
     else standalone.skip();
-    return isKept;
   }
 
   /** See BackendSessionHost.onEventId; `generation` of the backend session. */

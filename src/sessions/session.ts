@@ -14,7 +14,7 @@ import type { LeaseKeeper } from './lease-keeper.js';
 import { listScopeOf } from './askable.js';
 import { AskedIds } from './asked-ids.js';
 import { Cancellations } from './cancellations.js';
-import { type SessionQuestions, withMark } from './session-questions.js';
+import type { SessionQuestions } from './session-questions.js';
 import { SessionStreams } from './session-streams.js';
 import type { SessionTable } from './session-table.js';
 import type { Standing } from './standing.js';
@@ -24,6 +24,9 @@ import type { Standing } from './standing.js';
  * released: given up, its record says so · ended: for good.
  */
 export type SessionState = 'active' | 'reclaiming' | 'released' | 'ended';
+
+/** Marks of answers that are remembered: as many as the record holds. */
+const MAX_ANSWERED = 64;
 
 /** What the caller of a request gets, for those who end it from outside. */
 export interface CallerAnswer extends Pick<CallSink, 'message' | 'fail' | 'carriesRequests'> {
@@ -199,7 +202,10 @@ export class Session {
 
   /** Of many the oldest goes, as in the record. */
   noteAnswered(mark: string): void {
-    this.answered = withMark(this.answered, mark);
+    this.answered ??= new Set();
+    this.answered.add(mark);
+    const [oldest] = this.answered;
+    if (this.answered.size > MAX_ANSWERED && oldest !== undefined) this.answered.delete(oldest);
   }
 
   /** The same of what its client is asked. */
