@@ -14,14 +14,7 @@ afterEach(async () => {
 });
 
 test('their owner is killed, then every pod replaced: the same client goes on in the same session', async () => {
-  const [first] = steady.clients;
-  if (!first) throw new Error('there are clients');
-  steady.phase('owner killed');
-  await steady.kill((await steady.ownerOf(first)).pid);
-  await steady.isWell('after the kill');
-  steady.phase('rolling restart');
-  await steady.roll(false);
-  await steady.isWell('after the restart');
+  await steady.killOwnerThenRoll();
 
   expect(await steady.finish()).toEqual([]);
   expect(steady.failedOutside(['owner killed'])).toEqual([]);

@@ -27,14 +27,7 @@ if (sdk.isThere) {
       drain: { delay: '2s', timeout: '15s' },
       balancers: 'per request',
     });
-    const [first] = steady.clients;
-    if (!first) throw new Error('there are clients');
-    steady.phase('owner killed');
-    await steady.kill((await steady.ownerOf(first)).pid);
-    await steady.isWell('after the kill');
-    steady.phase('rolling restart');
-    await steady.roll(false);
-    await steady.isWell('after the restart');
+    await steady.killOwnerThenRoll();
 
     const wrong = await steady.finish();
     process.stdout.write(`Python SDK ${sdk.version}\n${steady.figures()}\n`);

@@ -126,6 +126,18 @@ export class SteadyFleet {
     }
   }
 
+  /** Phases `owner killed`, `after the kill`, `rolling restart`, `after the restart`: the owner of the first client ends, then every pod. */
+  async killOwnerThenRoll(): Promise<void> {
+    const [first] = this.clients;
+    if (!first) throw new Error('there are clients');
+    this.phase('owner killed');
+    await this.kill((await this.ownerOf(first)).pid);
+    await this.isWell('after the kill');
+    this.phase('rolling restart');
+    await this.roll(false);
+    await this.isWell('after the restart');
+  }
+
   /** Every client goes on with calls and hears of everything, over the stream that it has or makes by itself. */
   async isWell(phase: string): Promise<void> {
     await whenAllServe(this.fleet);
