@@ -1,5 +1,6 @@
-// Loaded into a gateway process (`--import`) for what only the process itself can tell. On SIGUSR2 it collects garbage and writes to
-// $BENCH_PROBE/<pid>: bytes of JavaScript and of buffers, and the longest stretch of CPU between two turns of the event loop since then.
+// Loaded into a gateway process (`--import`) for what only the process itself can tell. On SIGUSR2 it writes to $BENCH_PROBE/<pid>: bytes of
+// JavaScript and of buffers after a collection, or with BENCH_STALLS the longest stretch of CPU between two turns of the event loop since then.
+// Never both: a forced collection throws compiled code away, and what compiles it again is the next stall.
 // CPU, not time: on a crowded machine a process that waits for its core would seem to stall. That of the thread of the loop alone: what
 // helpers collect and compile beside it stops nobody.
 import { closeSync, openSync, readSync, renameSync, writeFileSync } from 'node:fs';
@@ -23,11 +24,8 @@ if (process.env.BENCH_STALLS) {
   }, TURN_MS).unref();
 }
 process.on('SIGUSR2', () => {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc');
   const stallMs = longestMicros / 1000;
-  collect();
-  collect();
+  if (!process.env.BENCH_STALLS) collectAll();
   const { heapUsed, external, rss } = process.memoryUsage();
   const file = `${process.env.BENCH_PROBE}/${process.pid}`;
   writeFileSync(`${file}.part`, JSON.stringify({ bytes: heapUsed + external, rss, stallMs }));
@@ -35,3 +33,10 @@ process.on('SIGUSR2', () => {
   longestMicros = 0;
   before = undefined;
 });
+
+function collectAll() {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  collect();
+  collect();
+}

@@ -109,6 +109,8 @@ ${sections.join('\n')}
 - **Redis**: persistence. A rewrite of the append-only file forks: up to as much memory again, and processor time on another core.
   Replicas cost the primary little. A Cluster spreads records; \`expiry\`, \`ending\` and the queue are one key or one slot each, so a part of
   the commands stays on one server.
+- **Memory of workers**: garbage. A worker's heap may grow to twice what is alive before it is collected
+  ([ADR 27](adr/0027-growth-of-the-heap.md)).
 - **Connections**: a stream holds two sockets in its owner (client, backend), and two more where the balancer brought it to another worker.
   \`ulimit -n\` of a worker has to be above that.
 - **Backends**: a GET stream for each session that listens, a backend session for each that has called. One backend is asked to end at most

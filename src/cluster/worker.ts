@@ -2,6 +2,7 @@
 import { EXIT, StartError } from '../errors/start-error.js';
 import { pause, systemClock } from '../lifecycle/clock.js';
 import { endGuarded } from './end-guarded.js';
+import { letHeapGrow } from './heap-growth.js';
 import type { StdioGroup } from './messages.js';
 import { type Running, startWorker } from './start-worker.js';
 import { describeFailure, WorkerChannel } from './worker-channel.js';
@@ -14,6 +15,7 @@ const LEAVE_BUDGET_MS = 500;
  * @param exit ends the process
  */
 export function runWorker(worker: NodeJS.Process, exit: (code: number) => never): void {
+  letHeapGrow();
   // A terminal sends its signals to every process of the group; workers follow their primary alone.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) worker.on(signal, () => undefined);
   /** Of the primary: ended by whoever survives it. */

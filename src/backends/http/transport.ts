@@ -111,7 +111,11 @@ export class HttpTransport {
     this.#calls = this.#makePool(connections, options.maxIdleMs);
     this.#queue = new CallQueue(connections);
     this.#callQueues = options.callQueues?.add(this.#queue);
-    this.paused = new PausedCalls(options.clock, () => (this.#isFull(connections) ? this.#queue.waiting : 0));
+    this.paused = new PausedCalls(options.clock, () => {
+      const { waiting } = this.#queue;
+      // Asked with each chunk that a caller does not take at once: the question to undici goes through all connections.
+      return waiting > 0 && this.#isFull(connections) ? waiting : 0;
+    });
     this.control = this.#makePool(CONTROL_CONNECTIONS, options.maxIdleMs);
   }
 
