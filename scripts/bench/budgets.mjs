@@ -35,6 +35,7 @@ const TABLE = [
   budget(4, 'owner path / direct, p50', 'owner', 'direct', 'call', 1, 'p50'),
   budget(4, 'owner path / bare relay, p99', 'owner', 'relay', 'call', 64, 'p99', 1.5, 1.2),
   budget(5, 'forwarded (Unix socket) / owner path, CPU', 'sibling', 'owner', 'call', 64, 'cpu', 1.5, 1.3),
+  budget(5, 'forwarded (Unix socket), all from one worker to the other / owner path, CPU', 'one-way', 'owner', 'call', 64, 'cpu'),
   budget(5, 'forwarded (TLS-PSK) / owner path, CPU', 'tls', 'owner', 'call', 64, 'cpu', 1.6, 1.4),
   budget(5, 'HTTP hop / bare relay, CPU', 'hop', 'relay', 'call', 64, 'cpu'),
   budget(5, 'bare frames hop / bare relay, CPU', 'frames', 'relay', 'call', 64, 'cpu'),

@@ -12,6 +12,9 @@ const BASE_HEADERS = `content-type: application/json\r\naccept: application/json
 const VERSION_HEADER = `mcp-protocol-version: ${VERSION}\r\n`;
 const INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
 const LOST_AFTER_MS = 30_000;
+const REST_LOOK_MS = 100;
+/** Of a core: a worker that has nothing to do takes less. */
+const REST_SHARE = 0.1;
 const rest = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
 /**
@@ -23,6 +26,7 @@ const rest = (ms) => new Promise((wake) => setTimeout(wake, ms));
  * @property {string} headers further request headers, each with its line end
  * @property {number[]} workers pids of the workers at openAt and callAt: needed for `elsewhere`
  * @property {boolean} elsewhere call a session only over connections that another worker holds than the one it was opened at
+ * @property {boolean} [isOneWay] `elsewhere` with two workers: one holds all connections, the other one all sessions
  * @property {boolean} [isOnlyListed] its tools have other names: nothing is called, no tag is learned
  * @property {number[]} gateway pids whose CPU time counts
  * @property {string} [redisUrl] whose commands count
@@ -53,7 +57,7 @@ export class Load {
       http.close();
     };
     // Where it matters who holds the connection, each session gets one of its own.
-    if (subject.elsewhere) for (; missing > 0; missing -= 1) await this.#openOne(state);
+    if (subject.elsewhere) while (missing > 0) missing -= await this.#openOne(state);
     else await Promise.all(Array.from({ length: 4 }, openSome));
     if (streams) for (const session of state.sessions) state.streams.push(await openStream(subject, session));
   }
@@ -62,6 +66,10 @@ export class Load {
   async #connect({ subject, connections, sessions }, count) {
     while (connections.length < count) {
       const connection = await openConnection(subject.callAt, subject);
+      if (subject.isOneWay && connection.holder !== subject.workers[0]) {
+        connection.http.close();
+        continue;
+      }
       const share = sessions.filter(({ holder }) => !subject.elsewhere || holder !== connection.holder);
       if (share.length === 0) throw new Error(`${subject.name}: a connection has no session that is owned elsewhere`);
       connections.push({ ...connection, share });
@@ -127,6 +135,7 @@ export class Load {
     sums.turns.push(micros / (sums.verified - verifiedBefore));
     sums.redis += (await countCommands(redis)) - commandsBefore;
     await this.#end(state, turn.opened);
+    if (turn.opened.length > 0) await untilAtRest(subject);
     for (const { http } of used) if (http?.failure) note(sums, { kind: 'errors', text: String(http.failure) });
   }
 
@@ -180,10 +189,14 @@ export class Load {
     return 'good';
   }
 
+  /** @returns how many: none where the wrong worker took the connection */
   async #openOne(state) {
-    const { http, holder } = await openConnection(state.subject.openAt, state.subject);
-    state.sessions.push(await this.#openSession(state, http, holder));
+    const { subject, sessions } = state;
+    const { http, holder } = await openConnection(subject.openAt, subject);
+    const isWrong = subject.isOneWay && holder === subject.workers[0];
+    if (!isWrong) sessions.push(await this.#openSession(state, http, holder));
     http.close();
+    return isWrong ? 0 : 1;
   }
 
   /** Opens a session; @param isCalled once, to learn its tag */
@@ -223,6 +236,20 @@ export class Load {
     for (const { connections, passing } of this.#states.values()) {
       for (const http of [...connections.map((one) => one.http), ...passing]) http.expire(this.#lostAfterMs);
     }
+  }
+}
+
+/**
+ * What ended sessions leave to be done in the background must not be done in the turn of somebody else, on the same core, nor in the next
+ * one of the subject.
+ */
+async function untilAtRest({ name, gateway }) {
+  const deadline = performance.now() + LOST_AFTER_MS;
+  for (;;) {
+    const before = cpuMicros(gateway);
+    await rest(REST_LOOK_MS);
+    if (cpuMicros(gateway) - before < REST_LOOK_MS * 1000 * REST_SHARE) return;
+    if (performance.now() > deadline) throw new Error(`${name} is not at rest ${LOST_AFTER_MS} ms after its sessions were ended`);
   }
 }
 

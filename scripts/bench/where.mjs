@@ -1,5 +1,5 @@
 // Where the time of a request goes: reads what `npm run bench -- --profile DIR` wrote, prints the share of each kind of code side by side
-// for all subjects, and draws a flame graph of each. Idle time is left out. Run: node scripts/bench/where.mjs DIR [--out DIR]
+// for all subjects and how long it took in all, and draws a flame graph of each. Idle time is left out. Run: node scripts/bench/where.mjs DIR [--out DIR]
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -56,6 +56,7 @@ for (const [kind] of KINDS) {
   const shares = subjects.map(({ profile }) => profile.kinds.get(kind) ?? 0);
   if (Math.max(...shares) >= 0.005) print([kind, ...shares.map((share) => `${(share * 100).toFixed(0)} %`)]);
 }
+print(['all, s', ...subjects.map(({ profile }) => (profile.micros / 1e6).toFixed(1))]);
 if (values.out !== undefined) {
   mkdirSync(values.out, { recursive: true });
   for (const { name, profile } of subjects) writeFileSync(join(values.out, `flame-${basename(name)}.svg`), flame(name, profile));
