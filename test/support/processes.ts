@@ -85,12 +85,15 @@ export function holderOfUnixSocket(path: string, pids: readonly number[]): numbe
   return undefined;
 }
 
-/** TCP connections that a process holds and that it does not know to be gone: established, or closed by the peer only. */
-export function tcpConnectionsOf(pid: number): number {
+const ESTABLISHED = '01';
+/** By the peer alone: CLOSE_WAIT. */
+export const CLOSED_BY_PEER = '08';
+
+/** TCP connections that a process holds; default those that it does not know to be gone: established, or closed by the peer only. */
+export function tcpConnectionsOf(pid: number, states: readonly string[] = [ESTABLISHED, CLOSED_BY_PEER]): number {
   const own = new Set(listDir(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)));
   const open = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap(readLines).map((line) => line.trim().split(/\s+/));
-  return open.filter(([, , , state, , , , , , inode]) => ['01', '08'].includes(state ?? '') && own.has(`socket:[${inode}]`))
-    .length;
+  return open.filter(([, , , state, , , , , , inode]) => states.includes(state ?? '') && own.has(`socket:[${inode}]`)).length;
 }
 
 function holderOfInode(inode: string | undefined, pids: readonly number[]): number | undefined {
