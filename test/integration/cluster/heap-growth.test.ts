@@ -10,7 +10,7 @@ test('the heap of a worker may double before all of it is collected', async () =
   expect([code, err]).toEqual([0, '']);
   const limits = [...out.matchAll(/\[HeapController] Limit: old size: (\d+) KB, new limit: (\d+) KB/g)];
   const [, old, limit] = limits.at(-1)?.map(Number) ?? [];
-  // Else V8 is free to choose: four times of a heap of 20 MB when it is new, little more than a tenth when it has rested.
+  // Else V8 is free to choose: here more than four times.
   expect(old).toBeGreaterThan(15_000);
   expect(limit).toBeGreaterThanOrEqual(2 * (old as number));
   expect(limit).toBeLessThan(2 * (old as number) + MOST_YOUNG_KB);
